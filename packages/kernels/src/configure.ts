@@ -1,0 +1,69 @@
+import { UnsupportedError } from "./errors.ts";
+import { features } from "./features.ts";
+
+/** A WebAssembly build: `relaxed` uses fused multiply-add where the engine has it; `simd` gives the same bits on every engine. */
+export type Build = "relaxed" | "simd";
+
+export interface Configuration {
+  /** `fast` (default) or `deterministic`: the same bits on every engine and at any number of threads. */
+  precision: "fast" | "deterministic";
+  /** Which implementation runs float32: `auto` (default) takes the best that the engine has and the precision allows. */
+  backend: "auto" | "reference" | Build;
+  /** Remembers which call made each live block (`memory().blocks`); slow. */
+  debug: boolean;
+}
+
+const settings: Configuration = { precision: "fast", backend: "auto", debug: false };
+let active: "reference" | Build | undefined;
+let warned = false;
+
+/**
+ * Sets how kernels run from now on; what is left out stays as it is.
+ *
+ * @throws {UnsupportedError} when the engine lacks what is asked for, or `deterministic` meets the `relaxed` build;
+ * nothing has changed then.
+ */
+export function configure(change: Partial<Configuration>): void {
+  const next = { ...settings, ...change };
+  const { simd, relaxedSimd } = features();
+  if (!["fast", "deterministic"].includes(next.precision) || !["auto", "reference", "simd", "relaxed"].includes(next.backend)) {
+    throw new UnsupportedError("configure", "precision is fast or deterministic, backend is auto, reference, simd or relaxed",
+      { precision: next.precision, backend: next.backend });
+  }
+  if ((next.backend === "simd" && !simd) || (next.backend === "relaxed" && !relaxedSimd)) {
+    throw new UnsupportedError("configure", "this engine has no such build", { backend: next.backend, simd, relaxedSimd },
+      'Use backend: "auto".');
+  }
+  if (next.precision === "deterministic" && next.backend === "relaxed") {
+    throw new UnsupportedError("configure", "the relaxed build rounds differently from engine to engine",
+      { precision: next.precision, backend: next.backend }, 'Use precision: "fast", or leave the backend to "auto".');
+  }
+  Object.assign(settings, next);
+  active = undefined;
+}
+
+/** The settings in force. */
+export function configuration(): Readonly<Configuration> {
+  return settings;
+}
+
+/** The implementation that runs float32 now. Without WebAssembly SIMD it is the reference, after one warning. */
+export function activeBuild(): "reference" | Build {
+  return (active ??= choose());
+}
+
+function choose(): "reference" | Build {
+  if (settings.backend !== "auto") return settings.backend;
+  const { simd, relaxedSimd } = features();
+  if (!simd) {
+    if (!warned) console.warn("heed: this engine has no WebAssembly SIMD; plain loops run instead, correct but slow.");
+    warned = true;
+    return "reference";
+  }
+  return settings.precision === "fast" && relaxedSimd ? "relaxed" : "simd";
+}
+
+/** What runs, for reports: build, precision, threads. */
+export function backend(): { build: "reference" | Build; precision: Configuration["precision"]; threads: number; sharedMemory: boolean } {
+  return { build: activeBuild(), precision: settings.precision, threads: 1, sharedMemory: false };
+}
