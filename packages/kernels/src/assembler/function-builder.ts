@@ -1,10 +1,9 @@
+import type { Build } from "../configure.ts";
 import { AssemblerError } from "./assembler-error.ts";
 import { Expression, operate, type I32, type Operand, type V128, type ValueType } from "./expression.ts";
 import { f32x4, f64x2, i32, memoryArgument, toExpression } from "./instructions.ts";
 import { unsignedLeb128 } from "./leb128.ts";
 
-/** `relaxed`: SIMD with relaxed multiply-add. `simd`: plain SIMD, the same bits on every engine. */
-export type Build = "relaxed" | "simd";
 
 /** Parameter names with their types, in the order of the call. */
 export type Parameters = Readonly<Record<string, ValueType>>;

@@ -1,6 +1,7 @@
+import type { Build } from "../configure.ts";
 import { AssemblerError } from "./assembler-error.ts";
 import type { ValueType } from "./expression.ts";
-import { FunctionBuilder, Local, type Build, type FunctionHandle, type Locals, type Parameters, type Signature } from "./function-builder.ts";
+import { FunctionBuilder, Local, type FunctionHandle, type Locals, type Parameters, type Signature } from "./function-builder.ts";
 import { unsignedLeb128 } from "./leb128.ts";
 
 const TYPE_CODES: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
@@ -81,7 +82,7 @@ export class ModuleBuilder {
     const types = this.#types.map((key) => key.split(",").map(Number));
     const memory = [...text("env"), ...text("memory"), 0x02, LIMITS_WITH_MAXIMUM, ...unsignedLeb128(0), ...unsignedLeb128(MAXIMUM_PAGES)];
     return Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+      ...MAGIC_AND_VERSION,
       ...section(1, vector(types)),
       ...section(IMPORT_SECTION, vector([memory])),
       ...section(3, vector(this.#functions.map(({ typeIndex }) => unsignedLeb128(typeIndex)))),
@@ -91,6 +92,7 @@ export class ModuleBuilder {
   }
 }
 
+const MAGIC_AND_VERSION = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const IMPORT_SECTION = 2;
 const LIMITS_WITH_MAXIMUM = 0x01;
 const LIMITS_SHARED = 0x03;
