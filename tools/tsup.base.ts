@@ -1,8 +1,12 @@
-import { existsSync, globSync, readFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "tsup";
 
-/** What `tsup` does in every package and app: one ES module per entry of `exports`, and the package's WebAssembly. Declarations come from `tsc -b`. */
+/**
+ * What `tsup` does in every package and app: one ES module per entry of `exports`, and the package's WebAssembly.
+ * Declarations come from `tsc -b`.
+ */
 const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as { exports: Record<string, { "@heed/source"?: string }> };
 
 export default defineConfig({
@@ -20,7 +24,6 @@ export default defineConfig({
   silent: true,
   async onSuccess() {
     if (globSync("src/*/generate.ts").length === 0) return;
-    const script = new URL("./build-wasm.ts", import.meta.url);
-    if (existsSync(script)) execFileSync("node", ["--conditions=@heed/source", script.pathname], { stdio: "inherit" });
+    execFileSync("node", ["--conditions=@heed/source", fileURLToPath(new URL("./build-wasm.ts", import.meta.url))], { stdio: "inherit" });
   },
 });
