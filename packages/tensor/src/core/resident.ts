@@ -1,0 +1,69 @@
+import type { Storage } from "./storage.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Something with long-lived tensors: a module, an optimiser. */
+export interface Stateful {
+  /** Its parameters, buffers, moments … */
+  state(): Iterable<Tensor>;
+}
+
+/** Keeps state in linear memory until `release`. */
+export interface Residency {
+  /** Moves what has no other owner back to the engine's heap. Safe to call again. */
+  release(): void;
+}
+
+/**
+ * Gives long-lived tensors an owner: parameters, their gradients, optimiser state and buffers live in linear memory
+ * together, so that no step copies them, until `release()`. Owners may overlap: what has an owner already stays where it
+ * is, and returns to the heap with its last one. A residency that is dropped without `release` is released by the
+ * engine's collector, late.
+ *
+ * @param parts modules, optimisers, or tensors
+ * @example
+ * const residency = resident([model, optimiser]);
+ * try { for (const batch of batches) scope(() => step(batch)); } finally { residency.release(); }
+ */
+export function resident(parts: readonly (Stateful | Tensor)[]): Residency {
+  const tensors = new Set<Tensor>();
+  for (const part of parts) {
+    if ("state" in part) for (const tensor of part.state()) tensors.add(tensor);
+    else tensors.add(part);
+  }
+  const leaves = [...tensors];
+  const storages = new Set<Storage>(leaves.map((tensor) => tensor.storage));
+  for (const storage of storages) storage.own();
+  for (const leaf of leaves) if (leaf.grad !== null) leaf.grad.storage.own();
+  const token = {};
+  const holding: Holding = { storages, leaves, token };
+  const residency: Residency = {
+    release() {
+      net.unregister(token);
+      releaseHolding(holding);
+    },
+  };
+  const net = registry();
+  net.register(residency, holding, token);
+  return residency;
+}
+
+interface Holding {
+  storages: Set<Storage> | undefined;
+  readonly leaves: readonly Tensor[];
+  readonly token: object;
+}
+
+function releaseHolding(holding: Holding): void {
+  const { storages } = holding;
+  if (storages === undefined) return;
+  holding.storages = undefined;
+  for (const storage of storages) storage.disown();
+  // A gradient lives where its leaf lives.
+  for (const { grad, storage } of holding.leaves) if (grad?.storage.home === "resident" && storage.home !== "resident") grad.storage.leaveResidency();
+}
+
+let finalizers: FinalizationRegistry<Holding> | undefined;
+
+function registry(): FinalizationRegistry<Holding> {
+  return (finalizers ??= new FinalizationRegistry(releaseHolding));
+}

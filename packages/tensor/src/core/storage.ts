@@ -1,0 +1,256 @@
+import { allocateBlock, configuration, freeBlock, linearMemory, Region, ScopeError } from "@heed/kernels";
+import { bytesPer, heapArray, viewOf, type DType, type TypedArray } from "./dtype.ts";
+import type { Scope } from "./scope.ts";
+
+/** A copy in linear memory of elements `low … high` of a heap storage, kept until the outermost scope ends. */
+interface Shadow {
+  readonly scope: Scope;
+  readonly pointer: number;
+  readonly low: number;
+  readonly high: number;
+  version: number;
+  /** Newer than the heap: copied back when the scope ends. */
+  dirty: boolean;
+}
+
+/**
+ * Where the elements of one or more tensors live, and since when. Tensors and their views share a storage; moving it
+ * moves them all.
+ *
+ * - `heap`: an ordinary typed array, which the engine collects.
+ * - `scope`: a block of a scope's region.
+ * - `resident`: a block of linear memory with at least one owner.
+ * - `ended`: gone; touching it throws.
+ */
+export class Storage {
+  readonly dtype: DType;
+  readonly length: number;
+  /** Counts writes in place. */
+  version = 0;
+  home: "heap" | "scope" | "resident" | "ended" = "heap";
+  /** Owners that keep it resident. */
+  owners = 0;
+  scope: Scope | undefined;
+  #pointer = 0;
+  #array: TypedArray | undefined;
+  #shadow: Shadow | undefined;
+
+  constructor(dtype: DType, length: number, array?: TypedArray) {
+    this.dtype = dtype;
+    this.length = length;
+    this.#array = array;
+  }
+
+  get bytes(): number {
+    return this.length * bytesPer(this.dtype);
+  }
+
+  /** A new, uninitialised storage in the scope, or zeroed on the heap when there is none. */
+  static create(dtype: DType, length: number, scope: Scope | undefined): Storage {
+    const storage = new Storage(dtype, length);
+    if (scope === undefined) storage.#array = heapArray(dtype, length);
+    else storage.#enter(scope);
+    return storage;
+  }
+
+  /** Throws when what it belonged to has ended. */
+  check(where: string): void {
+    if (this.home === "ended" || this.scope?.ended === true) {
+      this.home = "ended";
+      throw new ScopeError(where, "this tensor's scope has ended, and its memory was reused", { dtype: this.dtype, elements: this.length },
+        "Return it from the scope's function, or keep(x) a copy.");
+    }
+  }
+
+  /** The elements as a typed array, to be read before the next allocation. */
+  read(where: string): TypedArray {
+    this.check(where);
+    if (this.home !== "heap") return viewOf(this.dtype, linearMemory().buffer, this.#pointer, this.length);
+    this.#flush();
+    return this.#array!;
+  }
+
+  /**
+   * The byte address of element 0 such that elements `low … high` may be read by kernels. Only those are certain to be
+   * there: for a heap storage the address may lie before the copied part.
+   *
+   * @param workspace takes the copy of a heap storage when no scope is open
+   */
+  addressForReading(where: string, low: number, high: number, scope: Scope | undefined, workspace: Region): number {
+    this.check(where);
+    if (this.home !== "heap") return this.#pointer;
+    const width = bytesPer(this.dtype);
+    if (scope !== undefined) {
+      const shadow = this.#shadowIn(scope.outermost, low, high);
+      return shadow.pointer - shadow.low * width;
+    }
+    const pointer = workspace.allocate((high - low) * width);
+    copyIn(this.#array!, low, high, pointer);
+    return pointer - low * width;
+  }
+
+  /**
+   * Lets `write` change the elements in place at the byte address it is given, then counts a new version. A heap storage
+   * is written back at once outside scopes, and when the outermost scope ends inside one.
+   *
+   * @param overwrites every element will be written, so the old ones need not be there
+   */
+  writeInPlace(
+    where: string, scope: Scope | undefined, workspace: Region, overwrites = false,
+  ): { address: number; done: () => void } {
+    this.check(where);
+    if (this.home !== "heap") return { address: this.#pointer, done: () => void this.version++ };
+    if (scope !== undefined) {
+      const shadow = this.#shadowIn(scope.outermost, 0, this.length);
+      return {
+        address: shadow.pointer,
+        done: () => {
+          shadow.version = ++this.version;
+          shadow.dirty = true;
+        },
+      };
+    }
+    const address = workspace.allocate(this.bytes);
+    if (!overwrites) copyIn(this.#array!, 0, this.length, address);
+    return {
+      address,
+      done: () => {
+        this.version++;
+        copyOut(address, this.#array!);
+      },
+    };
+  }
+
+  /** Moves to an enclosing scope, or to the heap. */
+  moveTo(scope: Scope | undefined): void {
+    const pointer = this.#pointer;
+    const from = linearMemory().buffer;
+    if (scope === undefined) {
+      const array = heapArray(this.dtype, this.length);
+      array.set(viewOf(this.dtype, from, pointer, this.length) as never);
+      this.#leave();
+      this.home = "heap";
+      this.#array = array;
+      return;
+    }
+    const target = scope.region.allocate(this.bytes);
+    new Uint8Array(linearMemory().buffer).copyWithin(target, pointer, pointer + this.bytes);
+    this.#leave();
+    this.home = "scope";
+    this.scope = scope;
+    this.#pointer = target;
+  }
+
+  /** Gives an owner: from now on the elements stay in linear memory. */
+  own(): void {
+    this.check("resident");
+    if (this.owners++ > 0) return;
+    const block = allocateBlock(this.bytes);
+    residentBytes += this.bytes;
+    if (this.home === "heap") {
+      this.#flush();
+      this.#dropShadow();
+      copyIn(this.#array!, 0, this.length, block);
+      this.#array = undefined;
+    } else {
+      new Uint8Array(linearMemory().buffer).copyWithin(block, this.#pointer, this.#pointer + this.bytes);
+      this.#leave();
+    }
+    this.#pointer = block;
+    this.home = "resident";
+    remember(this);
+  }
+
+  /** Takes an owner away; without any, the elements return to the heap. */
+  disown(): void {
+    if (this.home !== "resident" || --this.owners > 0) return;
+    this.moveTo(undefined);
+  }
+
+  /** To the heap, whoever owned it. */
+  leaveResidency(): void {
+    this.owners = 0;
+    if (this.home === "resident") this.moveTo(undefined);
+  }
+
+  /** Ends it early: for values that nobody can hold any more. */
+  end(): void {
+    if (this.home === "scope" || this.home === "resident") this.#leave();
+    this.#array = undefined;
+    this.home = "ended";
+  }
+
+  /** Writes a newer copy back when the outermost scope ends. */
+  leaveScope(): void {
+    this.#flush();
+    this.#shadow = undefined;
+  }
+
+  #enter(scope: Scope): void {
+    this.home = "scope";
+    this.scope = scope;
+    this.#pointer = scope.region.allocate(this.bytes);
+    remember(this);
+  }
+
+  #leave(): void {
+    if (this.home === "scope" && !this.scope!.ended) this.scope!.region.release(this.#pointer, this.bytes);
+    if (this.home === "resident") {
+      freeBlock(this.#pointer);
+      residentBytes -= this.bytes;
+    }
+    this.scope = undefined;
+    this.#pointer = 0;
+    origins?.delete(this);
+  }
+
+  #shadowIn(outermost: Scope, low: number, high: number): Shadow {
+    const old = this.#shadow;
+    if (old !== undefined && old.low <= low && old.high >= high && old.version === this.version) return old;
+    this.#flush();
+    this.#dropShadow();
+    const pointer = outermost.region.allocate((high - low) * bytesPer(this.dtype));
+    copyIn(this.#array!, low, high, pointer);
+    outermost.shadowed.add(this);
+    return (this.#shadow = { scope: outermost, pointer, low, high, version: this.version, dirty: false });
+  }
+
+  #dropShadow(): void {
+    const old = this.#shadow;
+    if (old === undefined) return;
+    // A running kernel may still read it: the region takes it back when the scope ends.
+    this.#shadow = undefined;
+  }
+
+  #flush(): void {
+    const shadow = this.#shadow;
+    if (shadow?.dirty !== true) return;
+    copyOut(shadow.pointer, this.#array!);
+    shadow.dirty = false;
+  }
+}
+
+function copyIn(array: TypedArray, low: number, high: number, pointer: number): void {
+  const bytes = new Uint8Array(array.buffer, array.byteOffset + low * array.BYTES_PER_ELEMENT, (high - low) * array.BYTES_PER_ELEMENT);
+  new Uint8Array(linearMemory().buffer, pointer, bytes.length).set(bytes);
+}
+
+function copyOut(pointer: number, array: TypedArray): void {
+  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  bytes.set(new Uint8Array(linearMemory().buffer, pointer, bytes.length));
+}
+
+let residentBytes = 0;
+let origins: Map<Storage, string> | undefined;
+
+/** In debug mode: which call made the block. */
+function remember(storage: Storage): void {
+  if (configuration().debug) (origins ??= new Map()).set(storage, new Error().stack ?? "");
+}
+
+/** Bytes with an owner, and in debug mode every live block with the call that made it. */
+export function residentReport(): { residentBytes: number; blocks: { bytes: number; dtype: DType; home: string; stack: string }[] } {
+  const blocks = [...(origins ?? [])].filter(([storage]) => storage.scope?.ended !== true)
+    .map(([storage, stack]) => ({ bytes: storage.bytes, dtype: storage.dtype, home: storage.home, stack }));
+  return { residentBytes, blocks };
+}

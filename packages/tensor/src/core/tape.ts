@@ -1,0 +1,316 @@
+import { HeedError, ScopeError, ShapeError, UnsupportedError } from "@heed/kernels";
+import { add } from "../operations/arithmetic.ts";
+import { full } from "./construct.ts";
+import { addInPlace, copyInto } from "./compute.ts";
+import { journaled, refuseAsync } from "./scope.ts";
+import { sameShape } from "./shape.ts";
+import { Storage } from "./storage.ts";
+import { Tensor } from "./tensor.ts";
+import { isReal } from "./dtype.ts";
+
+/** Cotangents of the results in, cotangents of the inputs out; `undefined` stands for zero. */
+export type BackwardRule = (cotangents: readonly (Tensor | undefined)[], needs: readonly boolean[]) => readonly (Tensor | undefined)[];
+
+/** One recorded operation. */
+export interface Recording {
+  readonly name: string;
+  readonly order: number;
+  inputs: readonly Tensor[];
+  /** All that the rule reads besides cotangents. */
+  saved: readonly Tensor[];
+  versions: readonly number[];
+  /** Gone once the recording was consumed. */
+  rule: BackwardRule | undefined;
+}
+
+let recordings = 0;
+let recordingOn = true;
+/** How many calls of a gradient function are open: inside one, the walk is itself recorded. */
+let depth = 0;
+
+/**
+ * Whether operations are recorded now.
+ */
+export function isRecording(): boolean {
+  return recordingOn;
+}
+
+/**
+ * Runs `fn` without recording: nothing in it can be differentiated later. Synchronous.
+ * @throws {ScopeError} when `fn` returns a promise.
+ */
+export function noGrad<T>(fn: () => T): T {
+  const result = withRecording(false, fn);
+  refuseAsync("noGrad", result);
+  return result;
+}
+
+function withRecording<T>(on: boolean, fn: () => T): T {
+  const before = recordingOn;
+  recordingOn = on;
+  try {
+    return fn();
+  } finally {
+    recordingOn = before;
+  }
+}
+
+/**
+ * Attaches to results how to differentiate them, if recording is on and an input needs it.
+ *
+ * @param name of the operation, for messages
+ * @param outputs fresh tensors that nobody else holds
+ * @param inputs the differentiable inputs, in the order of the gradients that `rule` returns
+ * @param saved every tensor that `rule` reads. They follow the recording out of nested scopes, and a write in place to one
+ * of them makes `backward` throw.
+ * @param rule gradients of the inputs from the cotangents of the outputs. Written with operations, it differentiates again.
+ */
+export function recordMany(
+  name: string, outputs: readonly Tensor[], inputs: readonly Tensor[], saved: readonly Tensor[], rule: BackwardRule,
+): void {
+  if (!recordingOn || !inputs.some((input) => input.requiresGrad)) return;
+  const recording: Recording = {
+    name, order: recordings++, inputs, saved, versions: saved.map((tensor) => tensor.storage.version), rule,
+  };
+  outputs.forEach((output, index) => {
+    if (!isReal(output.dtype)) return;
+    output.recording = recording;
+    output.recordingIndex = index;
+  });
+}
+
+/** `recordMany` for one result; returns it. */
+export function record(
+  name: string, output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[],
+  rule: (cotangent: Tensor, needs: readonly boolean[]) => readonly (Tensor | undefined)[],
+): Tensor {
+  recordMany(name, [output], inputs, saved, ([cotangent], needs) => rule(cotangent!, needs));
+  return output;
+}
+
+/** For fused kernels without a second derivative of their own. */
+export function noSecondDerivative(name: string): never {
+  throw new UnsupportedError(name, "has no second derivative in its fused form", {}, "Use its dense definition inside grad(grad(…)).");
+}
+
+/** `Tensor.backward`. */
+export function runBackward(y: Tensor, cotangent: Tensor | undefined): void {
+  y.storage.check("backward");
+  if (!y.requiresGrad) {
+    if (y.recordingLost) {
+      throw new ScopeError("backward", "the recording of this tensor ended with its outermost scope", { shape: y.shape },
+        "Call backward inside the scope.");
+    }
+    throw new HeedError("backward", "nothing was recorded for this tensor", { shape: y.shape },
+      "Make an input with requiresGrad: true, outside noGrad.");
+  }
+  const seed = seedFor("backward", y, cotangent);
+  withRecording(false, () => differentiate(y, seed, undefined, true));
+}
+
+function seedFor(where: string, y: Tensor, cotangent: Tensor | undefined): Tensor {
+  if (cotangent === undefined) {
+    if (y.size !== 1) throw new ShapeError(where, "only a single element has an implied cotangent", { shape: y.shape }, "Sum it, or pass a cotangent.");
+    return full(y.shape, 1, { dtype: y.dtype });
+  }
+  if (!sameShape(cotangent.shape, y.shape) || cotangent.dtype !== y.dtype) {
+    throw new ShapeError(where, "the cotangent must have the tensor's shape and dtype",
+      { tensor: y.shape, cotangent: cotangent.shape, "tensor's dtype": y.dtype, "cotangent's dtype": cotangent.dtype });
+  }
+  return cotangent;
+}
+
+/**
+ * Walks the recordings from the newest to the oldest. With `targets`, returns their gradients; without, adds to `.grad` of
+ * the leaves.
+ */
+function differentiate(y: Tensor, seed: Tensor, targets: readonly Tensor[] | undefined, consume: boolean): (Tensor | undefined)[] {
+  const pending = new Pending();
+  const found: (Tensor | undefined)[] = (targets ?? []).map(() => undefined);
+  const give = (tensor: Tensor, gradient: Tensor) => {
+    const target = targets?.indexOf(tensor) ?? -1;
+    if (target >= 0) {
+      const before = found[target];
+      found[target] = before === undefined ? gradient : add(before, gradient);
+    } else if (tensor.recording !== undefined) pending.add(tensor.recording, tensor.recordingIndex, gradient);
+    else if (targets === undefined && tensor.requiresGrad) accumulate(tensor, gradient);
+  };
+
+  give(y, seed);
+  for (let next = pending.take(); next !== undefined; next = pending.take()) {
+    const { recording, cotangents } = next;
+    const { rule } = recording;
+    if (rule === undefined) {
+      throw new HeedError("backward", `the recording of "${recording.name}" was already consumed`, {},
+        "Call backward once per recording, on the sum of what you differentiate; or use grad(f).");
+    }
+    recording.saved.forEach((tensor, i) => {
+      tensor.storage.check(`backward of ${recording.name}`);
+      if (tensor.storage.version !== recording.versions[i]) {
+        throw new HeedError("backward", `a tensor that "${recording.name}" saved was written in place since`, { shape: tensor.shape },
+          "Call backward before the optimiser's step.");
+      }
+    });
+    const needs = recording.inputs.map((input) => input.requiresGrad);
+    const { result: gradients, created } = journaled(() => rule(cotangents, needs));
+    const { inputs } = recording;
+    if (consume) {
+      recording.rule = undefined;
+      recording.saved = recording.inputs = [];
+    }
+    pending.born(created);
+    inputs.forEach((input, i) => {
+      const gradient = gradients[i];
+      if (!needs[i] || gradient === undefined) return;
+      if (!sameShape(gradient.shape, input.shape)) {
+        throw new Error(`internal: "${recording.name}" gave input ${i} of shape [${input.shape}] a gradient of shape [${gradient.shape}]`);
+      }
+      const { created: sums } = journaled(() => give(input, gradient));
+      pending.born(sums);
+    });
+    // Early release is for what only this walk can hold: not when the walk itself is recorded.
+    if (consume) pending.releaseUnused(found);
+  }
+  return found;
+}
+
+/** Cotangents that wait, newest recording first, and the temporary storages that nothing waits for any more. */
+class Pending {
+  readonly #waiting = new Map<Recording, (Tensor | undefined)[]>();
+  /** Recordings as a binary heap, newest on top. */
+  readonly #heap: Recording[] = [];
+  readonly #temporaries = new Set<Storage>();
+
+  add(recording: Recording, index: number, gradient: Tensor): void {
+    let slots = this.#waiting.get(recording);
+    if (slots === undefined) {
+      this.#waiting.set(recording, (slots = []));
+      this.#push(recording);
+    }
+    const before = slots[index];
+    slots[index] = before === undefined ? gradient : add(before, gradient);
+  }
+
+  take(): { recording: Recording; cotangents: (Tensor | undefined)[] } | undefined {
+    const recording = this.#pop();
+    if (recording === undefined) return undefined;
+    const cotangents = this.#waiting.get(recording)!;
+    this.#waiting.delete(recording);
+    return { recording, cotangents };
+  }
+
+  born(storages: readonly Storage[]): void {
+    for (const storage of storages) this.#temporaries.add(storage);
+  }
+
+  releaseUnused(results: readonly (Tensor | undefined)[]): void {
+    if (this.#temporaries.size === 0) return;
+    const used = new Set<Storage>();
+    for (const result of results) if (result !== undefined) used.add(result.storage);
+    for (const slots of this.#waiting.values()) for (const slot of slots) if (slot !== undefined) used.add(slot.storage);
+    for (const storage of this.#temporaries) {
+      if (used.has(storage)) continue;
+      storage.end();
+      this.#temporaries.delete(storage);
+    }
+  }
+
+  #push(recording: Recording): void {
+    const heap = this.#heap;
+    let at = heap.push(recording) - 1;
+    for (let up = (at - 1) >> 1; at > 0 && heap[up].order < recording.order; up = (at - 1) >> 1) {
+      heap[at] = heap[up];
+      at = up;
+    }
+    heap[at] = recording;
+  }
+
+  #pop(): Recording | undefined {
+    const heap = this.#heap;
+    const newest = heap[0];
+    const last = heap.pop();
+    if (heap.length === 0 || last === undefined) return newest;
+    let at = 0;
+    for (;;) {
+      let down = 2 * at + 1;
+      if (down >= heap.length) break;
+      if (down + 1 < heap.length && heap[down + 1].order > heap[down].order) down++;
+      if (heap[down].order < last.order) break;
+      heap[at] = heap[down];
+      at = down;
+    }
+    heap[at] = last;
+    return newest;
+  }
+}
+
+/** Adds to `.grad`, which lives where the leaf lives. */
+function accumulate(leaf: Tensor, gradient: Tensor): void {
+  if (leaf.grad !== null) {
+    addInPlace(leaf.grad, gradient);
+    return;
+  }
+  const { home, scope: homeScope } = leaf.storage;
+  const storage = Storage.create(leaf.dtype, leaf.size, home === "scope" ? homeScope : undefined);
+  if (home === "resident") storage.own();
+  const grad = new Tensor(storage, leaf.shape);
+  copyInto(grad, gradient);
+  leaf.grad = grad;
+}
+
+/** Forgets gradients: the next `backward` starts from zero. */
+export function clearGrad(tensors: Iterable<Tensor>): void {
+  for (const tensor of tensors) {
+    const storage = tensor.grad?.storage;
+    if (storage?.home === "resident") storage.end();
+    tensor.grad = null;
+  }
+}
+
+/** A tensor, or tensors in an array or a plain object: what `grad` differentiates by. */
+export type TensorTree = Tensor | readonly TensorTree[] | { readonly [name: string]: TensorTree };
+
+/**
+ * The gradient function of `f` by its first argument: a tensor, or tensors in an array or plain object; the gradient has
+ * the same structure. `f` must return a single element. Touches no `.grad`; nests (`grad(grad(f))` is the second derivative).
+ */
+export function grad<X extends TensorTree, Rest extends readonly unknown[]>(f: (x: X, ...rest: Rest) => Tensor): (x: X, ...rest: Rest) => X {
+  const both = valueAndGrad(f);
+  return (x, ...rest) => both(x, ...rest).gradient;
+}
+
+/** As `grad`, and the value too. */
+export function valueAndGrad<X extends TensorTree, Rest extends readonly unknown[]>(
+  f: (x: X, ...rest: Rest) => Tensor,
+): (x: X, ...rest: Rest) => { value: Tensor; gradient: X } {
+  return (x, ...rest) => {
+    const nested = depth > 0;
+    const inner = mapTree(x, (tensor) => {
+      const alias = new Tensor(tensor.storage, tensor.shape, tensor.strides, tensor.offset, true);
+      return nested ? record("alias", alias, [tensor], [], (g) => [g]) : alias;
+    });
+    const targets: Tensor[] = [];
+    mapTree(inner, (tensor) => (targets.push(tensor), tensor));
+    depth++;
+    try {
+      const y = withRecording(true, () => f(inner as X, ...rest));
+      refuseAsync("grad", y);
+      const seed = seedFor("grad", y, undefined);
+      const found = withRecording(nested, () => differentiate(y, seed, targets, !nested));
+      let at = 0;
+      const gradient = mapTree(x, (tensor) => found[at++] ?? full(tensor.shape, 0, { dtype: tensor.dtype })) as X;
+      return { value: nested ? y : y.detach(), gradient };
+    } finally {
+      depth--;
+    }
+  };
+}
+
+function mapTree(tree: TensorTree, fn: (tensor: Tensor) => Tensor): TensorTree {
+  if (tree instanceof Tensor) return fn(tree);
+  if (Array.isArray(tree)) return tree.map((item: TensorTree) => mapTree(item, fn));
+  if (typeof tree !== "object" || tree === null) {
+    throw new HeedError("grad", "the first argument must be a tensor, or tensors in arrays and plain objects", { received: typeof tree });
+  }
+  return Object.fromEntries(Object.entries(tree as Record<string, TensorTree>).map(([name, item]) => [name, mapTree(item, fn)]));
+}

@@ -1,0 +1,78 @@
+import { binary as binaryKernels, DTypeError, float32View, float64View, int32View, type BinaryKernels } from "@heed/kernels";
+import { computeOne, packed, type Scratch } from "../core/compute.ts";
+import { bytesPer, type DType } from "../core/dtype.ts";
+import { broadcastShapes, broadcastStrides, sizeOf } from "../core/shape.ts";
+import { Tensor } from "../core/tensor.ts";
+import { cast } from "./cast.ts";
+import { mergeAxes } from "./copy.ts";
+
+/** What arithmetic takes: a tensor, or a number of the other side's dtype. */
+export type Operand = Tensor | number;
+
+/** Widens stored half precision, and refuses to mix dtypes. */
+export function operands(where: string, a: Operand, b: Operand): [Operand, Operand] {
+  const [x, y] = [a, b].map((side) => (typeof side !== "number" && (side.dtype === "float16" || side.dtype === "bfloat16") ? cast(side, "float32") : side));
+  for (const side of [x, y]) {
+    if (typeof side === "number" || side instanceof Tensor) continue;
+    throw new DTypeError(where, "operands are tensors or numbers", { received: typeof side }, "Make one with tensor(…).");
+  }
+  if (typeof x === "number" && typeof y === "number") throw new DTypeError(where, "one operand must be a tensor", { a: x, b: y });
+  if (typeof x !== "number" && typeof y !== "number" && x.dtype !== y.dtype) {
+    throw new DTypeError(where, "dtypes must agree: nothing is promoted silently", { a: x.dtype, b: y.dtype }, "Convert one: cast(x, dtype).");
+  }
+  return [x, y];
+}
+
+type ArithmeticName = "add" | "sub" | "mul" | "div" | "maximum" | "minimum" | "pow";
+type ComparisonName = "greater" | "greaterEqual" | "less" | "lessEqual" | "equal" | "notEqual";
+
+/**
+ * Runs a broadcasting kernel of two operands. Axes are merged; the kernel takes the two innermost, plain loops here the
+ * rest. An operand whose innermost elements stand neither together nor still is copied dense first.
+ */
+export function applyBinary(where: string, name: ArithmeticName | ComparisonName, a: Operand, b: Operand, outDtype?: DType): Tensor {
+  const dtype = (typeof a === "number" ? (b as Tensor) : a).dtype;
+  const shape = broadcastShapes(where, ...[a, b].flatMap((side) => (typeof side === "number" ? [] : [side.shape])));
+  const result = outDtype ?? dtype;
+  const kernel = kernelFor(where, name, dtype);
+  const strides = [a, b].map((side) => (typeof side === "number" ? shape.map(() => 0) : broadcastStrides(side.shape, side.strides, shape)));
+  const merged = mergeAxes(shape, strides);
+  const [sa, sb] = merged.strides;
+  const last = merged.lengths.length - 1;
+  if (sa[last] !== 0 && sa[last] !== 1) return applyBinary(where, name, packed(a as Tensor), b, outDtype);
+  if (sb[last] !== 0 && sb[last] !== 1) return applyBinary(where, name, a, packed(b as Tensor), outDtype);
+  const tensors = [a, b].filter((side): side is Tensor => typeof side !== "number");
+  return computeOne(where, tensors, shape, result, (reads, out, scratch) => {
+    if (sizeOf(shape) === 0) return;
+    const x = typeof a === "number" ? constant(a, dtype, scratch) : reads[0];
+    const y = typeof b === "number" ? constant(b, dtype, scratch) : reads.at(-1)!;
+    const width = bytesPer(dtype);
+    const [outer, inner] = last === 0 ? [1, merged.lengths[0]] : [merged.lengths[last - 1], merged.lengths[last]];
+    const [ao, bo] = last === 0 ? [0, 0] : [sa[last - 1], sb[last - 1]];
+    const stepOut = outer * inner * bytesPer(result);
+    let to = out;
+    const visit = (axis: number, p: number, q: number) => {
+      if (axis >= last - 1) {
+        kernel(p, ao, sa[last], q, bo, sb[last], to, outer, inner);
+        to += stepOut;
+        return;
+      }
+      for (let i = 0; i < merged.lengths[axis]; i++) visit(axis + 1, p + i * sa[axis] * width, q + i * sb[axis] * width);
+    };
+    visit(0, x, y);
+  });
+}
+
+function kernelFor(where: string, name: ArithmeticName | ComparisonName, dtype: DType): BinaryKernels["add"] {
+  if (dtype === "float32" || dtype === "float64") return binaryKernels.on(dtype)[name];
+  throw new DTypeError(where, "works on float32 and float64", { dtype }, 'Convert first: cast(x, "float32").');
+}
+
+/** One element with a value, for operands that are plain numbers. */
+function constant(value: number, dtype: DType, scratch: Scratch): number {
+  const at = scratch(8);
+  if (dtype === "float64") float64View()[at / 8] = value;
+  else if (dtype === "int32") int32View()[at / 4] = value;
+  else float32View()[at / 4] = value;
+  return at;
+}

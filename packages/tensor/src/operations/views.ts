@@ -1,0 +1,153 @@
+import { ShapeError } from "@heed/kernels";
+import { packed } from "../core/compute.ts";
+import { broadcastStrides, isRowMajor, normalizeAxis, requireShape, rowMajor, sameShape, sizeOf, type Shape } from "../core/shape.ts";
+import { record } from "../core/tape.ts";
+import { requireTensor, Tensor } from "../core/tensor.ts";
+import { sumTo } from "./sum-to.ts";
+import { sliceGradient } from "./slice-gradient.ts";
+
+/**
+ * Swaps two axes (the last two by default). A view.
+ * @throws {ShapeError} for an axis out of range.
+ */
+export function transpose(x: Tensor, axis0 = -2, axis1 = -1): Tensor {
+  requireTensor("transpose", "x", x);
+  const a = normalizeAxis("transpose", axis0, x.rank);
+  const b = normalizeAxis("transpose", axis1, x.rank);
+  const axes = x.shape.map((_, axis) => (axis === a ? b : axis === b ? a : axis));
+  return permute(x, axes);
+}
+
+/**
+ * Reorders all axes: axis i of the result is axis `axes[i]` of x. A view.
+ * @throws {ShapeError} when `axes` is no permutation.
+ */
+export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  requireTensor("permute", "x", x);
+  const order = axes.map((axis) => normalizeAxis("permute", axis, x.rank));
+  if (order.length !== x.rank || new Set(order).size !== x.rank) {
+    throw new ShapeError("permute", "axes must name every axis once", { axes, shape: x.shape });
+  }
+  const out = new Tensor(x.storage, order.map((axis) => x.shape[axis]), order.map((axis) => x.strides[axis]), x.offset);
+  const inverse = order.map((_, axis) => order.indexOf(axis));
+  return record("permute", out, [x], [], (g) => [permute(g, inverse)]);
+}
+
+/**
+ * The same elements in row-major order under another shape; one length may be -1, which is inferred. A view where the
+ * strides allow it, else a copy.
+ * @throws {ShapeError} when the number of elements differs, or -1 cannot be inferred.
+ */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  requireTensor("reshape", "x", x);
+  const inferred = inferShape(x.shape, shape);
+  const strides = viewStrides(x.shape, x.strides, inferred);
+  const source = strides === undefined ? packed(x) : x;
+  const out = new Tensor(source.storage, inferred, strides ?? rowMajor(inferred), source.offset);
+  const before = x.shape;
+  return record("reshape", out, [x], [], (g) => [reshape(g, before)]);
+}
+
+function inferShape(from: Shape, to: Shape): number[] {
+  const holes = to.filter((length) => length === -1).length;
+  const known = sizeOf(to.filter((length) => length !== -1));
+  const size = sizeOf(from);
+  const hole = known === 0 ? 0 : size / known;
+  const shape = to.map((length) => (length === -1 ? hole : length));
+  if (holes > 1 || (holes === 1 && known === 0) || !shape.every((length) => Number.isInteger(length) && length >= 0) || sizeOf(shape) !== size) {
+    throw new ShapeError("reshape", "the number of elements must stay the same (one length may be -1)", { from, to });
+  }
+  return shape;
+}
+
+/** Strides that show a window under another shape without copying, if there are any. */
+function viewStrides(shape: Shape, strides: readonly number[], to: Shape): number[] | undefined {
+  if (isRowMajor(shape, strides)) return rowMajor(to);
+  // Walk runs of axes that are dense among themselves, and cut each anew.
+  const result = new Array<number>(to.length).fill(0);
+  const kept = shape.map((length, axis) => ({ length, stride: strides[axis] })).filter(({ length }) => length !== 1);
+  let at = to.length - 1;
+  for (let i = kept.length - 1; i >= 0; ) {
+    let run = kept[i].length;
+    const stride = kept[i].stride;
+    let expected = stride * run;
+    i--;
+    while (i >= 0 && kept[i].stride === expected) {
+      run *= kept[i].length;
+      expected *= kept[i].length;
+      i--;
+    }
+    let step = stride;
+    while (run > 1) {
+      if (at < 0) return undefined;
+      const length = to[at];
+      if (run % length !== 0) return undefined;
+      result[at--] = step;
+      step *= length;
+      run /= length;
+    }
+  }
+  for (; at >= 0; at--) result[at] = 0;
+  return to.every((length, axis) => length === 1 || result[axis] !== 0) ? result : undefined;
+}
+
+/**
+ * Elements `start, start + step, …` before `stop` of one axis, as in Python: negative positions count from the end, and
+ * positions beyond the ends are clipped. A view.
+ * @throws {ShapeError} for a step that is 0 or no integer.
+ */
+export function slice(x: Tensor, axis: number, start?: number, stop?: number, step = 1): Tensor {
+  requireTensor("slice", "x", x);
+  const at = normalizeAxis("slice", axis, x.rank);
+  const length = x.shape[at];
+  if (!Number.isInteger(step) || step === 0 || ![start, stop].every((p) => p === undefined || Number.isInteger(p))) {
+    throw new ShapeError("slice", "start, stop and step must be integers, step not 0", { start, stop, step });
+  }
+  const clip = (position: number, low: number, high: number) => Math.min(Math.max(position < 0 ? position + length : position, low), high);
+  const [first, end] = step > 0
+    ? [start === undefined ? 0 : clip(start, 0, length), stop === undefined ? length : clip(stop, 0, length)]
+    : [start === undefined ? length - 1 : clip(start, -1, length - 1), stop === undefined ? -1 : clip(stop, -1, length - 1)];
+  const count = Math.max(0, Math.ceil((end - first) / step));
+  const shape = x.shape.map((n, i) => (i === at ? count : n));
+  const strides = x.strides.map((s, i) => (i === at ? s * step : s));
+  const out = new Tensor(x.storage, shape, strides, count === 0 ? x.offset : x.offset + first * x.strides[at]);
+  const before = x.shape;
+  return record("slice", out, [x], [], (g) => [sliceGradient(g, before, at, first, step)]);
+}
+
+/**
+ * Stretches axes of length 1, and adds axes in front: -1 keeps a length. A view.
+ * @throws {ShapeError} when an axis of another length would have to stretch.
+ */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  requireTensor("expand", "x", x);
+  const lead = shape.length - x.rank;
+  const full = shape.map((length, axis) => (length === -1 && axis >= lead ? x.shape[axis - lead] : length));
+  requireShape("expand", full);
+  if (lead < 0 || !x.shape.every((length, axis) => length === full[axis + lead] || length === 1)) {
+    throw new ShapeError("expand", "only axes of length 1 stretch, and new axes come in front", { from: x.shape, to: shape });
+  }
+  const out = new Tensor(x.storage, full, broadcastStrides(x.shape, x.strides, full), x.offset);
+  const before = x.shape;
+  return record("expand", out, [x], [], (g) => [sumTo(g, before)]);
+}
+
+/** `x` itself when it has the shape, else `expand`. */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  return sameShape(x.shape, shape) ? x : expand(x, shape);
+}
+
+/** Drops one axis of length 1, or all of them. A view. */
+export function squeeze(x: Tensor, axis?: number): Tensor {
+  requireTensor("squeeze", "x", x);
+  const at = axis === undefined ? undefined : normalizeAxis("squeeze", axis, x.rank);
+  if (at !== undefined && x.shape[at] !== 1) throw new ShapeError("squeeze", "the axis must have length 1", { shape: x.shape, axis });
+  return reshape(x, x.shape.filter((length, i) => (at === undefined ? length !== 1 : i !== at)));
+}
+
+/** Inserts an axis of length 1 at `axis` of the result. A view. */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  requireTensor("unsqueeze", "x", x);
+  const at = normalizeAxis("unsqueeze", axis, x.rank + 1);
+  return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
+}
