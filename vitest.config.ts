@@ -4,6 +4,7 @@ import { chromium } from "playwright";
 import { defaultClientConditions, defaultServerConditions } from "vite";
 import { defineConfig } from "vitest/config";
 import type { TestProjectConfiguration } from "vitest/config";
+import TotalReporter from "./tools/reporter.ts";
 
 // A failed install does not stop a pnpm script: it would run on the system's Node, and crash oddly later.
 if (Number(process.versions.node.split(".")[0]) < 22) {
@@ -59,6 +60,7 @@ if (executablePath === undefined) {
 
 export default defineConfig({
   test: {
+    reporters: ["default", new TotalReporter()],
     projects: executablePath === undefined ? [node] : [node, inChromium],
   },
 });
