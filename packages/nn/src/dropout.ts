@@ -1,0 +1,24 @@
+import { dropout, type Tensor } from "@heed/tensor";
+import { requireProbability } from "./internal/require.ts";
+import { Module } from "./module.ts";
+import { dropoutKey } from "./training.ts";
+
+/**
+ * In `training`, zeroes each element with probability p and divides the rest by 1 − p; outside, the identity.
+ * @see Srivastava et al. 2014
+ */
+export class Dropout extends Module {
+  readonly p: number;
+
+  constructor(p = 0.5) {
+    super();
+    requireProbability("Dropout", "p", p);
+    this.p = p;
+  }
+
+  forward(x: Tensor): Tensor {
+    if (this.p === 0) return x;
+    const key = dropoutKey(this.path);
+    return key === undefined ? x : dropout(x, { p: this.p, key });
+  }
+}

@@ -1,0 +1,101 @@
+import { HeedError, ShapeError, type Tensor } from "@heed/tensor";
+import { copyInto, type Stateful } from "@heed/tensor/operation";
+import { Buffer, Parameter } from "./parameter.ts";
+
+/**
+ * A layer or a model: parameters, buffers and other modules as properties, named as in PyTorch's state dict, and a
+ * `forward`. Arrays of modules count too (`layers.0.weight`).
+ *
+ * @example
+ * class Model extends Module {
+ *   hidden: Linear; out: Linear;
+ *   constructor(key: RandomKey) { super(); this.hidden = new Linear(4, 8, { key: key.split("hidden") }); … }
+ *   forward(x: Tensor): Tensor { return this.out.forward(relu(this.hidden.forward(x))); }
+ * }
+ */
+export abstract class Module implements Stateful {
+  /** The name below the root that was last walked (`encoder.layers.0.dropout`); "" for a root. */
+  path = "";
+
+  /** This module and all below it, depth first, by path. Sets `path` on the way. */
+  *modules(prefix = ""): Generator<Module> {
+    this.path = prefix;
+    yield this;
+    for (const [name, child] of children(this)) if (child instanceof Module) yield* child.modules(join(prefix, name));
+  }
+
+  /** Parameters by name. One that stands in several places is named once, by the first. */
+  namedParameters(): Map<string, Parameter> {
+    return this.#named(Parameter);
+  }
+
+  /** Buffers by name. */
+  namedBuffers(): Map<string, Buffer> {
+    return this.#named(Buffer);
+  }
+
+  parameters(): Parameter[] {
+    return [...this.namedParameters().values()];
+  }
+
+  /** Parameters and buffers: what `resident` keeps in linear memory. */
+  *state(): Generator<Tensor> {
+    yield* this.namedParameters().values();
+    yield* this.namedBuffers().values();
+  }
+
+  /** How many numbers are learned. */
+  get parameterCount(): number {
+    return this.parameters().reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** Parameters and buffers by PyTorch's names: what to save (`writeSafetensors(model.stateDict())`). Shares storage. */
+  stateDict(): Record<string, Tensor> {
+    return Object.fromEntries([...this.namedParameters(), ...this.namedBuffers()]);
+  }
+
+  /**
+   * Copies values in by name, all or none.
+   * @throws {HeedError} naming what is missing or unknown; {ShapeError} for another shape. Nothing has changed then.
+   */
+  loadStateDict(values: Readonly<Record<string, Tensor>>): void {
+    const own = this.stateDict();
+    const missing = Object.keys(own).filter((name) => !(name in values));
+    const unknown = Object.keys(values).filter((name) => !(name in own));
+    if (missing.length + unknown.length > 0) {
+      throw new HeedError("loadStateDict", "names must be those of the model", { missing, unknown }, "Build the model with the options that it was saved with.");
+    }
+    for (const [name, target] of Object.entries(own)) {
+      const { shape, dtype } = values[name];
+      if (shape.length !== target.shape.length || shape.some((n, i) => n !== target.shape[i]) || dtype !== target.dtype) {
+        throw new ShapeError("loadStateDict", `"${name}" has another shape or dtype`, { model: target.shape, value: shape, "model's dtype": target.dtype, "value's dtype": dtype });
+      }
+    }
+    for (const [name, target] of Object.entries(own)) copyInto(target, values[name]);
+  }
+
+  #named<T extends Tensor>(kind: abstract new (...args: never[]) => T): Map<string, T> {
+    const found = new Map<string, T>();
+    const seen = new Set<Tensor>();
+    for (const module of this.modules()) {
+      for (const [name, child] of children(module)) {
+        if (!(child instanceof kind) || seen.has(child)) continue;
+        seen.add(child);
+        found.set(join(module.path, name), child);
+      }
+    }
+    return found;
+  }
+}
+
+/** Properties of a module in order, arrays opened up. */
+function* children(module: Module): Generator<[string, unknown]> {
+  for (const [name, value] of Object.entries(module)) {
+    if (Array.isArray(value)) for (const [i, item] of value.entries()) yield [`${name}.${i}`, item];
+    else yield [name, value];
+  }
+}
+
+function join(prefix: string, name: string): string {
+  return prefix === "" ? name : `${prefix}.${name}`;
+}

@@ -1,0 +1,76 @@
+import { math, optimiser as optimiserKernels } from "@heed/kernels";
+import { HeedError, zeros, type Tensor } from "@heed/tensor";
+import { mutate } from "@heed/tensor/operation";
+import type { Parameter } from "../parameter.ts";
+import { Optimiser, requireRate } from "./optimiser.ts";
+
+export interface AdamOptions {
+  /** Default 1e-3. */
+  readonly lr?: number;
+  /** Default [0.9, 0.999]. */
+  readonly betas?: readonly [number, number];
+  /** Default 1e-8. */
+  readonly eps?: number;
+  /** Adam: added to the gradient, times the parameter; AdamW: taken off the parameter itself. Default 0; AdamW 0.01. */
+  readonly weightDecay?: number;
+  /** The running maximum of v takes its place. Default false. */
+  readonly amsgrad?: boolean;
+  /** Parameters without decay, such as biases and norms. Default: none. */
+  readonly noDecay?: (parameter: Parameter) => boolean;
+}
+
+/**
+ * m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; w ← w − lr · m̂ / (√v̂ + eps), with m̂, v̂ corrected for their start at 0.
+ * @see Kingma, Ba 2015 (arXiv:1412.6980)
+ */
+export class Adam extends Optimiser {
+  readonly options: Required<Omit<AdamOptions, "lr" | "noDecay">>;
+  readonly #decoupled: boolean;
+  readonly #decays: readonly number[];
+  readonly #m: readonly Tensor[];
+  readonly #v: readonly Tensor[];
+  readonly #vmax: readonly Tensor[];
+
+  constructor(
+    parameters: Iterable<Parameter>,
+    { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, amsgrad = false, noDecay = () => false }: AdamOptions = {},
+    decoupled = false,
+  ) {
+    super(decoupled ? "AdamW" : "Adam", parameters, lr);
+    requireRate("Adam", "eps", eps);
+    requireRate("Adam", "weightDecay", weightDecay);
+    if (!betas.every((beta) => beta >= 0 && beta < 1)) throw new HeedError("Adam", "betas must be in [0, 1)", { betas });
+    this.options = { betas, eps, weightDecay, amsgrad };
+    this.#decoupled = decoupled;
+    this.#decays = this.parameters.map((parameter) => (noDecay(parameter) ? 0 : weightDecay));
+    const moment = () => this.parameters.map(({ shape, dtype }) => zeros(shape, { dtype }));
+    this.#m = moment();
+    this.#v = moment();
+    this.#vmax = amsgrad ? moment() : [];
+  }
+
+  protected moments(): Readonly<Record<string, readonly Tensor[]>> {
+    return { m: this.#m, v: this.#v, vmax: this.#vmax };
+  }
+
+  protected update(parameter: Parameter, gradient: Tensor, index: number, lr: number): void {
+    const { betas: [beta1, beta2], eps } = this.options;
+    const targets = [parameter, this.#m[index], this.#v[index], ...(this.#vmax.length > 0 ? [this.#vmax[index]] : [])];
+    const dtype = parameter.dtype as "float32" | "float64";
+    mutate("Adam", targets, [gradient], ([p, m, v, vmax = 0], [g]) =>
+      optimiserKernels.on(dtype).adam(
+        p, g, m, v, vmax, parameter.size, lr, beta1, beta2, eps, this.#decays[index], Number(this.#decoupled),
+        1 - math.pow(beta1, this.steps), 1 - math.pow(beta2, this.steps),
+      ));
+  }
+}
+
+/**
+ * Adam whose decay acts on the parameter itself: first w ← (1 − lr · weightDecay) · w.
+ * @see Loshchilov, Hutter 2019 (arXiv:1711.05101)
+ */
+export class AdamW extends Adam {
+  constructor(parameters: Iterable<Parameter>, { weightDecay = 0.01, ...options }: AdamOptions = {}) {
+    super(parameters, { weightDecay, ...options }, true);
+  }
+}

@@ -1,0 +1,47 @@
+import { optimiser as optimiserKernels } from "@heed/kernels";
+import { HeedError, zeros, type Tensor } from "@heed/tensor";
+import { mutate } from "@heed/tensor/operation";
+import type { Parameter } from "../parameter.ts";
+import { Optimiser, requireRate } from "./optimiser.ts";
+
+export interface SGDOptions {
+  readonly lr: number;
+  /** Default 0: no buffer. */
+  readonly momentum?: number;
+  readonly dampening?: number;
+  /** g + momentum · buffer in place of the buffer. Needs momentum, and no dampening. */
+  readonly nesterov?: boolean;
+  /** Added to the gradient, times the parameter. Default 0. */
+  readonly weightDecay?: number;
+}
+
+/**
+ * g ← g + weightDecay · w; buffer ← momentum · buffer + (1 − dampening) · g (g at first); w ← w − lr · buffer.
+ * @see Sutskever et al. 2013; PyTorch's form
+ */
+export class SGD extends Optimiser {
+  readonly options: Required<Omit<SGDOptions, "lr">>;
+  readonly #buffers: readonly Tensor[];
+
+  constructor(parameters: Iterable<Parameter>, { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 }: SGDOptions) {
+    super("SGD", parameters, lr);
+    for (const [name, value] of Object.entries({ momentum, dampening, weightDecay })) requireRate("SGD", name, value);
+    if (nesterov && (momentum === 0 || dampening !== 0)) {
+      throw new HeedError("SGD", "nesterov needs momentum and no dampening", { momentum, dampening });
+    }
+    this.options = { momentum, dampening, nesterov, weightDecay };
+    this.#buffers = momentum === 0 ? [] : this.parameters.map(({ shape, dtype }) => zeros(shape, { dtype }));
+  }
+
+  protected moments(): Readonly<Record<string, readonly Tensor[]>> {
+    return { buffer: this.#buffers };
+  }
+
+  protected update(parameter: Parameter, gradient: Tensor, index: number, lr: number): void {
+    const { momentum, dampening, nesterov, weightDecay } = this.options;
+    const buffer = this.#buffers[index];
+    const dtype = parameter.dtype as "float32" | "float64";
+    mutate("SGD", buffer === undefined ? [parameter] : [parameter, buffer], [gradient], ([p, b = 0], [g]) =>
+      optimiserKernels.on(dtype).sgd(p, g, b, parameter.size, lr, momentum, dampening, Number(nesterov), weightDecay, Number(this.steps === 1)));
+  }
+}

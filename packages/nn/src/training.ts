@@ -1,0 +1,57 @@
+import { HeedError, noGrad, scope, type RandomKey } from "@heed/tensor";
+
+interface Training {
+  readonly key: RandomKey;
+  /** How often the Dropout at each path was called so far. */
+  readonly calls: Map<string, number>;
+}
+
+let current: Training | undefined;
+
+/**
+ * Runs `fn` in training mode: dropout drops, batch norm takes the batch's statistics. The n-th call of a Dropout derives
+ * its key as `stepKey.split(its path).split(n)`, and n restarts with each `training`, so a resumed run is exact to the bit.
+ * Outside, modules evaluate. Synchronous.
+ *
+ * @example const loss = training(key.split(step), () => crossEntropy(model.forward(x), target));
+ */
+export function training<T>(stepKey: RandomKey, fn: () => T): T {
+  return withMode({ key: stepKey, calls: new Map() }, fn);
+}
+
+/** Runs `fn` in evaluation mode, also inside `training`. Synchronous. */
+export function evaluating<T>(fn: () => T): T {
+  return withMode(undefined, fn);
+}
+
+/** Whether `training` is open. */
+export function isTraining(): boolean {
+  return current !== undefined;
+}
+
+/** The key of this call of the Dropout at `path`; `undefined` outside training. */
+export function dropoutKey(path: string): RandomKey | undefined {
+  if (current === undefined) return undefined;
+  const n = current.calls.get(path) ?? 0;
+  current.calls.set(path, n + 1);
+  return current.key.split(path).split(n);
+}
+
+/** The result of a model's `forward` in evaluation mode, without recording, in a scope of its own. */
+export function predict<Inputs extends readonly unknown[], T>(model: { forward(...inputs: Inputs): T }, ...inputs: Inputs): T {
+  return evaluating(() => noGrad(() => scope(() => model.forward(...inputs))));
+}
+
+function withMode<T>(mode: Training | undefined, fn: () => T): T {
+  const outer = current;
+  current = mode;
+  try {
+    const result = fn();
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
+      throw new HeedError("training", "the function must be synchronous, but it returned a promise", {}, "Await first.");
+    }
+    return result;
+  } finally {
+    current = outer;
+  }
+}
