@@ -8,7 +8,9 @@ import TotalReporter from "./tools/reporter.ts";
 
 // A failed install does not stop a pnpm script: it would run on the system's Node, and crash oddly later.
 if (Number(process.versions.node.split(".")[0]) < 22) {
-  throw new Error(`Tests need Node 22 or newer, but this is ${process.versions.node}. Run \`npx -y pnpm@12.21.0 install\` and read its warnings.`);
+  throw new Error(
+    `Tests need Node 22 or newer, but this is ${process.versions.node}. Run \`npx -y pnpm@12.21.0 install\` and read its warnings.`,
+  );
 }
 
 const source = "@heed/source";
@@ -28,9 +30,13 @@ const node: TestProjectConfiguration = {
   },
 };
 
-const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", chromium.executablePath()].find(
-  (path) => path !== undefined && isExecutable(path),
-);
+const executablePath = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  chromium.executablePath(),
+].find((path) => path !== undefined && isExecutable(path));
 
 const inChromium: TestProjectConfiguration = {
   extends: true,
@@ -47,7 +53,15 @@ const inChromium: TestProjectConfiguration = {
       provider: playwright({
         launchOptions: {
           executablePath: executablePath!,
-          args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+          args: [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+          ],
         },
       }),
     },

@@ -36,7 +36,10 @@ beforeEach(() => {
     write(`packages/${name}/package.json`, manifest(name, ["@heed/tensor"]));
     write(`packages/${name}/tsconfig.json`, tsconfig("tensor"));
     write(`packages/${name}/src/index.ts`, 'import type { Mask } from "@heed/tensor/terms";\nexport type M = Mask;\n');
-    write(`packages/${name}/src/index.test.ts`, 'import { it } from "vitest";\nimport { m } from "@heed/masks";\nit(m);\n'.replace("masks", name));
+    write(
+      `packages/${name}/src/index.test.ts`,
+      'import { it } from "vitest";\nimport { m } from "@heed/masks";\nit(m);\n'.replace("masks", name),
+    );
   }
 });
 afterEach(() => rmSync(root, { recursive: true }));
@@ -49,13 +52,33 @@ it.each([
   ["an undeclared neighbour", "packages/masks/src/a.ts", 'import { k } from "@heed/kernels";', "is not declared in dependencies"],
   ["an undeclared module from outside", "packages/masks/src/a.ts", 'import x from "left-pad";', "is not declared in dependencies"],
   ["a development dependency in a source", "packages/masks/src/a.ts", 'import { it } from "vitest";', "is not declared in dependencies"],
-  ["an arrow to the same row", "packages/masks/src/a.ts", 'export * from "@heed/scoring";', "does not point down: masks must not know scoring"],
-  ["an arrow that points up", "packages/kernels/src/a.ts", 'import type { Mask } from "@heed/tensor/terms";', "does not point down: kernels must not know tensor"],
+  [
+    "an arrow to the same row",
+    "packages/masks/src/a.ts",
+    'export * from "@heed/scoring";',
+    "does not point down: masks must not know scoring",
+  ],
+  [
+    "an arrow that points up",
+    "packages/kernels/src/a.ts",
+    'import type { Mask } from "@heed/tensor/terms";',
+    "does not point down: kernels must not know tensor",
+  ],
   ["a dynamic import that points up", "packages/kernels/src/a.ts", 'await import("@heed/tensor");', "does not point down"],
   ["a path into a neighbour", "packages/masks/src/a.ts", 'import "../../tensor/src/terms.ts";', "reaches into packages/tensor"],
-  ["a path into a neighbour from a test", "packages/masks/src/a.test.ts", 'import "../../tensor/src/terms.ts";', "reaches into packages/tensor"],
+  [
+    "a path into a neighbour from a test",
+    "packages/masks/src/a.test.ts",
+    'import "../../tensor/src/terms.ts";',
+    "reaches into packages/tensor",
+  ],
   ["a path out of src", "packages/masks/src/a.ts", 'import "../package.json";', "leaves packages/masks/src"],
-  ["a subpath that is not exported", "packages/masks/src/a.ts", 'import "@heed/tensor/src/terms.ts";', "is not among the exports of @heed/tensor"],
+  [
+    "a subpath that is not exported",
+    "packages/masks/src/a.ts",
+    'import "@heed/tensor/src/terms.ts";',
+    "is not among the exports of @heed/tensor",
+  ],
   ["a package that does not exist", "packages/masks/src/a.test.ts", 'import "@heed/nothing";', "is no package of this repository"],
   ["an unknown internal import", "packages/kernels/src/a.ts", 'import "#other";', "is not among the imports"],
   ["its own name", "packages/tensor/src/a.ts", 'import "@heed/tensor/terms";', "use a relative path"],
@@ -63,7 +86,10 @@ it.each([
 ])("finds %s", (_what, path, code, message) => {
   write(path, code + "\n");
   const faults = findFaults(root);
-  expect(faults.some((fault) => fault.startsWith(`${path}:1:`) && fault.includes(message)), faults.join("\n")).toBe(true);
+  expect(
+    faults.some((fault) => fault.startsWith(`${path}:1:`) && fault.includes(message)),
+    faults.join("\n"),
+  ).toBe(true);
 });
 
 it("finds what is declared and never imported", () => {

@@ -75,7 +75,8 @@ function importFaults(root: string, self: Package, packages: Package[], rootDev:
         else if (!matches(subpath, self.manifest.exports)) fault(`is not among the exports of ${dependency}`);
         continue;
       }
-      if (!declared.has(dependency)) fault(`is not declared in ${isSource ? "dependencies" : "dependencies or devDependencies"} of ${self.folder}`);
+      if (!declared.has(dependency))
+        fault(`is not declared in ${isSource ? "dependencies" : "dependencies or devDependencies"} of ${self.folder}`);
       if (!dependency.startsWith("@heed/")) continue;
       const target = packages.find((other) => other.manifest.name === dependency);
       if (target === undefined) fault("is no package of this repository");
@@ -113,7 +114,9 @@ function manifestFaults(root: string, self: Package): string[] {
   }
   const tsconfig = join(root, self.folder, "tsconfig.json");
   if (existsSync(tsconfig)) {
-    const references = (readJson<{ references?: { path: string }[] }>(tsconfig).references ?? []).map(({ path }) => `@heed/${basename(path)}`);
+    const references = (readJson<{ references?: { path: string }[] }>(tsconfig).references ?? []).map(
+      ({ path }) => `@heed/${basename(path)}`,
+    );
     for (const name of ours) if (!references.includes(name)) fault(`declares ${name}, which tsconfig.json does not reference`);
     for (const name of references) if (!ours.includes(name)) fault(`does not declare ${name}, which tsconfig.json references`);
   }

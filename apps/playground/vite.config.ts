@@ -5,13 +5,15 @@ const isolation = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-export default defineConfig({
+export default defineConfig(({ command, isPreview }) => ({
   base: "./",
-  // The page runs the packages' sources, so it needs no build of theirs.
-  resolve: { conditions: ["@heed/source", ...defaultClientConditions] },
+  // While one edits, the page runs the packages' sources. The built page holds the built packages, as a user's would.
+  resolve: {
+    conditions: command === "serve" && isPreview !== true ? ["@heed/source", ...defaultClientConditions] : defaultClientConditions,
+  },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: { modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   worker: { format: "es" },
   server: { headers: isolation },
   preview: { headers: isolation },
-});
+}));

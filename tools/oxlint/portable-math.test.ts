@@ -23,7 +23,10 @@ function faults(file: string, code: string): number[] {
   const oxlint = join(root, "node_modules/.bin/oxlint");
   const { stdout } = spawnSync(oxlint, ["--format=json", file], { cwd: folder, encoding: "utf8" });
   const { diagnostics } = JSON.parse(stdout) as { diagnostics: { code: string; labels: { span: { line: number } }[] }[] };
-  return diagnostics.filter(({ code: rule }) => rule.includes("portable-math")).map(({ labels }) => labels[0]!.span.line).sort((a, b) => a - b);
+  return diagnostics
+    .filter(({ code: rule }) => rule.includes("portable-math"))
+    .map(({ labels }) => labels[0]!.span.line)
+    .sort((a, b) => a - b);
 }
 
 const code = [
@@ -40,9 +43,11 @@ it("finds each way to the engine's own transcendental functions and random numbe
   expect(faults("packages/masks/src/planted.ts", code)).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
-it.each(["packages/masks/src/planted/reference.ts", "packages/masks/src/planted.test.ts", "packages/masks/src/planted.bench.ts", "apps/bench/src/planted.ts"])(
-  "leaves %s alone",
-  (file) => {
-    expect(faults(file, code)).toEqual([]);
-  },
-);
+it.each([
+  "packages/masks/src/planted/reference.ts",
+  "packages/masks/src/planted.test.ts",
+  "packages/masks/src/planted.bench.ts",
+  "apps/bench/src/planted.ts",
+])("leaves %s alone", (file) => {
+  expect(faults(file, code)).toEqual([]);
+});

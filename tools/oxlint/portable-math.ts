@@ -5,8 +5,29 @@
  * `@heed/kernels` instead. `Math.random` cannot be seeded; use a random key. Constants such as `2 ** 32` are fine.
  */
 const banned = new Set([
-  "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp", "expm1", "hypot", "log", "log10", "log1p",
-  "log2", "pow", "random", "sin", "sinh", "tan", "tanh",
+  "acos",
+  "acosh",
+  "asin",
+  "asinh",
+  "atan",
+  "atan2",
+  "atanh",
+  "cbrt",
+  "cos",
+  "cosh",
+  "exp",
+  "expm1",
+  "hypot",
+  "log",
+  "log10",
+  "log1p",
+  "log2",
+  "pow",
+  "random",
+  "sin",
+  "sinh",
+  "tan",
+  "tanh",
 ]);
 
 // As much of ESTree as this rule looks at.
@@ -50,10 +71,14 @@ const portableMath = {
       },
       BinaryExpression(node: Node) {
         if (node.operator !== "**" || isNumber(node.left)) return;
-        context.report({ node, message: "`**` differs between engines unless its base is a literal; multiply, or use math.pow of @heed/kernels." });
+        context.report({
+          node,
+          message: "`**` differs between engines unless its base is a literal; multiply, or use math.pow of @heed/kernels.",
+        });
       },
       AssignmentExpression(node: Node) {
-        if (node.operator === "**=") context.report({ node, message: "`**=` differs between engines; multiply, or use math.pow of @heed/kernels." });
+        if (node.operator === "**=")
+          context.report({ node, message: "`**=` differs between engines; multiply, or use math.pow of @heed/kernels." });
       },
     };
   },
