@@ -1,7 +1,7 @@
-import { Region } from "@heed/kernels";
+import { Region, unary as unaryKernels } from "@heed/kernels";
 import { copy } from "../operations/copy.ts";
 import { axpy } from "../operations/axpy.ts";
-import { isReal, type DType } from "./dtype.ts";
+import { isReal, requireReal, type DType } from "./dtype.ts";
 import { currentScope, newStorage } from "./scope.ts";
 import type { Shape } from "./shape.ts";
 import { sizeOf } from "./shape.ts";
@@ -95,4 +95,12 @@ export function addInPlace(target: Tensor, x: Tensor): void {
   if (!isReal(target.dtype)) throw new Error(`internal: gradient of dtype ${target.dtype}`);
   const { dtype } = target;
   mutate("add", [target], [dense], ([to], [from]) => axpy(dtype, from, to, target.size, 1));
+}
+
+/** `target ← factor · target`; `target` is dense and real. */
+export function scaleInPlace(target: Tensor, factor: number): void {
+  const dtype = requireReal("scale", target.dtype);
+  mutate("scale", [target], [], ([at]) => {
+    if (target.size > 0) unaryKernels.on(dtype).scale(at, at, target.size, factor, 0);
+  });
 }

@@ -53,6 +53,17 @@ export class Storage {
     return storage;
   }
 
+  /** A new, uninitialised storage in linear memory that its maker owns. */
+  static createResident(dtype: DType, length: number): Storage {
+    const storage = new Storage(dtype, length);
+    storage.#pointer = allocateBlock(storage.bytes);
+    storage.home = "resident";
+    storage.owners = 1;
+    residentBytes += storage.bytes;
+    remember(storage);
+    return storage;
+  }
+
   /** Throws when what it belonged to has ended. */
   check(where: string): void {
     if (this.home === "ended" || this.scope?.ended === true) {

@@ -251,8 +251,9 @@ function accumulate(leaf: Tensor, gradient: Tensor): void {
     return;
   }
   const { home, scope: homeScope } = leaf.storage;
-  const storage = Storage.create(leaf.dtype, leaf.size, home === "scope" ? homeScope : undefined);
-  if (home === "resident") storage.own();
+  const storage = home === "resident"
+    ? Storage.createResident(leaf.dtype, leaf.size)
+    : Storage.create(leaf.dtype, leaf.size, home === "scope" ? homeScope : undefined);
   const grad = new Tensor(storage, leaf.shape);
   copyInto(grad, gradient);
   leaf.grad = grad;

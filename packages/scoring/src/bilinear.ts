@@ -1,0 +1,23 @@
+import { matmul, transpose, type Tensor } from "@heed/tensor";
+import type { Score } from "@heed/tensor/terms";
+import { requireParameter, requireQueryKey } from "./internal/check.ts";
+
+/**
+ * `queryᵀ · weight · key`, Luong's "general" score: query `[…, L, Dq]`, key `[…, S, Dk]`, weight `[Dq, Dk]` → `[…, L, S]`.
+ * Widths may differ.
+ * @throws {ShapeError} when the weight does not fit them.
+ * @see Luong, Pham, Manning 2015 (arXiv:1508.04025)
+ */
+export function bilinear({ weight }: { readonly weight: Tensor }): Score {
+  const projected = (query: Tensor, key: Tensor) => {
+    requireQueryKey("bilinear", query, key, "any");
+    requireParameter("bilinear", "weight", weight, [query.shape.at(-1)!, key.shape.at(-1)!]);
+    return matmul(query, weight);
+  };
+  return {
+    name: "bilinear",
+    dense: (query, key) => matmul(projected(query, key), transpose(key)),
+    lower: (query, key) => ({ form: "dot", query: projected(query, key), key, scale: 1 }),
+    parameters: () => ({ weight }),
+  };
+}
