@@ -1,0 +1,34 @@
+import { wasm } from "#wasm/matmul";
+import { defineFamily } from "../family.ts";
+import type { Family } from "../family.ts";
+import { reference } from "./reference.ts";
+
+/** Matrix products. Pointers are in bytes, strides in elements; a transposed or strided view costs nothing extra. */
+export interface MatmulKernels {
+  /**
+   * `c[i, j] = Σ a[i, p] · b[p, j]`, or `+=` with `accumulate`, for i < m, j < n, p < k. The rows of `c` are contiguous, and `c`
+   * overlaps neither operand. With k = 0 the sum is 0.
+   *
+   * @param accumulate 1: add to what `c` holds; 0: overwrite it, whatever it holds
+   * @param scratch `matmulScratchBytes(m, n, k)` bytes, aligned to 64, of any content
+   */
+  gemm(
+    m: number, n: number, k: number,
+    a: number, rowStrideA: number, columnStrideA: number,
+    b: number, rowStrideB: number, columnStrideB: number,
+    c: number, rowStrideC: number, accumulate: number, scratch: number,
+  ): void;
+  /**
+   * `gemm` for each of `batch` products in turn, whose operands lie `batchStride…` elements apart. A stride may be 0: of A or B
+   * one matrix serves all, of C (with `accumulate`) all products add up.
+   */
+  gemmBatched(
+    batch: number, batchStrideA: number, batchStrideB: number, batchStrideC: number,
+    m: number, n: number, k: number,
+    a: number, rowStrideA: number, columnStrideA: number,
+    b: number, rowStrideB: number, columnStrideB: number,
+    c: number, rowStrideC: number, accumulate: number, scratch: number,
+  ): void;
+}
+
+export const matmul: Family<MatmulKernels> = /* @__PURE__ */ defineFamily<MatmulKernels>("matmul", wasm, reference);

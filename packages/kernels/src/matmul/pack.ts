@@ -1,0 +1,110 @@
+import { f32x4, i32, v128 } from "../assembler/index.ts";
+import type { FunctionHandle, Local, ModuleBuilder } from "../assembler/index.ts";
+
+const PACK = { lines: "i32", from: "i32", steps: "i32", source: "i32", lineStride: "i32", stepStride: "i32", packed: "i32" } as const;
+export type Pack = FunctionHandle<typeof PACK, undefined>;
+
+/**
+ * Packs lines (rows of A, columns of B) into panels of `height` lines, in the order in which tiles read them: step after step, the
+ * elements of all lines. The last panel is filled up with zeros. Strides are in bytes.
+ *
+ * @param height a multiple of 2, at most 8
+ * Parameters of the function: `lines` from `from` on are packed, over `steps` steps, from `source` (where line 0 begins) to `packed`.
+ */
+export function definePack(m: ModuleBuilder, height: number): Pack {
+  return m.internal(`pack${height}`, { params: PACK }, (f, { lines, from, steps, source, lineStride, stepStride, packed }) => {
+    const wholeSteps = f.let(i32.and(steps, -4));
+    const end = f.let(i32.add(from, i32.mul(i32.divS(i32.sub(lines, from), height), height)));
+    const line = f.let(i32.add(source, i32.mul(from, lineStride)), "line");
+    const pointers = f.locals("i32", height, "pointer");
+    const element = f.local("v128");
+    const zero = f.local("v128");
+
+    const placePointers = (): void => {
+      pointers[0].set(line);
+      for (let index = 1; index < height; index++) pointers[index].set(i32.add(pointers[index - 1], lineStride));
+    };
+    const stepByStep = (count: Local<"i32"> | ReturnType<typeof i32.sub>): void => {
+      f.forRange(0, count, 1, () => {
+        for (const [index, pointer] of pointers.entries()) {
+          element.set(v128.load32Zero(pointer));
+          f.increment(pointer, stepStride);
+          f.store32Lane(packed, element, 0, 4 * index);
+        }
+        f.increment(packed, 4 * height);
+      });
+    };
+
+    f.forRange(from, end, height, () => {
+      f.if(
+        i32.eq(lineStride, 4),
+        () => {
+          // Neighbouring lines are neighbours in memory: copy.
+          pointers[0].set(line);
+          f.forRange(0, steps, 1, () => {
+            let index = 0;
+            for (; index + 4 <= height; index += 4) f.store(packed, v128.load(pointers[0], 4 * index), 4 * index);
+            if (index < height) f.store64Lane(packed, v128.load64Zero(pointers[0], 4 * index), 0, 4 * index);
+            f.increment(pointers[0], stepStride);
+            f.increment(packed, 4 * height);
+          });
+        },
+        () => {
+          placePointers();
+          f.if(
+            i32.eq(stepStride, 4),
+            () => {
+              f.forRange(0, wholeSteps, 4, () => {
+                transposeFour(pointers);
+                f.increment(packed, 16 * height);
+              });
+              stepByStep(i32.sub(steps, wholeSteps));
+            },
+            () => stepByStep(steps),
+          );
+        },
+      );
+      f.increment(line, i32.mul(lineStride, height));
+    });
+
+    const rest = f.let(i32.sub(lines, end));
+    f.if(rest, () => {
+      f.forRange(0, steps, 1, () => {
+        pointers[0].set(line);
+        for (let index = 0; index < height; index++) {
+          element.set(zero);
+          f.if(i32.ltS(index, rest), () => {
+            element.set(v128.load32Zero(pointers[0]));
+            f.increment(pointers[0], lineStride);
+          });
+          f.store32Lane(packed, element, 0, 4 * index);
+        }
+        f.increment(line, stepStride);
+        f.increment(packed, 4 * height);
+      });
+    });
+
+    /** Four steps of every line, a vector each, become four groups of `height`. */
+    function transposeFour(inputs: readonly Local<"i32">[]): void {
+      // Lines are paired first: [a0 b0 a1 b1] and [a2 b2 a3 b3]. A group is then a row of such halves of pairs.
+      const halves: [vector: Local<"v128">, half: 0 | 1][][] = [[], [], [], []];
+      for (let index = 0; index < height; index += 2) {
+        const a = f.let(v128.load(inputs[index]));
+        const b = f.let(v128.load(inputs[index + 1]));
+        f.increment(inputs[index], 16);
+        f.increment(inputs[index + 1], 16);
+        const low = f.let(f32x4.shuffle(a, b, [0, 4, 1, 5]));
+        const high = f.let(f32x4.shuffle(a, b, [2, 6, 3, 7]));
+        halves[0].push([low, 0]);
+        halves[1].push([low, 1]);
+        halves[2].push([high, 0]);
+        halves[3].push([high, 1]);
+      }
+      const sequence = halves.flat();
+      for (let index = 0; index < sequence.length; index += 2) {
+        const [[a, halfA], [b, halfB]] = [sequence[index], sequence[index + 1]];
+        f.store(packed, f32x4.shuffle(a, b, [2 * halfA, 2 * halfA + 1, 4 + 2 * halfB, 5 + 2 * halfB]), 8 * index);
+      }
+    }
+  });
+}
