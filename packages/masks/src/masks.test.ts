@@ -1,0 +1,103 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { tensor } from "@heed/tensor";
+import type { MaskForm, TermContext } from "@heed/tensor/terms";
+import { and, causal, fromDropMask, fromTensor, not, or, padding, window, type DrawableMask } from "./index.ts";
+
+const rows = (mask: DrawableMask, L: number, S: number, options = {}) => mask.toString(L, S, options).split("\n").map((line) => line.replaceAll(" ", ""));
+
+describe("masks", () => {
+  it("aligns causal bottom-right by default and top-left at offset 0", () => {
+    expect(rows(causal(), 2, 4)).toEqual(["■■■·", "■■■■"]);
+    expect(rows(causal(), 2, 4, { queryOffset: 0 })).toEqual(["■···", "■■··"]);
+    expect(rows(causal(), 4, 2)).toEqual(["··", "··", "■·", "■■"]);
+  });
+
+  it("counts a window from left before to right after, the query's own key besides", () => {
+    expect(rows(window(1, 0), 4, 4)).toEqual(["■···", "■■··", "·■■·", "··■■"]);
+    expect(rows(window(-1, 1), 3, 3)).toEqual(["■■·", "■■■", "■■■"]);
+  });
+
+  it("tells samples apart by their lengths, also combined", () => {
+    const mask = and(causal(), padding([4, 2]));
+    expect(mask.toTensor(4, 4).shape).toEqual([2, 1, 4, 4]);
+    expect(mask.toTensor(4, 4).toArray()).toEqual([[[[true, false, false, false], [true, true, false, false], [true, true, true, false], [true, true, true, true]]],
+      [[[true, false, false, false], [true, true, false, false], [true, true, false, false], [true, true, false, false]]]]);
+  });
+
+  it("reads one offset per sample", () => {
+    expect(causal().toTensor(1, 3, { queryOffset: Int32Array.of(0, 2), B: 2 }).toArray()).toEqual([[[[true, false, false]]], [[[true, true, true]]]]);
+  });
+
+  it("turns a drop mask round", () => {
+    const drop = tensor([[false, true], [true, true]]);
+    expect(fromDropMask(drop).toTensor(2, 2).toArray()).toEqual([[true, false], [false, false]]);
+    expect(not(fromTensor(drop)).toTensor(2, 2).toArray()).toEqual([[true, false], [false, false]]);
+  });
+
+  it("draws itself as SVG with a title", () => {
+    expect(causal().toSVG(4, 4)).toMatch(/^<svg[^>]*>.*<title>causal: 4 queries.*<path/);
+  });
+
+  it("says what is wrong with its input", () => {
+    expect(() => window(-2, 0)).toThrow(/window: left must be a whole number/);
+    expect(() => padding([1.5])).toThrow(/lengths\[0\] 1.5/);
+    expect(() => padding([1, 2]).toTensor(2, 2, { B: 3 })).toThrow(/one length per sample.*samples B 3, lengths 2/);
+    expect(() => fromTensor(tensor([[0, 1]]))).toThrow(/a mask is boolean/);
+  });
+});
+
+describe("lowering", () => {
+  const bit = () => fc.boolean();
+  const mask = fc.letrec<{ mask: DrawableMask }>((tie) => ({
+    mask: fc.oneof({ maxDepth: 3, depthIdentifier: "m" },
+      fc.constant(causal()),
+      fc.tuple(fc.integer({ min: -1, max: 5 }), fc.integer({ min: -1, max: 5 })).map(([l, r]) => window(l, r)),
+      fc.tuple(fc.nat(9), fc.nat(9)).map((lengths) => padding(lengths)),
+      fc.array(fc.array(bit(), { minLength: 7, maxLength: 7 }), { minLength: 5, maxLength: 5 }).map((bits) => fromTensor(tensor(bits, { dtype: "bool" }))),
+      fc.tuple(tie("mask"), tie("mask")).map(([a, b]) => and(a, b)),
+      fc.tuple(tie("mask"), tie("mask")).map(([a, b]) => or(a, b)),
+      tie("mask").map(not)),
+  })).mask;
+
+  it("says the same as the dense definition, whatever the combination", () => {
+    const context: TermContext = { B: 2, H: 3, L: 5, S: 7, queryOffset: 1 };
+    fc.assert(fc.property(mask, (one) => {
+      const dense = one.dense(context);
+      const [batches, heads] = dense.shape;
+      const bits = dense.toTypedArray();
+      const form = one.lower(context);
+      for (let b = 0; b < batches; b++) {
+        for (let h = 0; h < heads; h++) {
+          for (let i = 0; i < 5; i++) for (let j = 0; j < 7; j++) expect(allows(form, b, h, i, j, 5, 7)).toBe(bits[((b * heads + h) * 5 + i) * 7 + j] === 1);
+        }
+      }
+    }));
+  });
+
+  it("obeys De Morgan", () => {
+    const context: TermContext = { B: 2, H: 1, L: 5, S: 7, queryOffset: 2 };
+    fc.assert(fc.property(mask, mask, (a, b) => {
+      expect([...not(and(a, b)).dense(context).toTypedArray()]).toEqual([...or(not(a), not(b)).dense(context).toTypedArray()]);
+    }));
+  });
+
+  it("never holds an L × S array: 65,536 × 65,536 of causal ∧ window ∧ padding lowers to ranges", () => {
+    const n = 65_536;
+    const form = and(causal(), window(255, 0), padding([n - 7])).lower({ B: 1, H: 1, L: n, S: n, queryOffset: 0 });
+    expect(form.form === "ranges" && form.bounds.length).toBe(2 * n);
+  });
+});
+
+function allows(form: MaskForm, b: number, h: number, i: number, j: number, L: number, S: number): boolean {
+  const group = (form.batches === 1 ? 0 : b) * form.heads + (form.heads === 1 ? 0 : h);
+  if (form.form === "ranges") {
+    const at = (group * L + i) * form.ranges * 2;
+    return Array.from({ length: form.ranges }, (_, k) => j >= form.bounds[at + 2 * k] && j < form.bounds[at + 2 * k + 1]).some(Boolean);
+  }
+  const across = Math.ceil(S / form.columns);
+  const tile = (group * Math.ceil(L / form.rows) + Math.floor(i / form.rows)) * across + Math.floor(j / form.columns);
+  if (form.verdicts[tile] !== 2) return form.verdicts[tile] === 1;
+  const bit = (i % form.rows) * form.columns + (j % form.columns);
+  return ((form.bits[form.bitsAt[tile] + (bit >> 3)] >> (bit & 7)) & 1) === 1;
+}
