@@ -112,3 +112,19 @@ export function noise(count: number, seed: number): number[] {
 export function unitRoundoff(dtype: "float32" | "float64"): number {
   return dtype === "float32" ? 2 ** -24 : 2 ** -53;
 }
+
+/** Fails unless every |actual − expected| ≤ tolerance (one for all, or one each); NaN and ±∞ must agree exactly. */
+export function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number | ArrayLike<number>, what = "result"): void {
+  if (actual.length !== expected.length) throw new Error(`${what}: ${actual.length} numbers, expected ${expected.length}`);
+  for (let i = 0; i < expected.length; i++) {
+    const allowed = typeof tolerance === "number" ? tolerance : tolerance[i];
+    const same = Object.is(actual[i], expected[i]) || actual[i] === expected[i];
+    if (!same && !(Math.abs(actual[i] - expected[i]) <= allowed)) {
+      throw new Error(`${what}[${i}]: got ${actual[i]}, expected ${expected[i]} ± ${allowed}`);
+    }
+  }
+}
+
+export function largest(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
