@@ -1,1 +1,2 @@
-export {};
+export { TransformerEncoder, type EncoderOptions } from "./encoder.ts";
+export { TransformerEncoderLayer, type EncoderCallOptions, type EncoderLayerOptions } from "./encoder-layer.ts";

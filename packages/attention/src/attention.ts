@@ -1,0 +1,41 @@
+import type { Tensor } from "@heed/tensor";
+import { dense } from "./internal/dense.ts";
+import { prepare } from "./internal/prepare.ts";
+import type { AttentionOptions, Return } from "./options.ts";
+
+/** The output, and what `returns` asked for. */
+export type AttentionResult<R extends Return> = { readonly output: Tensor } & { readonly [name in R]: Tensor };
+
+/**
+ * Attention, `normaliser(mask(softcap(score(Q, K)) + bias)) V`; by default scaled dot-product, `softmax(Q Kᵀ / √D) V`.
+ *
+ * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value.
+ * @param query `[B, H, L, D]`; leading axes may be left out (`[H, L, D]`, `[L, D]`) and broadcast
+ * @param key `[B, Hkv, S, D]`, H a multiple of Hkv: query head h uses key head ⌊h · Hkv / H⌋, without copies
+ * @param value `[B, Hkv, S, E]`
+ * @param options.mask a mask, or a boolean tensor broadcastable to `[B, H, L, S]`; true = may attend
+ * @param options.returns also gives `lse` `[B, H, L]` (natural logarithm of the sum of exponentials), `weights`
+ * `[B, H, L, S]` (after the normaliser, before dropout), or the scores at a stage
+ * @returns `[B, H, L, E]`. A query that may attend to nothing gets zeros (weights 0, lse −∞, gradient 0), never NaN; what a
+ * masked key or value holds, NaN too, changes no bit.
+ * @throws {ShapeError} when B, H, D or S disagree, or a mask or bias does not broadcast; {DTypeError} when dtypes differ, or
+ * a mask is not boolean; {UnsupportedError} for `strict` where only the dense definition runs.
+ *
+ * Runs its dense definition: time O(B H L S (D + E)), memory O(B H L S).
+ * @see Vaswani et al., "Attention Is All You Need", 2017, §3.2.1, eq. 1 (arXiv:1706.03762)
+ * @example
+ * const context = attention(query, key, value, { mask: causal() });
+ * const { output, weights } = attention(query, key, value, { returns: ["weights"] });
+ */
+export function attention(query: Tensor, key: Tensor, value: Tensor, options?: AttentionOptions & { readonly returns?: undefined }): Tensor;
+export function attention<const R extends Return>(
+  query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns: readonly R[] },
+): AttentionResult<R>;
+export function attention(
+  query: Tensor, key: Tensor, value: Tensor, { returns, ...options }: AttentionOptions & { readonly returns?: readonly Return[] } = {},
+): Tensor | AttentionResult<Return> {
+  const call = prepare("attention", query, key, value, options);
+  const found = dense(call, new Set(returns));
+  const output = call.restore(found.output);
+  return returns === undefined ? output : { ...found, output } as AttentionResult<Return>;
+}

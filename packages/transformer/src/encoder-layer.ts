@@ -1,0 +1,71 @@
+import { gelu, relu, type RandomKey, type Tensor } from "@heed/tensor";
+import { MultiHeadAttention, type MultiHeadCallOptions } from "@heed/attention";
+import { Dropout, LayerNorm, Linear, Module } from "@heed/nn";
+
+export interface EncoderLayerOptions {
+  readonly key: RandomKey;
+  /** Width of the feed-forward's hidden layer. Default 4 · embedDim. */
+  readonly feedForwardDim?: number;
+  /** Default `relu`, as PyTorch; `gelu` is exact. */
+  readonly activation?: "relu" | "gelu";
+  /** Norm before each part instead of after it. Default false, as PyTorch. */
+  readonly normFirst?: boolean;
+  readonly dropoutP?: number;
+  readonly layerNormEps?: number;
+}
+
+/** What a layer passes on to its self-attention. */
+export type EncoderCallOptions = Pick<MultiHeadCallOptions, "mask" | "bias">;
+
+/**
+ * Self-attention, then a feed-forward, each with a residual and a norm: `[B, L, embedDim]` → the same.
+ * Post-norm: x = norm1(x + attn(x)); x = norm2(x + ff(x)). Pre-norm: x += attn(norm1(x)); x += ff(norm2(x)).
+ * Parameters as in `torch.nn.TransformerEncoderLayer`: self_attn, linear1, linear2, norm1, norm2.
+ * @see Vaswani et al. 2017, §3.1; Xiong et al. 2020 (pre-norm)
+ */
+export class TransformerEncoderLayer extends Module {
+  readonly self_attn: MultiHeadAttention;
+  readonly linear1: Linear;
+  readonly linear2: Linear;
+  readonly norm1: LayerNorm;
+  readonly norm2: LayerNorm;
+  readonly dropout: Dropout;
+  readonly dropout1: Dropout;
+  readonly dropout2: Dropout;
+  readonly activation: "relu" | "gelu";
+  readonly normFirst: boolean;
+
+  constructor(embedDim: number, numHeads: number, {
+    key, feedForwardDim = 4 * embedDim, activation = "relu", normFirst = false, dropoutP = 0, layerNormEps: eps = 1e-5,
+  }: EncoderLayerOptions) {
+    super();
+    this.self_attn = new MultiHeadAttention(embedDim, numHeads, { key: key.split("self_attn"), dropoutP });
+    this.linear1 = new Linear(embedDim, feedForwardDim, { key: key.split("linear1") });
+    this.linear2 = new Linear(feedForwardDim, embedDim, { key: key.split("linear2") });
+    this.norm1 = new LayerNorm(embedDim, { eps });
+    this.norm2 = new LayerNorm(embedDim, { eps });
+    this.dropout = new Dropout(dropoutP);
+    this.dropout1 = new Dropout(dropoutP);
+    this.dropout2 = new Dropout(dropoutP);
+    this.activation = activation;
+    this.normFirst = normFirst;
+  }
+
+  forward(x: Tensor, options: EncoderCallOptions = {}): Tensor {
+    if (this.normFirst) {
+      const y = x.add(this.#attend(this.norm1.forward(x), options));
+      return y.add(this.#feedForward(this.norm2.forward(y)));
+    }
+    const y = this.norm1.forward(x.add(this.#attend(x, options)));
+    return this.norm2.forward(y.add(this.#feedForward(y)));
+  }
+
+  #attend(x: Tensor, options: EncoderCallOptions): Tensor {
+    return this.dropout1.forward(this.self_attn.forward(x, x, x, { ...options, returnWeights: false }));
+  }
+
+  #feedForward(x: Tensor): Tensor {
+    const hidden = this.linear1.forward(x);
+    return this.dropout2.forward(this.linear2.forward(this.dropout.forward(this.activation === "gelu" ? gelu(hidden) : relu(hidden))));
+  }
+}

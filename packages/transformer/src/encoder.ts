@@ -1,0 +1,30 @@
+import type { Tensor } from "@heed/tensor";
+import { LayerNorm, Module } from "@heed/nn";
+import { TransformerEncoderLayer, type EncoderCallOptions, type EncoderLayerOptions } from "./encoder-layer.ts";
+
+export interface EncoderOptions extends EncoderLayerOptions {
+  readonly numLayers: number;
+  /** A layer norm at the end. Default: as `normFirst`. */
+  readonly finalNorm?: boolean;
+}
+
+/**
+ * Encoder layers in a row, with a last norm if asked for: `[B, L, embedDim]` → the same. Parameters as in
+ * `torch.nn.TransformerEncoder`: `layers.0.self_attn.in_proj_weight` … `norm.weight`, `norm.bias`.
+ */
+export class TransformerEncoder extends Module {
+  readonly layers: readonly TransformerEncoderLayer[];
+  readonly norm: LayerNorm | null;
+
+  constructor(embedDim: number, numHeads: number, { numLayers, finalNorm, ...options }: EncoderOptions) {
+    super();
+    this.layers = Array.from({ length: numLayers }, (_, i) =>
+      new TransformerEncoderLayer(embedDim, numHeads, { ...options, key: options.key.split("layers").split(i) }));
+    this.norm = finalNorm ?? options.normFirst ?? false ? new LayerNorm(embedDim, { eps: options.layerNormEps ?? 1e-5 }) : null;
+  }
+
+  forward(x: Tensor, options: EncoderCallOptions = {}): Tensor {
+    const y = this.layers.reduce((h, layer) => layer.forward(h, options), x);
+    return this.norm === null ? y : this.norm.forward(y);
+  }
+}
