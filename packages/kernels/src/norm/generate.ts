@@ -1,5 +1,6 @@
-import { f32, f32x4, f64, i32, i32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
+import { f32, f32x4, f64, i32, ModuleBuilder, v128 } from "../assembler/index.ts";
 import type { Build, Expression, FunctionBuilder, Local, V128 } from "../assembler/index.ts";
+import { mapRow, sumRow, type Update } from "../building-blocks/row.ts";
 
 // Every kernel goes over one row at a time in a few passes; a row of some thousand elements stays in L1 between them.
 
@@ -52,14 +53,14 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
           () =>
             f.if(
               bias,
-              () => mapRow(f, n, [x, weight, bias], out, ([value, scale, shift]) => f.madd(normal(value), scale, shift)),
-              () => mapRow(f, n, [x, weight], out, ([value, scale]) => f32x4.mul(normal(value), scale)),
+              () => mapTo(f, n, [x, weight, bias], out, ([value, scale, shift]) => f.madd(normal(value), scale, shift)),
+              () => mapTo(f, n, [x, weight], out, ([value, scale]) => f32x4.mul(normal(value), scale)),
             ),
           () =>
             f.if(
               bias,
-              () => mapRow(f, n, [x, bias], out, ([value, shift]) => f32x4.add(normal(value), shift)),
-              () => mapRow(f, n, [x], out, ([value]) => normal(value)),
+              () => mapTo(f, n, [x, bias], out, ([value, shift]) => f32x4.add(normal(value), shift)),
+              () => mapTo(f, n, [x], out, ([value]) => normal(value)),
             ),
         );
         f.if(mean, () => {
@@ -111,7 +112,7 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
           meanWx.set(f32.div(dot, count));
           sums.set(f32x4.splat(meanW));
           dots.set(f32x4.splat(meanWx));
-          mapRow(f, n, operands, dx, (values) => {
+          mapTo(f, n, operands, dx, (values) => {
             weighted.set(weigh(values));
             if (centred) weighted.set(f32x4.sub(weighted, sums));
             weighted.set(f.nmadd(normal(values[0]), dots, weighted));
@@ -119,8 +120,8 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
           });
         };
         // The gradients of the parameters first: dx may be g.
-        f.if(dweight, () => mapRow(f, n, [x, g, dweight], dweight, ([value, gradient, total]) => f.madd(normal(value), gradient, total)));
-        f.if(dbias, () => mapRow(f, n, [g, dbias], dbias, ([gradient, total]) => f32x4.add(gradient, total)));
+        f.if(dweight, () => mapTo(f, n, [x, g, dweight], dweight, ([value, gradient, total]) => f.madd(normal(value), gradient, total)));
+        f.if(dbias, () => mapTo(f, n, [g, dbias], dbias, ([gradient, total]) => f32x4.add(gradient, total)));
         f.if(dx, () => {
           f.if(
             weight,
@@ -196,7 +197,7 @@ function defineChannelAffine(m: ModuleBuilder): void {
         f.forRange(0, parameterBytes, 4, (at) => {
           scales.set(v128.load32Splat(i32.add(scale, at)));
           shifts.set(v128.load32Splat(i32.add(shift, at)));
-          mapRow(f, inner, [x], out, ([value]) => f.madd(value, scales, shifts));
+          mapTo(f, inner, [x], out, ([value]) => f.madd(value, scales, shifts));
           f.increment(x, rowBytes);
           f.increment(out, rowBytes);
         });
@@ -244,7 +245,7 @@ function defineBatchNormGrad(m: ModuleBuilder): void {
           pg.set(g);
           pdx.set(dx);
           f.forRange(0, B, 1, () => {
-            mapRow(f, inner, [px, pg], pdx, ([value, gradient]) => f32x4.mul(f.nmadd(normal(value), dots, f32x4.sub(gradient, sums)), scales));
+            mapTo(f, inner, [px, pg], pdx, ([value, gradient]) => f32x4.mul(f.nmadd(normal(value), dots, f32x4.sub(gradient, sums)), scales));
             for (const pointer of [px, pg, pdx]) f.increment(pointer, imageBytes);
           });
           f.increment(dx, rowBytes);
@@ -256,9 +257,6 @@ function defineBatchNormGrad(m: ModuleBuilder): void {
     },
   );
 }
-
-/** From values (one vector of each operand) and running sums to the new sums, one per sum. */
-type Update = (values: Vector[], sums: Vector[]) => V128[];
 
 /**
  * Variance, and how far the mean lies from `centres`, a first estimate of it. Differences to a close estimate are exact
@@ -280,45 +278,6 @@ function momentsAround(
   return { correction, variance: f32.max(f32.sub(f32.div(squares, count), f32.mul(correction, correction)), 0) };
 }
 
-/** Vectors in one turn of a sum: independent chains of additions hide the latency of an addition. */
-const CHAINS = 4;
-
-/** Sums over rows of n elements, contiguous from each of the pointers, which stay as they are. */
-function sumRow(f: FunctionBuilder, n: Int, rows: Int[], count: number, update: Update): Local<"f32">[] {
-  const pointers = rows.map((row) => f.let(row));
-  const values = f.locals("v128", rows.length);
-  const zero = f.let(f32x4.const(0));
-  const chains = Array.from({ length: CHAINS }, () => f.locals("v128", count));
-  for (const sums of chains) for (const sum of sums) sum.set(zero);
-
-  const turn = (chain: number, load: (pointer: Int) => V128, keep: (next: V128, sum: Vector) => V128): void => {
-    pointers.forEach((pointer, i) => values[i].set(load(pointer)));
-    update(values, chains[chain]).forEach((next, i) => chains[chain][i].set(keep(next, chains[chain][i])));
-  };
-  const advance = (bytes: number) => pointers.forEach((pointer) => f.increment(pointer, bytes));
-  const wide = f.let(i32.and(n, -4 * CHAINS));
-  f.forRange(0, wide, 4 * CHAINS, () => {
-    for (let chain = 0; chain < CHAINS; chain++) turn(chain, (pointer) => v128.load(pointer, 16 * chain), (next) => next);
-    advance(16 * CHAINS);
-  });
-  const vectors = f.let(i32.and(n, -4));
-  f.forRange(wide, vectors, 4, () => {
-    turn(0, (pointer) => v128.load(pointer), (next) => next);
-    advance(16);
-  });
-  const first = f.let(i32x4.const(-1, 0, 0, 0));
-  f.forRange(vectors, n, 1, () => {
-    turn(0, (pointer) => v128.load32Zero(pointer), (next, sum) => v128.bitselect(next, sum, first));
-    advance(4);
-  });
-
-  return chains[0].map((_, i) => {
-    const total = f.let(f32x4.add(f32x4.add(chains[0][i], chains[1][i]), f32x4.add(chains[2][i], chains[3][i])));
-    const lanes = [0, 1, 2, 3].map((lane) => f32x4.extractLane(total, lane));
-    return f.let(f32.add(f32.add(lanes[0], lanes[1]), f32.add(lanes[2], lanes[3])));
-  });
-}
-
 /** Sums over B rows that lie `stride` bytes apart, each as `sumRow`; the rows are added up in float64, in order. */
 function sumRows(f: FunctionBuilder, B: Int, stride: Int, n: Int, starts: Int[], count: number, update: Update): Local<"f32">[] {
   const rows = starts.map((start) => f.let(start));
@@ -331,25 +290,7 @@ function sumRows(f: FunctionBuilder, B: Int, stride: Int, n: Int, starts: Int[],
   return totals.map((total) => f.let(f32.demoteF64(total)));
 }
 
-/** `out[i] = result(inputs[i] …)` for a row of n elements; `out` may be one of the inputs. The pointers stay as they are. */
-function mapRow(f: FunctionBuilder, n: Int, inputs: Int[], out: Int, result: (values: Vector[]) => V128): void {
-  const pointers = inputs.map((input) => f.let(input));
-  const target = f.let(out);
-  const values = f.locals("v128", inputs.length);
-  const turn = (load: (pointer: Int) => V128): V128 => {
-    pointers.forEach((pointer, i) => values[i].set(load(pointer)));
-    return result(values);
-  };
-  const advance = (bytes: number) => [...pointers, target].forEach((pointer) => f.increment(pointer, bytes));
-  f.vectorLoop(
-    n,
-    () => {
-      f.store(target, turn((pointer) => v128.load(pointer)));
-      advance(16);
-    },
-    () => {
-      f.store32Lane(target, turn((pointer) => v128.load32Zero(pointer)), 0);
-      advance(4);
-    },
-  );
+/** `out[i] = result(inputs[i] …)` for a row of n elements; `out` may be one of the inputs. */
+function mapTo(f: FunctionBuilder, n: Int, inputs: Int[], out: Int, result: (values: Vector[]) => V128): void {
+  mapRow(f, n, inputs, [out], (values) => [result(values)]);
 }
