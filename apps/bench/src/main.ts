@@ -1,4 +1,33 @@
-console.error("bench: no experiment is there yet.");
-process.exitCode = 1;
+import { pathToFileURL } from "node:url";
+import { parse } from "./cli/program.ts";
+import { runExperiment } from "./cli/run-experiment.ts";
+import { UserError, errorData, sentence } from "./errors.ts";
+import type { Experiment } from "./experiment.ts";
+import { experiments as registered } from "./experiments/index.ts";
+import { WorkerError } from "./runner/in-worker.ts";
 
-export {};
+/**
+ * The program `bench`.
+ * @returns the exit code: 0 done, 1 failed, 2 wrong command line, 130 interrupted
+ */
+export async function main(argv: readonly string[], experiments: readonly Experiment[] = registered): Promise<number> {
+  try {
+    const parsed = parse(argv, experiments, process.stdout.columns);
+    if ("print" in parsed) {
+      process.stdout.write(parsed.print);
+      return 0;
+    }
+    return await runExperiment(parsed, argv);
+  } catch (thrown) {
+    const data = thrown instanceof WorkerError ? thrown.original : errorData(thrown);
+    process.stderr.write(`bench: ${sentence(data)}\n`);
+    if (argv.includes("--debug") && data.stack !== undefined) process.stderr.write(`${data.stack}\n`);
+    return thrown instanceof UserError ? thrown.exitCode : (data.exitCode ?? 1);
+  }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  // A reader that has seen enough (`bench list | head -1`) is no error.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  void main(process.argv.slice(2)).then((code) => void (process.exitCode = code));
+}

@@ -1,0 +1,4 @@
+import type { Experiment } from "../experiment.ts";
+
+/** Every experiment, in the order in which `bench list` names them. To add one: a folder here, and a line below. */
+export const experiments: readonly Experiment[] = [];
