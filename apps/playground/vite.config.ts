@@ -8,6 +8,16 @@ const isolation = {
 export default defineConfig(({ command, isPreview }) => ({
   base: "./",
   // While one edits, the page runs the packages' sources. The built page holds the built packages, as a user's would.
+  resolve: { conditions: [...(command === "serve" && isPreview !== true ? ["@heed/source"] : []), ...defaultClientConditions] },import { defaultClientConditions, defineConfig } from "vite";
+
+const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+export default defineConfig(({ command, isPreview }) => ({
+  base: "./",
+  // While one edits, the page runs the packages' sources. The built page holds the built packages, as a user's would.
   resolve: {
     conditions: command === "serve" && isPreview !== true ? ["@heed/source", ...defaultClientConditions] : defaultClientConditions,
   },
