@@ -1,1 +1,3 @@
-export {};
+export { BasicBlock } from "./basic-block.ts";
+export { Conv2d, type Conv2dOptions } from "./conv2d.ts";
+export { ResNet, type ResNetOptions } from "./resnet.ts";
