@@ -32,8 +32,9 @@ export function attention<const R extends Return>(
   query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns: readonly R[] },
 ): AttentionResult<R>;
 export function attention(
-  query: Tensor, key: Tensor, value: Tensor, { returns, ...options }: AttentionOptions & { readonly returns?: readonly Return[] } = {},
+  query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns?: readonly Return[] } = {},
 ): Tensor | AttentionResult<Return> {
+  const { returns } = options;
   const call = prepare("attention", query, key, value, options);
   const found = dense(call, new Set(returns));
   const output = call.restore(found.output);

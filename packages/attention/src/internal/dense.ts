@@ -1,8 +1,9 @@
 import {
   add, all, any, broadcastTo, dropout, equal, greater, logicalAnd, logicalNot, logSumExp, matmul, mul, noGrad,
-  reshape, softmax, sum, tanh, Tensor, unsqueeze, where,
+  reshape, sum, tanh, Tensor, unsqueeze, where,
 } from "@heed/tensor";
 import type { Return } from "../options.ts";
+import { normalise } from "./normalise.ts";
 import type { Call } from "./prepare.ts";
 
 /** The dense definition: the whole `[B, H, L, S]`, in tensor operations. What every kernel must agree with. */
@@ -23,7 +24,7 @@ export function dense(call: Call, returns: ReadonlySet<Return>): { output: Tenso
   if (open !== undefined) scores = where(open, scores, -Infinity);
   if (returns.has("scores:masked")) extra["scores:masked"] = scores;
 
-  const weights = softmax(scores, -1);
+  const weights = normalise(scores, call.normaliser);
   if (returns.has("weights")) extra.weights = weights;
   if (returns.has("lse")) extra.lse = logSumExp(scores, -1);
   const dropped = drop === undefined ? weights : dropout(weights, drop);

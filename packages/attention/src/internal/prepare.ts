@@ -3,7 +3,7 @@ import { broadcastShapes } from "@heed/tensor/operation";
 import type { Bias, Mask, Score, TermContext } from "@heed/tensor/terms";
 import { scaledDot } from "@heed/scoring";
 import { softmax, type Normaliser } from "../normalisers.ts";
-import type { AttentionOptions } from "../options.ts";
+import type { AttentionOptions, Return } from "../options.ts";
 
 /** A checked call: rank 4, heads grouped, defaults filled in. */
 export interface Call {
@@ -25,7 +25,7 @@ export interface Call {
 }
 
 /** Checks everything before any work. */
-export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Call {
+export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns?: readonly Return[] }): Call {
   for (const [name, x] of Object.entries({ query, key, value })) {
     if (!(x instanceof Tensor)) throw new HeedError(where, `${name} must be a Tensor`, { [name]: typeof x }, "Make one with tensor(…).");
     if (x.rank < 2 || x.rank > 4) throw new ShapeError(where, `${name} must be [B, H, length, width], [H, length, width] or [length, width]`, { [name]: x.shape });
@@ -61,6 +61,10 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
   if (options.strict === true) {
     throw new UnsupportedError(where, "this version has no streaming kernel: it runs the dense definition", {}, "Leave strict out.");
   }
+  const { normaliser = softmax(), returns } = options;
+  if (normaliser.kind !== "softmax" && returns?.includes("lse")) {
+    throw new UnsupportedError(where, "lse belongs to softmax", { normaliser: normaliser.kind }, "Leave lse out of returns.");
+  }
   const biases = options.bias === undefined ? [] : Array.isArray(options.bias) ? (options.bias as readonly (Bias | Tensor)[]) : [options.bias as Bias | Tensor];
   const context: TermContext = { B, H, L, S, queryOffset };
   checkTensors(where, biases, options.mask, context);
@@ -69,7 +73,7 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
     query: reshape(q, [q.shape[0], Hkv, group, L, q.shape[3]]),
     key: reshape(k, [k.shape[0], Hkv, 1, S, k.shape[3]]),
     value: reshape(v, [v.shape[0], Hkv, 1, S, v.shape[3]]),
-    context, score: options.score ?? scaledDot(), biases, mask: options.mask, normaliser: options.normaliser ?? softmax(), softcap,
+    context, score: options.score ?? scaledDot(), biases, mask: options.mask, normaliser, softcap,
     dropout: dropoutP > 0 ? { p: dropoutP, key: dropoutKey! } : undefined,
     restore(output) {
       const laid = layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output;
