@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { expectNear, implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
+import { convolution } from "./convolution.ts";
+
+interface Geometry {
+  title: string;
+  C: number;
+  H: number;
+  W: number;
+  kernel: [number, number];
+  stride?: [number, number];
+  pad?: [number, number];
+  dilation?: [number, number];
+  /** Output size when it is not the whole one. */
+  out?: [number, number];
+}
+const cases: Geometry[] = [
+  { title: "1 × 1", C: 2, H: 3, W: 5, kernel: [1, 1] },
+  { title: "3 × 3 without padding", C: 3, H: 6, W: 7, kernel: [3, 3] },
+  ...[1, 2, 3, 4, 5, 7, 8, 9].map((W): Geometry => ({ title: `3 × 3 that keeps a width of ${W}`, C: 2, H: 5, W, kernel: [3, 3], pad: [1, 1] })),
+  { title: "5 × 5 that keeps the size, larger than the image", C: 2, H: 2, W: 3, kernel: [5, 5], pad: [2, 2] },
+  ...[3, 7, 8, 9, 10, 11, 17].map((W): Geometry => ({ title: `stride 2 over a width of ${W}`, C: 2, H: 5, W, kernel: [3, 3], stride: [2, 2], pad: [1, 1] })),
+  { title: "1 × 1 with stride 2", C: 2, H: 7, W: 13, kernel: [1, 1], stride: [2, 2] },
+  { title: "stride 2 down, 3 across", C: 2, H: 9, W: 8, kernel: [2, 3], stride: [2, 3], pad: [1, 0] },
+  { title: "stride 1 down, 2 across", C: 1, H: 4, W: 12, kernel: [1, 2], stride: [1, 2] },
+  { title: "dilation 2", C: 2, H: 9, W: 9, kernel: [3, 3], pad: [2, 2], dilation: [2, 2] },
+  { title: "dilation with stride 2", C: 1, H: 9, W: 11, kernel: [3, 2], stride: [2, 2], pad: [1, 2], dilation: [2, 3] },
+  { title: "patches that do not overlap", C: 3, H: 8, W: 8, kernel: [4, 4], stride: [4, 4] },
+  { title: "padding wider than the kernel", C: 1, H: 2, W: 3, kernel: [2, 2], pad: [4, 5] },
+  { title: "the lower half of the output, by a negative padding", C: 2, H: 6, W: 5, kernel: [3, 3], pad: [1 - 3, 1], out: [3, 5] },
+  { title: "no channels", C: 0, H: 4, W: 4, kernel: [3, 3] },
+  { title: "no output", C: 1, H: 2, W: 2, kernel: [2, 2], out: [0, 0] },
+];
+
+function numbers({ C, H, W, kernel: [kh, kw], stride = [1, 1], pad = [0, 0], dilation = [1, 1], out }: Geometry) {
+  const size = (n: number, axis: 0 | 1, k: number) => Math.floor((n + 2 * pad[axis] - dilation[axis] * (k - 1) - 1) / stride[axis]) + 1;
+  const [outH, outW] = out ?? [size(H, 0, kh), size(W, 1, kw)];
+  return { args: [C, H, W, kh, kw, ...stride, ...pad, ...dilation, outH, outW] as const, image: C * H * W, patches: C * kh * kw * outH * outW };
+}
+
+/** For each entry of the patches, the pixel it shows or −1. */
+function sources(args: ReturnType<typeof numbers>["args"]): number[] {
+  const [C, H, W, kh, kw, strideH, strideW, padTop, padLeft, dilationH, dilationW, outH, outW] = args;
+  return Array.from({ length: C * kh * kw * outH * outW }, (_, entry) => {
+    const s = entry % outW;
+    const r = Math.floor(entry / outW) % outH;
+    const tap = Math.floor(entry / outW / outH);
+    const [j, i, c] = [tap % kw, Math.floor(tap / kw) % kh, Math.floor(tap / kw / kh)];
+    const [h, w] = [r * strideH + i * dilationH - padTop, s * strideW + j * dilationW - padLeft];
+    return h < 0 || h >= H || w < 0 || w >= W ? -1 : (c * H + h) * W + w;
+  });
+}
+
+// Patches are copies, and their adjoint adds in a given order, so every implementation gives exactly what these loops give.
+describe.each(implementationsOf(convolution))("convolution, $name", ({ kernels, dtype }) => {
+  const round = dtype === "float32" ? Math.fround : (value: number) => value;
+
+  it.each(cases)("shows the patches: $title", (geometry) => {
+    const { args, image, patches } = numbers(geometry);
+    for (const misaligned of [0, 1, 3]) {
+      inWorkspace(dtype, (w) => {
+        const x = noise(image, 1);
+        const [px, out] = [w.reals(x, misaligned), w.reals(patches, 2)];
+        kernels.patches(px, out, ...args);
+        expect(w.readReals(out, patches)).toEqual(sources(args).map((pixel) => (pixel < 0 ? 0 : x[pixel])));
+      });
+    }
+  });
+
+  it.each(cases)("gives gradients back to the pixels, added to what is there: $title", (geometry) => {
+    const { args, image, patches } = numbers(geometry);
+    inWorkspace(dtype, (w) => {
+      const g = noise(patches, 2);
+      const sums = noise(image, 3);
+      const [pg, dx] = [w.reals(g, 1), w.reals(sums, 3)];
+      kernels.patchesGrad(pg, dx, ...args);
+      sources(args).forEach((pixel, entry) => {
+        if (pixel >= 0) sums[pixel] = round(sums[pixel] + g[entry]);
+      });
+      expect(w.readReals(dx, image)).toEqual(sums);
+    });
+  });
+
+  it("makes a convolution of a product, by hand", () => {
+    inWorkspace(dtype, (w) => {
+      const out = w.reals(16);
+      kernels.patches(w.reals([1, 2, 3, 4, 5, 6, 7, 8, 9]), out, 1, 3, 3, 2, 2, 1, 1, 0, 0, 1, 1, 2, 2);
+      const patches = w.readReals(out, 16);
+      const weight = [1, 10, 100, 1000];
+      const y = [0, 1, 2, 3].map((p) => weight.reduce((sum, value, tap) => sum + value * patches[tap * 4 + p], 0));
+      expectNear(y, [5421, 6532, 8754, 9865], 0);
+    });
+  });
+});

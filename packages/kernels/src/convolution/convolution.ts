@@ -1,0 +1,28 @@
+import { wasm } from "#wasm/convolution";
+import { defineFamily } from "../family.ts";
+import type { Family } from "../family.ts";
+import { reference } from "./reference.ts";
+
+/**
+ * Convolution as patches times matrix, for one image `[C, H, W]` at a time. With
+ * `patches` P `[C · kh · kw, outH · outW]` and a weight W `[O, C · kh · kw]` (PyTorch's, flattened), the output is the
+ * product `W P`, the gradient of the weight `dy Pᵀ`, and that of the image `patchesGrad(Wᵀ dy)`. A group is a range of
+ * channels: move the pointer, give its C. Pointers are in bytes; whatever lies outside the image is 0.
+ */
+export interface ConvolutionKernels {
+  /**
+   * `out[(c · kh + i) · kw + j, r · outW + s] = x[c, r · strideH + i · dilationH − padTop, s · strideW + j · dilationW − padLeft]`.
+   * Every entry of `out` is written.
+   */
+  patches(
+    x: number, out: number, C: number, H: number, W: number, kh: number, kw: number, strideH: number, strideW: number,
+    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number,
+  ): void;
+  /** The adjoint: adds each entry of g `[C · kh · kw, outH · outW]` to the entry of dx `[C, H, W]` it was read from. */
+  patchesGrad(
+    g: number, dx: number, C: number, H: number, W: number, kh: number, kw: number, strideH: number, strideW: number,
+    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number,
+  ): void;
+}
+
+export const convolution: Family<ConvolutionKernels> = /* @__PURE__ */ defineFamily("convolution", wasm, reference);
