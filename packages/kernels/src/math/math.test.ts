@@ -271,7 +271,7 @@ const known: Record<string, { bound: number; rows: number[][] }> = {
       [3.84285394905607, -1.516883673152135, 0.12976216307976468, -1.1005024328450487e-17],
       [48.2457962531754, 3.1071144553194117, 170098.8119821052, -1.1214829872942832e-11],
       [1.1832813977310055, 3.012757042063372, 1.6603379643475475, -7.374707821306243e-17],
-      [1492656706776756.2, 0.25544939118932053, 7519.32450585482, -1.1561868676340889e-14],
+      [1492656706776756.25, 0.25544939118932053, 7519.32450585482, -1.1561868676340889e-14],
       [4.773708263013489, 3.0035151285151986, 109.38402211621289, -4.088126860555665e-16],
       [2.3715606236917, 208.9725730810831, 2.35433482050763e+78, 1.4003357063527684e+62],
       [2.333433338552927, 293.10726252192285, 7.279874148071267e+107, -4.781228270150968e+91],
@@ -309,13 +309,16 @@ it.each(Object.entries(known))("%s is within its stated ulps of values to sixty 
   }
 });
 
+/** The same zero, infinity or NaN, or a number within two ulp. */
+function expectNear(y: number, expected: number, what: string): void {
+  expect(Object.is(y, expected) || Math.abs(y - expected) <= 2 * ulp(expected), `${what} = ${y}, not ${expected}`).toBe(true);
+}
+
 const special = [0, -0, 1, -1, Infinity, -Infinity, NaN, 5e-324, -5e-324, 1e-310, 1.7e308, -1.7e308, -745, -745.2, -708.5, 709.78, 709.79, -2];
 
 it.each(["exp", "expm1", "log", "log1p", "sin", "cos", "tanh"])("%s agrees with the engine's on zeros, infinities, NaN and limits", (name) => {
   for (const x of special) {
-    const engine = (Math as unknown as typeof functions)[name]!(x);
-    const y = functions[name]!(x);
-    if (!Object.is(y, engine)) expect(Math.abs(y - engine), `${name}(${x}) = ${y}, not ${engine}`).toBeLessThanOrEqual(2 * ulp(engine));
+    expectNear(functions[name]!(x), (Math as unknown as typeof functions)[name]!(x), `${name}(${x})`);
   }
 });
 
@@ -324,8 +327,7 @@ it("pow agrees with the engine's on every pair of odd numbers, save where IEEE 7
   for (const x of odd) {
     for (const y of odd) {
       const expected = x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y;
-      const power = math.pow(x, y);
-      if (!Object.is(power, expected)) expect(Math.abs(power - expected), `${x} ** ${y} = ${power}, not ${expected}`).toBeLessThanOrEqual(2 * ulp(expected));
+      expectNear(math.pow(x, y), expected, `${x} ** ${y}`);
     }
   }
 });
