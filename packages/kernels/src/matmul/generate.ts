@@ -3,18 +3,23 @@ import type { Build, Expression, FunctionBuilder, FunctionHandle, Local } from "
 import { BLOCKING, TILE_BYTES, TILE_COLUMNS } from "./blocking.ts";
 import { defineDots } from "./dots.ts";
 import { definePack } from "./pack.ts";
-import { defineTile, tileRows, type Tile } from "./tile.ts";
+import { defineTile, tileRows } from "./tile.ts";
+import type { Tile } from "./tile.ts";
+import { defineWide, WIDE_COLUMNS, WIDE_ROWS } from "./wide.ts";
 
 // C is made of tiles, 6 × 8 or 4 × 8, that stay in registers for a whole pass over the sum (tile.ts). Where operands are read often
-// or awkwardly they are packed first, in the order in which tiles read them (pack.ts). A few rows times a transposed matrix, which
-// packing would cost more than the product, are dot products (dots.ts).
+// or awkwardly they are packed first, in the order in which tiles read them (pack.ts). For a few rows packing would cost more than
+// the product: those are dot products when B is transposed (dots.ts), and one or two rows get wider tiles when it is not (wide.ts).
+// Shapes and strides alone choose, so equal calls give equal bits.
 
-/** Up to this many rows, A · Bᵀ is computed as dot products. */
-const DOT_ROWS = 24;
-/** Up to this many rows, B is read where it lies (when its rows are contiguous). */
-const DIRECT_ROWS = 24;
-/** Up to this many columns, A is read where it lies. */
-const DIRECT_COLUMNS = 32;
+/** Up to this many rows, A · Bᵀ is computed as dot products: more of them when they are long. */
+const [DOT_ROWS, LONG_DOT_ROWS, LONG_DOT] = [8, 32, 256];
+/** Up to this many columns, A · Bᵀ is computed as dot products, however many rows there are. */
+const DOT_COLUMNS = 4;
+/** Up to this many rows, or elements of B, B is read where it lies (when its rows are contiguous). */
+const [DIRECT_ROWS, DIRECT_ELEMENTS] = [32, 6144];
+/** Up to this many columns, A is read where it lies, unless its rows are scattered and many. */
+const [DIRECT_COLUMNS, SCATTERED_ROWS] = [128, 256];
 
 /** The WebAssembly of the matmul family. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
@@ -40,6 +45,7 @@ function defineGemm(module: ModuleBuilder): Gemm {
   const packRows = definePack(module, rows);
   const packColumns = definePack(module, TILE_COLUMNS);
   const dots = defineDots(module);
+  const wide = defineWide(module);
   const panels = definePanels(module, tiles);
 
   return module.func("gemm", { params: GEMM }, (f, p) => {
@@ -56,14 +62,28 @@ function defineGemm(module: ModuleBuilder): Gemm {
     });
 
     const isTransposedProduct = i32.and(i32.eq(p.columnStrideA, 4), i32.eq(p.rowStrideB, 4));
-    f.if(i32.and(isTransposedProduct, i32.or(i32.leS(m, DOT_ROWS), i32.leS(n, 4))), () => {
+    const longDots = i32.and(i32.leS(m, LONG_DOT_ROWS), i32.geS(k, LONG_DOT));
+    const fewDots = i32.or(i32.or(i32.leS(m, DOT_ROWS), i32.leS(n, DOT_COLUMNS)), longDots);
+    f.if(i32.and(isTransposedProduct, fewDots), () => {
       f.call(dots, { m, n, k, a, rowA: p.rowStrideA, b, columnB: p.columnStrideB, c, rowC: p.rowStrideC, accumulate });
       f.return();
     });
 
     // A and B in place: by their own strides. Packed: by those of panels.
-    const directA = f.let(i32.leS(n, DIRECT_COLUMNS), "directA");
-    const directB = f.let(i32.and(i32.eq(p.columnStrideB, 4), i32.leS(m, DIRECT_ROWS)), "directB");
+    const fewA = i32.or(i32.eq(p.columnStrideA, 4), i32.leS(m, SCATTERED_ROWS));
+    const directA = f.let(i32.and(i32.leS(n, DIRECT_COLUMNS), fewA), "directA");
+    const fewB = i32.or(i32.leS(m, DIRECT_ROWS), i32.leS(i32.mul(i32.minS(n, DIRECT_ELEMENTS), i32.minS(k, DIRECT_ELEMENTS)), DIRECT_ELEMENTS));
+    const directB = f.let(i32.and(i32.eq(p.columnStrideB, 4), fewB), "directB");
+
+    f.if(i32.and(directB, i32.leS(m, WIDE_ROWS)), () => {
+      f.call(wide, { m, n, k, a, rowA: p.rowStrideA, stepA: p.columnStrideA, b, stepB: p.rowStrideB, c, rowC: p.rowStrideC, load: accumulate });
+      // What is left are fewer columns than a wide tile has.
+      const done = f.let(i32.mul(i32.and(n, -WIDE_COLUMNS), 4));
+      n.set(i32.and(n, WIDE_COLUMNS - 1));
+      f.increment(b, done);
+      f.increment(c, done);
+      f.if(i32.eqz(n), () => f.return());
+    });
 
     const steps = f.let(evenly(f, k, BLOCKING.steps, 1), "steps");
     const rowsOfBlock = f.let(evenly(f, m, BLOCKING.rows, rows), "rowsOfBlock");

@@ -1,6 +1,9 @@
 import { f32x4, i32, v128 } from "../assembler/index.ts";
 import type { FunctionHandle, Local, ModuleBuilder } from "../assembler/index.ts";
 
+/** Four panels of 8 floats are two cache lines, 4 of 6 floats one and a half. */
+const PANELS_AT_ONCE = 4;
+
 const PACK = { lines: "i32", from: "i32", steps: "i32", source: "i32", lineStride: "i32", stepStride: "i32", packed: "i32" } as const;
 export type Pack = FunctionHandle<typeof PACK, undefined>;
 
@@ -35,34 +38,46 @@ export function definePack(m: ModuleBuilder, height: number): Pack {
       });
     };
 
+    f.if(i32.eq(lineStride, 4), () => {
+      // Neighbouring lines are neighbours in memory: copy. Several panels at once use whole cache lines of the source.
+      const panelBytes = f.let(i32.mul(steps, 4 * height));
+      const outputs = f.locals("i32", PANELS_AT_ONCE);
+      const copyPanels = (count: number): void => {
+        pointers[0].set(line);
+        outputs[0].set(packed);
+        for (let panel = 1; panel < count; panel++) outputs[panel].set(i32.add(outputs[panel - 1], panelBytes));
+        f.forRange(0, steps, 1, () => {
+          for (let panel = 0; panel < count; panel++) {
+            for (let index = 0; index < height; index += 4) {
+              const offset = 4 * (panel * height + index);
+              if (index + 4 <= height) f.store(outputs[panel], v128.load(pointers[0], offset), 4 * index);
+              else f.store64Lane(outputs[panel], v128.load64Zero(pointers[0], offset), 0, 4 * index);
+            }
+            f.increment(outputs[panel], 4 * height);
+          }
+          f.increment(pointers[0], stepStride);
+        });
+        f.increment(packed, i32.mul(panelBytes, count));
+        f.increment(line, 4 * height * count);
+        f.increment(from, height * count);
+      };
+      const groups = f.let(i32.sub(end, PANELS_AT_ONCE * height));
+      f.if(i32.leS(from, groups), () => f.doWhile(i32.leS(from, groups), () => copyPanels(PANELS_AT_ONCE)));
+      f.if(i32.ltS(from, end), () => f.doWhile(i32.ltS(from, end), () => copyPanels(1)));
+    });
+
     f.forRange(from, end, height, () => {
+      placePointers();
       f.if(
-        i32.eq(lineStride, 4),
+        i32.eq(stepStride, 4),
         () => {
-          // Neighbouring lines are neighbours in memory: copy.
-          pointers[0].set(line);
-          f.forRange(0, steps, 1, () => {
-            let index = 0;
-            for (; index + 4 <= height; index += 4) f.store(packed, v128.load(pointers[0], 4 * index), 4 * index);
-            if (index < height) f.store64Lane(packed, v128.load64Zero(pointers[0], 4 * index), 0, 4 * index);
-            f.increment(pointers[0], stepStride);
-            f.increment(packed, 4 * height);
+          f.forRange(0, wholeSteps, 4, () => {
+            transposeFour(pointers);
+            f.increment(packed, 16 * height);
           });
+          stepByStep(i32.sub(steps, wholeSteps));
         },
-        () => {
-          placePointers();
-          f.if(
-            i32.eq(stepStride, 4),
-            () => {
-              f.forRange(0, wholeSteps, 4, () => {
-                transposeFour(pointers);
-                f.increment(packed, 16 * height);
-              });
-              stepByStep(i32.sub(steps, wholeSteps));
-            },
-            () => stepByStep(steps),
-          );
-        },
+        () => stepByStep(steps),
       );
       f.increment(line, i32.mul(lineStride, height));
     });

@@ -1,8 +1,6 @@
 import { f32x4, ModuleBuilder } from "../assembler/index.ts";
 import type { Build } from "../assembler/index.ts";
-
-/** Independent chains: two pipes of four cycles need 8; 12 with two constants and a product just fit into 15 registers. */
-export const CHAINS = 12;
+import { CHAINS } from "./chains.ts";
 
 /** The WebAssembly of the probe. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,5 @@
-import type { Views } from "../family.ts";
-import { CHAINS } from "./generate.ts";
+import type { Views } from "../memory/views.ts";
+import { CHAINS } from "./chains.ts";
 import type { ProbeKernels } from "./probe.ts";
 
 /** The chains in plain loops: the definition. */

@@ -1,0 +1,4 @@
+export { benchmarkMatmul } from "./matmul/benchmark.ts";
+export type { KernelBenchmark, KernelTiming, MatmulBenchmarkOptions } from "./matmul/benchmark.ts";
+export { measurePeak } from "./probe/peak.ts";
+export type { Peak } from "./probe/peak.ts";
