@@ -40,8 +40,8 @@ export function benchmarkMatmul(options: MatmulBenchmarkOptions = {}): KernelBen
   const { sizes = [64, 128, 197, 256, 512, 1024], rounds = 20, onRound } = options;
   const builds = (options.builds ?? ["relaxed", "simd"]).filter((build) => build === "simd" || features().relaxedSimd);
   const largest = Math.max(...sizes);
-  const [a, b, c, scratch] = [largest ** 2, largest ** 2, largest ** 2, matmulScratchBytes(largest, largest, largest) / 4].map((size) => allocateBlock(4 * size));
-  for (const operand of [a, b]) float32View().subarray(operand >>> 2, (operand >>> 2) + largest ** 2).forEach((_, i, view) => (view[i] = ((i * 37) % 101) / 50 - 1));
+  const [a, b, c, scratch] = [largest * largest, largest * largest, largest * largest, matmulScratchBytes(largest, largest, largest) / 4].map((size) => allocateBlock(4 * size));
+  for (const operand of [a, b]) float32View().subarray(operand >>> 2, (operand >>> 2) + largest * largest).forEach((_, i, view) => (view[i] = ((i * 37) % 101) / 50 - 1));
 
   const cases = sizes.flatMap((n) => LAYOUTS.flatMap(([suffix, transposedA, transposedB]) => builds.map((build) => {
     const [rowA, columnA] = transposedA ? [1, n] : [n, 1];
@@ -64,7 +64,7 @@ export function benchmarkMatmul(options: MatmulBenchmarkOptions = {}): KernelBen
   for (const block of [a, b, c, scratch]) freeBlock(block);
 
   const kernels = cases.map(({ name, n, build, milliseconds }): KernelTiming => {
-    const gflops = (2 * n ** 3) / milliseconds / 1e6;
+    const gflops = (2 * n * n * n) / milliseconds / 1e6;
     return { name, shape: [n, n, n], build, gflops, ofPeak: gflops / (fma ?? mulAdd) };
   });
   return { peak: { fma, mulAdd }, kernels };

@@ -1,13 +1,14 @@
 /**
  * How a product is cut so that its parts stay in the caches (Goto and van de Geijn, "Anatomy of High-Performance Matrix
- * Multiplication", 2008). Sizes were measured: 256 to 512 steps and 96 to 384 rows differ by less than 1 %.
+ * Multiplication", 2008). Measured on products of 512 and 1024: 512 steps are 1 to 3 % faster than 256, which pass over C twice as
+ * often; 48 to 192 rows and 512 to 1024 columns differ by less than 2 %.
  */
 export const BLOCKING = {
-  /** Steps of the sum per pass: a panel of 8 columns (8 KiB) stays in the first cache. */
-  steps: 256,
+  /** Steps of the sum per pass: a panel of 8 columns (16 KiB) stays in the first cache. */
+  steps: 512,
   /** Rows per block of A (192 KiB, second cache); a multiple of 6 and of 4. */
-  rows: 192,
-  /** Columns per block of B (1 MiB); a multiple of 8. */
+  rows: 96,
+  /** Columns per block of B (2 MiB); a multiple of 8. */
   columns: 1024,
 } as const;
 
@@ -19,7 +20,7 @@ export const TILE_BYTES = 256;
 
 /**
  * Bytes of scratch space that `gemm` and `gemmBatched` need for these sizes.
- * At most 1.2 MiB: the packed blocks do not grow with the matrices.
+ * At most 2.2 MiB: the packed blocks do not grow with the matrices.
  */
 export function matmulScratchBytes(m: number, n: number, k: number): number {
   const steps = Math.min(k, BLOCKING.steps);

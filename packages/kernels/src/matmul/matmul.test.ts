@@ -216,7 +216,7 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
   });
 });
 
-it("scratch space stays below 1.3 MiB, whatever the shape", () => {
-  expect(matmulScratchBytes(1e5, 1e5, 1e5)).toBeLessThan(1.3 * 2 ** 20);
+it("scratch space stays below 2.2 MiB, whatever the shape", () => {
+  expect(matmulScratchBytes(1e5, 1e5, 1e5)).toBeLessThan(2.2 * 2 ** 20);
   expect(matmulScratchBytes(0, 0, 0)).toBe(256);
 });
