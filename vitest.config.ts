@@ -41,9 +41,12 @@ const executablePath = [
 const inChromium: TestProjectConfiguration = {
   extends: true,
   resolve: { conditions: [source, ...defaultClientConditions] },
+  // An isolated page has shared memory, and a clock finer than 0.1 ms.
+  server: { headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" } },
   test: {
     name: "chromium",
-    include: [browserTests],
+    // Kernels are what engines may disagree about, so all of their tests run here too.
+    include: [browserTests, "packages/kernels/src/**/*.test.ts"],
     isolate: false,
     browser: {
       enabled: true,
