@@ -37,7 +37,7 @@ const SAMPLE_MILLISECONDS = 2;
  * second per round with the default sizes.
  */
 export function benchmarkMatmul(options: MatmulBenchmarkOptions = {}): KernelBenchmark {
-  const { sizes = [64, 128, 197, 256, 512, 1024], rounds = 20, onRound } = options;
+  const { sizes = [64, 128, 197, 256, 512, 1024], rounds = 40, onRound } = options;
   const builds = (options.builds ?? ["relaxed", "simd"]).filter((build) => build === "simd" || features().relaxedSimd);
   const largest = Math.max(...sizes);
   const [a, b, c, scratch] = [largest * largest, largest * largest, largest * largest, matmulScratchBytes(largest, largest, largest) / 4].map((size) => allocateBlock(4 * size));
