@@ -6,3 +6,13 @@ export { allocateBlock, allocatorBytes, freeBlock, Region } from "./memory/alloc
 export { linearMemory, type LinearMemory } from "./memory/linear-memory.ts";
 export { float32View, float64View, int32View, uint8View, viewsOf, type Views } from "./memory/views.ts";
 export * as math from "./math/index.ts";
+export { convert as convertKernels, type ConvertKernels } from "./convert/convert.ts";
+export { copy as copyKernels, type CopyKernels } from "./copy/copy.ts";
+export { matmulScratchBytes } from "./matmul/blocking.ts";
+export { matmul as matmulKernels, type MatmulKernels } from "./matmul/matmul.ts";
+export { norm as normKernels, type NormKernels } from "./norm/norm.ts";
+export { convolution as convolutionKernels, type ConvolutionKernels } from "./convolution/convolution.ts";
+export { optimiser as optimiserKernels, type OptimiserKernels } from "./optimiser/optimiser.ts";
+export { pooling as poolingKernels, type PoolingKernels } from "./pooling/pooling.ts";
+export { rows as rowKernels, type RowKernels } from "./rows/rows.ts";
+export { unary as unaryKernels, type UnaryKernels } from "./unary/unary.ts";

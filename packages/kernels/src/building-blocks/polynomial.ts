@@ -1,0 +1,16 @@
+import type { Expression, FunctionBuilder, V128 } from "../assembler/index.ts";
+import type { Local } from "../assembler/index.ts";
+
+/** `c₀ + c₁ x + c₂ x² + …` in f32x4 by Horner's rule: one multiply-add per degree. */
+export function horner(f: FunctionBuilder, x: Local<"v128">, coefficients: readonly Local<"v128">[]): Expression<"v128"> {
+  let sum: Expression<"v128"> = coefficients.at(-1)!;
+  for (let i = coefficients.length - 2; i >= 0; i--) sum = f.madd(sum, x, coefficients[i]!);
+  return sum;
+}
+
+/** The same in f64x2. */
+export function hornerF64(f: FunctionBuilder, x: Local<"v128">, coefficients: readonly Local<"v128">[]): Expression<"v128"> {
+  let sum: V128 = coefficients.at(-1)!;
+  for (let i = coefficients.length - 2; i >= 0; i--) sum = f.maddF64(sum, x, coefficients[i]!);
+  return sum;
+}
