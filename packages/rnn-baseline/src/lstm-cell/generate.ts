@@ -4,8 +4,10 @@ import { Constants, mapRow, sigmoidBlock, tanhBlock } from "@heed/kernels/buildi
 /** The WebAssembly of a step of an LSTM. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
-  const POINTERS = { pre: "i32", cPrev: "i32", gates: "i32", c: "i32", h: "i32" } as const;
-  m.func("lstmCell", { params: { ...POINTERS, B: "i32", H: "i32" } }, (f, { pre, cPrev, gates, c, h, B, H }) => {
+  const FORWARD = {
+    pre: "i32", gates: "i32", gatesStride: "i32", cPrev: "i32", c: "i32", h: "i32", hStride: "i32", B: "i32", H: "i32",
+  } as const;
+  m.func("lstmCell", { params: FORWARD }, (f, { pre, gates, gatesStride, cPrev, c, h, hStride, B, H }) => {
     const k = new Constants(f);
     const sigmoid = sigmoidBlock(k);
     const tanh = tanhBlock(k);
@@ -19,20 +21,26 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
         cell.set(f.madd(forget, before, f32x4.mul(i, g)));
         return [i, forget, g, o, cell, f32x4.mul(o, tanh(cell))];
       });
-      advance(f, H, [pre, gates], [cPrev, c, h]);
+      advance(f, [pre, gates], gatesStride);
+      advance(f, [h], hStride);
+      advance(f, [cPrev, c], H);
     });
   });
 
-  const GRADIENT = { dh: "i32", dc: "i32", gates: "i32", cPrev: "i32", c: "i32", dpre: "i32", dcPrev: "i32" } as const;
-  m.func("lstmCellGrad", { params: { ...GRADIENT, B: "i32", H: "i32" } }, (f, { dh, dc, gates, cPrev, c, dpre, dcPrev, B, H }) => {
+  const BACKWARD = {
+    dy: "i32", dyStride: "i32", dh: "i32", dc: "i32", gates: "i32", dpre: "i32", gatesStride: "i32",
+    cPrev: "i32", c: "i32", dcPrev: "i32", B: "i32", H: "i32",
+  } as const;
+  m.func("lstmCellGrad", { params: BACKWARD }, (f, { dy, dyStride, dh, dc, gates, dpre, gatesStride, cPrev, c, dcPrev, B, H }) => {
     const k = new Constants(f);
     const one = k.f32(1);
     const tanh = tanhBlock(k);
-    const [squashed, dcell] = f.locals("v128", 2);
+    const [hidden, squashed, dcell] = f.locals("v128", 3);
     f.forRange(0, B, 1, () => {
-      const inputs = [dh, dc, cPrev, c, ...quarters(f, gates, H)];
-      mapRow(f, H, inputs, [...quarters(f, dpre, H), dcPrev], ([hidden, given, before, cell, i, forget, g, o]) => {
+      const inputs = [dy, dh, dc, cPrev, c, ...quarters(f, gates, H)];
+      mapRow(f, H, inputs, [...quarters(f, dpre, H), dcPrev], ([output, next, given, before, cell, i, forget, g, o]) => {
         const times = (...factors: V128[]) => factors.reduce((product, factor) => f32x4.mul(product, factor));
+        hidden.set(f32x4.add(output, next));
         squashed.set(tanh(cell));
         dcell.set(f.madd(f32x4.mul(hidden, o), f.nmadd(squashed, squashed, one), given));
         return [
@@ -43,7 +51,9 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
           times(dcell, forget),
         ];
       });
-      advance(f, H, [gates, dpre], [dh, dc, cPrev, c, dcPrev]);
+      advance(f, [gates, dpre], gatesStride);
+      advance(f, [dy], dyStride);
+      advance(f, [dh, dc, cPrev, c, dcPrev], H);
     });
   });
   return m.toBytes();
@@ -59,8 +69,7 @@ function quarters(f: FunctionBuilder, row: Int, H: Int): Int[] {
   return pointers;
 }
 
-/** To the next row: 4 H elements on for the gates, H for the others. */
-function advance(f: FunctionBuilder, H: Int, gates: Int[], others: Int[]): void {
-  for (const pointer of others) f.increment(pointer, i32.shl(H, 2));
-  for (const pointer of gates) f.increment(pointer, i32.shl(H, 4));
+/** To the next row. */
+function advance(f: FunctionBuilder, pointers: Int[], elements: Int): void {
+  for (const pointer of pointers) f.increment(pointer, i32.shl(elements, 2));
 }
