@@ -158,7 +158,8 @@ export interface Run {
 }
 
 export interface StepMetrics {
-  readonly loss: number;
+  /** Absent where a step is no training. */
+  readonly loss?: number;
   readonly examples: number;
 }
 

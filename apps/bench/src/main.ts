@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parse } from "./cli/program.ts";
 import { runExperiment } from "./cli/run-experiment.ts";
@@ -26,8 +27,11 @@ export async function main(argv: readonly string[], experiments: readonly Experi
   }
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  // A reader that has seen enough (`bench list | head -1`) is no error.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-  void main(process.argv.slice(2)).then((code) => void (process.exitCode = code));
+/** The program: runs `main` on this process' arguments. */
+export function start(experiments: readonly Experiment[] = registered): void {
+  // A reader that has seen enough (`bench | head`) must not end a training.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  void main(process.argv.slice(2), experiments).then((code) => void (process.exitCode = code));
 }
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) start();

@@ -28,7 +28,7 @@ export interface ClassificationOptions {
 
 /** Steps at the beginning of a run that compile and warm up; not counted in times per step. */
 const warmUpSteps = 3;
-const curvePoints = 150;
+const curvePoints = 60;
 
 export function classification({ results, data, models, references = [], stage = "train", examples = "images" }: ClassificationOptions): Outcome {
   const groups = models.map((name) => ({ name, runs: results.filter((run) => run.model === name && run.stage === stage) }));

@@ -9,7 +9,7 @@ import { machine, versions } from "../machine/machine.ts";
 import { createProgress, type ProgressDisplay } from "../progress/progress.ts";
 import { htmlReport } from "../report/html-report.ts";
 import { markdownReport } from "../report/markdown.ts";
-import { jsonReport, type Report } from "../report/report.ts";
+import { jsonText, type Report } from "../report/report.ts";
 import { textTable } from "../report/text-table.ts";
 import { ResultsFolder, checkWritableFile } from "../results/results-folder.ts";
 import { writeAtomically } from "../results/write-atomically.ts";
@@ -81,7 +81,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
     display.close();
 
     const partial = results.some(({ state }) => state !== "done");
-    const command = `bench ${argv.filter((word) => word !== "--resume" && word !== "--open").map(quoted).join(" ")}`.trim();
+    const command = `${program()} ${argv.filter((word) => word !== "--resume" && word !== "--open").map(quoted).join(" ")}`.trim();
     const report: Report = {
       title: `bench ${experiment.name} · ${description.name} · ${profileName}`,
       experiment, settings, partial, seeds, threads: experiment.alone ? 1 : invocation.threads, data: description,
@@ -149,7 +149,7 @@ function stepTable({ milliseconds, rows }: StepProfile): string {
 }
 
 function writeReport(report: Report, folder: ResultsFolder, json: string | undefined): void {
-  const text = `${JSON.stringify(jsonReport(report), null, 1)}\n`;
+  const text = jsonText(report);
   writeAtomically(folder.file("report.html"), htmlReport(report));
   writeAtomically(folder.file("report.md"), markdownReport(report));
   writeAtomically(folder.file("report.json"), text);
@@ -164,7 +164,7 @@ function ending({ outcome, partial, title }: Report, folder: ResultsFolder, { js
   ];
   if (partial) {
     const again = argv.includes("--resume") ? argv : [...argv, "--resume"];
-    lines.push("", `Interrupted. Go on with:  bench ${again.map(quoted).join(" ")}`);
+    lines.push("", `Interrupted. Go on with:  ${program()} ${again.map(quoted).join(" ")}`);
   }
   return `${lines.join("\n")}\n`;
 }
@@ -185,6 +185,8 @@ function openInBrowser(path: string): void {
   spawn(program!, [...before, path], { detached: true, stdio: "ignore" }).on("error", () => process.stderr.write(`bench: no browser could be opened for ${basename(path)}.\n`)).unref();
 }
 
+/** As the user called it. */
+const program = (): string => (process.env.npm_lifecycle_event === "bench" ? "pnpm bench" : "bench");
 const slug = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "");
 const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 const shown = (path: string): string => {

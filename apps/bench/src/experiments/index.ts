@@ -1,4 +1,5 @@
 import type { Experiment } from "../experiment.ts";
+import { kernels } from "./kernels/index.ts";
 
 /** Every experiment, in the order in which `bench list` names them. To add one: a folder here, and a line below. */
-export const experiments: readonly Experiment[] = [];
+export const experiments: readonly Experiment[] = [kernels];

@@ -158,11 +158,11 @@ class BarProgress implements ProgressDisplay {
   #line({ plan, progress }: { plan: RunPlan; progress?: Progress }): string {
     const name = label(plan).padEnd(this.#width);
     if (!progress) return `  ${name}  ${this.#style("dim", "starts …")}`;
-    const wide = (this.#stream.columns ?? 80) >= 100;
-    const cells = wide ? 24 : 10;
+    const columns = this.#stream.columns ?? 80;
+    const cells = columns >= 120 ? 24 : columns >= 100 ? 14 : 8;
     const filled = Math.round((progress.step / progress.totalSteps) * cells);
     const bar = this.#style("cyan", "━".repeat(filled)) + this.#style("dim", "━".repeat(cells - filled));
-    return `  ${name}  ${bar} ${percent(progress.step / progress.totalSteps, 0).padStart(5)}  ${figures(progress)}  ${duration(progress.secondsLeft)} left`;
+    return `  ${name}  ${bar} ${percent(progress.step / progress.totalSteps, 0).padStart(5)}  ${figures(progress, columns >= 110)}  ${duration(progress.secondsLeft)} left`;
   }
 
   #style(style: Parameters<typeof styleText>[0], text: string): string {
@@ -178,12 +178,12 @@ function widest(plans: readonly RunPlan[]): number {
   return Math.max(0, ...plans.map((plan) => label(plan).length));
 }
 
-function figures({ step, stepsPerEpoch, loss, examplesPerSecond, metrics }: Progress): string {
-  const parts = [`loss ${number(loss)}`];
+function figures({ step, stepsPerEpoch, loss, examplesPerSecond, metrics }: Progress, withEpoch = true): string {
+  const parts = loss === undefined ? [] : [`loss ${number(loss)}`];
   const shown = metrics && liveMetric(metrics);
   if (shown) parts.push(shown);
   parts.push(`${whole(examplesPerSecond)} /s`);
-  if (stepsPerEpoch !== undefined) parts.push(`epoch ${(step / stepsPerEpoch).toFixed(1)}`);
+  if (withEpoch && stepsPerEpoch !== undefined) parts.push(`epoch ${(step / stepsPerEpoch).toFixed(1)}`);
   return parts.join("  ");
 }
 

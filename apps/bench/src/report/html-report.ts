@@ -38,7 +38,7 @@ export function htmlReport(report: Report): string {
 <header class="head">
 <p class="brand"><b>heed</b> · bench ${settings.experiment}</p>
 <h1>${capital(experiment.summary)}</h1>
-<p class="lede">${outcome.headline}</p>
+<p class="lede">${unbroken(outcome.headline)}</p>
 <ul class="chips">${chips.map(([key, value]) => html`<li>${key} <b>${value}</b></li>`)}</ul>
 ${report.partial && html`<p class="partial" role="status"><strong>Partial report.</strong> The run was interrupted; figures are of what was done by then. <code>--resume</code> goes on where it stopped.</p>`}
 <nav aria-label="Sections">${[{ id: "results", title: "Results" }, ...sections.map(({ id, section }) => ({ id, title: section.title })), { id: "made", title: "How it was made" }].map(({ id, title }) => html`<a href="#${id}">${title}</a> `)}</nav>
@@ -101,7 +101,7 @@ ${values(["model", "true class", "taken for", "times"], pairs, "What was mixed u
 }
 
 function colourScale(low: string, high: string): Markup {
-  return html`<p class="scale">${low}<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">${Array.from({ length: 50 }, (_, index) => html`<rect x="${index * 2}" width="2.1" height="8" fill="${interpolateCividis(Math.sqrt(index / 49))}"/>`)}</svg>${high}</p>`;
+  return html`<p class="scale">${low}<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><defs><linearGradient id="cividis">${Array.from({ length: 21 }, (_, index) => html`<stop offset="${index * 5}%" stop-color="${interpolateCividis(Math.sqrt(index / 20))}"/>`)}</linearGradient></defs><rect width="100" height="8" fill="url(#cividis)"/></svg>${high}</p>`;
 }
 
 /** A plot's values, for those who do not see it or want the number. */
@@ -118,4 +118,6 @@ function tableHtml({ columns, rows, note }: Table, label: string, className = ""
 </table></div>${note !== undefined && html`<p class="note">${note}</p>`}`;
 }
 
+/** Keeps "75.4 ± 1.3 %" on one line. */
+const unbroken = (text: string): string => text.replaceAll(/(?<=[\d±]) (?=[±%\d])/g, "\u00a0");
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -24,6 +24,12 @@ export interface Report {
 }
 
 /** The JSON behind a report: the same outer members for every experiment. */
+/** Lists of numbers stay on one line each; figures in plots keep six digits. */
+export function jsonText(report: Report): string {
+  const text = JSON.stringify(jsonReport(report), null, 1);
+  return `${text.replaceAll(/\[[-\d.,eE\s]*\]/g, (list) => list.replaceAll(/\s+/g, ""))}\n`;
+}
+
 export function jsonReport(report: Report): JsonObject {
   const { settings, outcome, data } = report;
   return {
@@ -55,18 +61,23 @@ function summary(result: RunResult): JsonObject {
     id, stage, model, seed, state, step, totalSteps, config, facts,
     evaluations: evaluations as unknown as Json,
     finalLoss: losses.length === 0 ? null : mean(losses.slice(-20)),
-    stepMilliseconds: losses.length === 0 ? null : { median: quantile(stepMilliseconds, 0.5), p10: quantile(stepMilliseconds, 0.1), p90: quantile(stepMilliseconds, 0.9) },
+    stepMilliseconds: stepMilliseconds.length === 0 ? null : { median: quantile(stepMilliseconds, 0.5), p10: quantile(stepMilliseconds, 0.1), p90: quantile(stepMilliseconds, 0.9) },
     examples, trainSeconds: round(trainSeconds), evaluateSeconds: round(evaluateSeconds),
     ...(result.stateSha256 !== undefined && { stateSha256: result.stateSha256 }),
   };
 }
 
 function withoutPictures(section: Section): unknown {
-  if (section.kind === "attention") return { ...section, samples: section.samples.map(({ png: _png, ...sample }) => sample) };
+  if (section.kind === "attention") return { ...section, samples: section.samples.map(({ png: _png, maps, ...sample }) => ({ ...sample, maps: maps.map(({ label, weights }) => ({ label, weights: weights.map(short) })) })) };
   if (section.kind === "durations") {
-    return { ...section, rows: section.rows.map(({ name, values }) => ({ name, ...Object.fromEntries([0.1, 0.25, 0.5, 0.75, 0.9].map((q) => [`p${q * 100}`, quantile(values, q)])) })) };
+    return { ...section, rows: section.rows.map(({ name, values }) => ({ name, ...Object.fromEntries([0.1, 0.25, 0.5, 0.75, 0.9].map((q) => [`p${q * 100}`, short(quantile(values, q))])) })) };
+  }
+  if (section.kind === "curves") {
+    return { ...section, plots: section.plots.map((plot) => ({ ...plot, series: plot.series.map(({ name, runs }) => ({ name, runs: runs.map((run) => run.map(([x, y]) => [short(x), short(y)])) })) })) };
   }
   return section;
 }
+
+const short = (value: number): number => Number(value.toPrecision(6));
 
 const round = (value: number): number => Math.round(value * 1000) / 1000;

@@ -23,7 +23,7 @@ nav{margin:1.6rem 0 0;font-size:.9rem;color:var(--muted)}
 nav a{margin-right:1rem;white-space:nowrap}
 a{color:var(--accent);text-underline-offset:.2em}
 section{margin:clamp(2rem,5vw,3.2rem) 0}
-h2{margin:0 0 .3rem;font-size:1.35rem;line-height:1.25;letter-spacing:-.01em;font-weight:620}
+h2{margin:0 0 .35rem;font-size:1.35rem;line-height:1.25;letter-spacing:-.01em;font-weight:620}
 .caption{margin:0 0 1rem;max-width:46rem;color:var(--muted)}
 h3{margin:0 0 .4rem;font-size:.98rem;font-weight:600}
 figure{margin:0}
@@ -31,16 +31,16 @@ svg{display:block;width:100%;height:auto;overflow:visible}
 svg text{font-family:inherit}
 .panel{padding:clamp(.7rem,2vw,1.2rem);background:var(--panel);border:1px solid var(--faint);border-radius:.7rem}
 .grid-2{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr))}
-.single{max-width:46rem}
-.tick,.axis-label{font-size:11px;fill:var(--muted)}
+.single{max-width:34rem}
+.tick,.axis-label{font-size:12px;fill:var(--muted)}
 svg[font-size] .tick{font-size:inherit}
-.axis-label{font-size:11px;font-weight:600}
+.axis-label{font-size:12px;font-weight:600}
 .row-label{font-size:13px;fill:var(--ink);font-weight:600}
-.value{font-size:11px;fill:var(--ink)}
+.value{font-size:12px;fill:var(--ink)}
 .grid{stroke:var(--faint);fill:none}
 .axis{stroke:var(--axis);fill:none}
 .reference{stroke:var(--muted);stroke-dasharray:3 3;fill:none}
-.reference-label{font-size:10.5px;fill:var(--muted);paint-order:stroke;stroke:var(--panel);stroke-width:3px}
+.reference-label{font-size:11.5px;fill:var(--muted);paint-order:stroke;stroke:var(--panel);stroke-width:3px}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:0 0 .8rem;padding:0;list-style:none;font-size:.92rem}
 .legend li{display:flex;align-items:center;gap:.45rem}
 .legend svg{width:34px;flex:none}
@@ -52,6 +52,7 @@ thead th{font-weight:550;font-size:.84rem;color:var(--muted);vertical-align:bott
 tbody th{font-weight:600;white-space:nowrap}
 .right{text-align:right;white-space:nowrap}
 .settings td{overflow-wrap:anywhere}
+h2+.scroll{margin-top:.8rem}
 .note{margin:.5rem 0 0;font-size:.85rem;color:var(--muted)}
 details{margin-top:.8rem;font-size:.92rem}
 summary{cursor:pointer;color:var(--muted);width:max-content;max-width:100%}
@@ -59,7 +60,7 @@ details .scroll{margin-top:.5rem}
 .samples{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr))}
 .sample h3{margin:0}
 .sample p{margin:0 0 .6rem;font-size:.86rem;color:var(--muted)}
-.maps{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(7.4rem,1fr))}
+.maps{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(5.2rem,1fr))}
 .maps figcaption{margin-top:.2rem;font-size:.78rem;line-height:1.3;color:var(--muted)}
 .maps svg,.maps img{display:block;width:100%;border-radius:.35rem;overflow:hidden;image-rendering:auto}
 .scale{display:flex;align-items:center;gap:.5rem;margin:.8rem 0 0;font-size:.8rem;color:var(--muted)}
@@ -69,5 +70,6 @@ pre{margin:0 0 1rem;padding:.8rem 1rem;overflow-x:auto;background:var(--panel);b
 .empty{color:var(--muted);font-style:italic}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 footer{padding:0 0 3rem;font-size:.85rem;color:var(--muted)}
+@media (max-width:30rem){.single .tick,.single .axis-label,.single .value,.single .row-label{font-size:15px}.single .reference-label{font-size:13px}}
 @media print{body{background:#fff}.panel,.scroll{break-inside:avoid}nav{display:none}}
 `.replaceAll("\n", "");

@@ -45,7 +45,7 @@ export interface Progress {
   readonly totalSteps: number;
   readonly stepsPerEpoch?: number;
   /** Mean over the latest steps. */
-  readonly loss: number;
+  readonly loss?: number;
   readonly examplesPerSecond: number;
   readonly secondsLeft: number;
   /** The latest evaluation. */

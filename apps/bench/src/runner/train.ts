@@ -50,14 +50,15 @@ export async function train(run: Run, { plan, stage, stop, from, save, checkpoin
     const now = performance.now();
     if (!onProgress || (now - told < progressMilliseconds && step < totalSteps)) return;
     told = now;
-    const recent = Math.max(1, Math.min(recentSteps, losses.length));
+    const recent = Math.max(1, Math.min(recentSteps, stepMilliseconds.length));
     const stepSeconds = sum(stepMilliseconds.slice(-recent)) / recent / 1000;
     const evaluationsLeft = Math.ceil(totalSteps / evaluateEvery) - evaluations.length;
     const secondsPerEvaluation = evaluationsHere > 0 ? (evaluateSeconds - secondsBefore) / evaluationsHere : 0;
     const metrics = evaluations.at(-1)?.metrics;
     onProgress({
-      step, totalSteps, loss: sum(losses.slice(-recent)) / recent, examplesPerSecond: trainSeconds > 0 ? examples / trainSeconds : 0,
+      step, totalSteps, examplesPerSecond: trainSeconds > 0 ? examples / trainSeconds : 0,
       secondsLeft: (totalSteps - step) * stepSeconds + evaluationsLeft * secondsPerEvaluation,
+      ...(losses.length > 0 && { loss: sum(losses.slice(-recent)) / Math.min(recent, losses.length) }),
       ...(stepsPerEpoch !== undefined && { stepsPerEpoch }), ...(metrics && { metrics }),
     });
   };
@@ -94,7 +95,7 @@ export async function train(run: Run, { plan, stage, stop, from, save, checkpoin
     const { loss, examples: consumed } = await run.step();
     const milliseconds = performance.now() - start;
     step++;
-    losses.push(loss);
+    if (loss !== undefined) losses.push(loss);
     stepMilliseconds.push(Math.round(milliseconds * 1000) / 1000);
     examples += consumed;
     trainSeconds += milliseconds / 1000;

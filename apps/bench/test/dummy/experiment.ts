@@ -3,7 +3,7 @@ import { classification } from "../../src/classification/classification.ts";
 import { number, percent } from "../../src/format.ts";
 
 const models = ["attention", "rnn", "cnn"];
-const rates = [0.02, 0.1, 0.5];
+
 
 /** A tiny real training in plain loops, to test the shell: softmax regression on drawn shapes, three "models" that see different features. */
 export const dummy: Experiment = {
@@ -11,9 +11,9 @@ export const dummy: Experiment = {
   summary: "three linear models learn to tell drawn shapes apart",
   data: "a folder; one named *empty* is refused, to test refusals",
   profiles: {
-    smoke: { summary: "one seed, 12 steps", seeds: 1, steps: 12 },
-    quick: { summary: "two seeds, 40 steps", seeds: 2, steps: 40 },
-    full: { summary: "five seeds, 400 steps", seeds: 5, steps: 400 },
+    smoke: { summary: "one seed, 12 steps", seeds: 1, steps: 12, rates: [0.5] },
+    quick: { summary: "two seeds, 40 steps", seeds: 2, steps: 40, rates: [0.1, 0.5] },
+    full: { summary: "five seeds, 400 steps", seeds: 5, steps: 400, rates: [0.02, 0.1, 0.5] },
   },
   options: [
     { flags: "--step-ms <ms>", description: "makes steps take at least so long", default: 0, parse: wholeMilliseconds },
@@ -21,12 +21,13 @@ export const dummy: Experiment = {
     { flags: "--momentum <value>", description: "of the optimiser", default: 0.9, parse: Number },
   ],
   stages: [
-    { name: "search", title: "search the learning rate", plan: (context) => models.flatMap((model) => rates.map((rate) => plan(context, model, context.seeds[0]!, rate, 0.25, `search-${model}-${rates.indexOf(rate)}`))) },
+    { name: "search", title: "search the learning rate", plan: (context) => models.flatMap((model) => ratesOf(context).map((rate, index) => plan(context, model, context.seeds[0]!, rate, 0.25, `search-${model}-${index}`))) },
     { name: "train", title: "train", plan: (context) => models.flatMap((model) => context.seeds.map((seed) => plan(context, model, seed, bestRate(context, model), 1, `${model}-seed-${seed}`))) },
   ],
   runs: new URL("./runs.ts", import.meta.url),
   outcome(context) {
     const outcome = classification({ ...context, models, references: [{ label: "largest class", value: 0.125 }, { label: "nearest neighbour", value: 0.55 }] });
+    const rates = ratesOf(context);
     const searched = context.results.filter(({ stage }) => stage === "search");
     return {
       ...outcome,
@@ -45,6 +46,8 @@ function plan({ settings, profile }: PlanContext, model: string, seed: number, r
   const steps = Math.ceil((profile.steps as number) * share);
   return { id, model, seed, cost: steps, config: { model, seed, rate, steps, final: share === 1, ...settings.options } };
 }
+
+const ratesOf = ({ profile }: PlanContext): readonly number[] => profile.rates as readonly number[];
 
 function bestRate({ results }: PlanContext, model: string): number {
   const accuracy = (run: (typeof results)[number]) => run.evaluations.at(-1)?.metrics.accuracy ?? 0;

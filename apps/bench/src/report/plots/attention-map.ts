@@ -13,7 +13,7 @@ export function attentionMap(png: string, [rows, columns]: readonly [number, num
 <image href="${png}" width="${side}" height="${px(height)}" preserveAspectRatio="none"/>
 ${weights.map((weight, index) => {
     const [x, y] = [index % columns * w, Math.floor(index / columns) * h];
-    return html`<rect x="${px(x)}" y="${px(y)}" width="${px(w + 0.1)}" height="${px(h + 0.1)}" fill="#000" fill-opacity="${number(0.86 * (1 - (peak > 0 ? weight / peak : 0)) ** 0.8, 2)}"><title>${percent(weight)}</title></rect>`;
+    return html`<rect x="${px(x)}" y="${px(y)}" width="${px(w + 0.1)}" height="${px(h + 0.1)}" fill="#000" fill-opacity="${number(0.84 * (1 - Math.sqrt(peak > 0 ? weight / peak : 0)), 2)}"><title>${percent(weight)}</title></rect>`;
   })}
 <rect x="${px(top % columns * w + 0.75)}" y="${px(Math.floor(top / columns) * h + 0.75)}" width="${px(w - 1.5)}" height="${px(h - 1.5)}" fill="none" stroke="#f0e442" stroke-width="1.5"/>
 </svg>`;

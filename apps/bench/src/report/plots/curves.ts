@@ -16,7 +16,7 @@ interface Point {
   readonly band: number | null;
 }
 
-const frame: Frame = { width: 440, height: 300, left: 44, right: 12, top: 24, bottom: 40 };
+const frame: Frame = { width: 340, height: 250, left: 42, right: 8, top: 26, bottom: 42 };
 const markers = 6;
 
 /** One line per series: the mean of its runs, with a band of ± one standard deviation. */

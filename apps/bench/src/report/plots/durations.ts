@@ -11,12 +11,12 @@ const rowHeight = 40;
 export function durationsPlot({ rows: all, label }: DurationSection, styles: SeriesStyles): Markup {
   const rows = all.filter(({ values }) => values.length > 0).map(({ name, values }) => ({ name, q: [0.1, 0.25, 0.5, 0.75, 0.9].map((share) => quantile(values, share)) }));
   if (rows.length === 0) return html`<p class="empty">Nothing was measured before the interruption.</p>`;
-  const frame: Frame = { width: 640, height: rows.length * rowHeight + 54, left: 96, right: 20, top: 10, bottom: 44 };
+  const frame: Frame = { width: 440, height: rows.length * rowHeight + 54, left: 84, right: 24, top: 10, bottom: 44 };
   const x = scaleLinear([0, Math.max(...rows.map(({ q }) => q[4]!)) * 1.05], [frame.left, frame.width - frame.right]);
   const base = frame.height - frame.bottom;
   return html`<svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${label}: median ${rows.map(({ name, q }) => `${name} ${number(q[2]!)}`).join(", ")}.">
-${x.ticks(6).map((tick) => html`<path class="grid" d="M${px(x(tick))} ${frame.top}V${base}"/>`)}
-${xAxis(frame, x, label, String)}
+${x.ticks(5).map((tick) => html`<path class="grid" d="M${px(x(tick))} ${frame.top}V${base}"/>`)}
+${xAxis(frame, x, label, String, 5)}
 ${rows.map(({ name, q }, index) => {
     const y = frame.top + (index + 0.5) * rowHeight;
     const [p10, p25, p50, p75, p90] = q.map((value) => x(value)) as [number, number, number, number, number];

@@ -13,14 +13,23 @@ export function scoresPlot(section: ScoresSection, styles: SeriesStyles): Markup
   const rows = section.rows.filter(({ values }) => values.length > 0);
   const references = section.references ?? [];
   const labelSpace = 12 + 14 * references.length;
-  const frame: Frame = { width: 640, height: labelSpace + rows.length * rowHeight + 44, left: 96, right: 20, top: labelSpace, bottom: 44 };
+  const frame: Frame = { width: 440, height: labelSpace + rows.length * rowHeight + 44, left: 84, right: 24, top: labelSpace, bottom: 44 };
   const [, high = 1] = extent([...rows.flatMap(({ values }) => values), ...references.map(({ value }) => value)]);
-  const x = scaleLinear([0, section.percent ? Math.min(1, high * 1.08) : high * 1.08], [frame.left, frame.width - frame.right]).nice();
+  const x = scaleLinear([0, section.percent ? Math.min(1, high * 1.08) : high * 1.08], [frame.left, frame.width - frame.right]).nice(5);
   const show = (value: number) => (section.percent ? percent(value) : number(value));
   const base = frame.height - frame.bottom;
   return html`<svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${section.label}: ${rows.map(({ name, values }) => `${name} ${show(mean(values))}`).join(", ")}.">
-${x.ticks(6).map((tick) => html`<path class="grid" d="M${px(x(tick))} ${frame.top}V${base}"/>`)}
-${xAxis(frame, x, section.label, (value) => (section.percent ? percent(value, 0) : String(value)))}
+${x.ticks(5).map((tick) => html`<path class="grid" d="M${px(x(tick))} ${frame.top}V${base}"/>`)}
+${xAxis(frame, x, section.label, (value) => (section.percent ? percent(value, 0) : String(value)), 5)}
+${references.map(({ value }, index) => html`<path class="reference" d="M${px(x(value))} ${4 + index * 14}V${base}"/>`)}
+${references.map(({ label, value }, index) => {
+    // Labels hang to the side with more room, over the lines of the others.
+    const atRight = x(value) < frame.width / 2;
+    return html`<text class="reference-label" x="${px(x(value) + (atRight ? 5 : -5))}" y="${13 + index * 14}" text-anchor="${atRight ? "start" : "end"}">${label}, ${show(value)}</text>`;
+  })}
+${rows.map(({ name, values }) => `${name} ${show(mean(values))}`).join(", ")}.">
+${x.ticks(5).map((tick) => html`<path class="grid" d="M${px(x(tick))} ${frame.top}V${base}"/>`)}
+${xAxis(frame, x, section.label, (value) => (section.percent ? percent(value, 0) : String(value)), 5)}
 ${references.map(({ label, value }, index) => {
     // Labels hang to the side with more room.
     const atRight = x(value) < frame.width / 2;

@@ -1,5 +1,5 @@
 import { symbol, symbolCircle, symbolCross, symbolDiamond, symbolSquare, symbolStar, symbolTriangle } from "d3-shape";
-import { Markup, html } from "../html.ts";
+import { type Markup, html } from "../html.ts";
 
 /** Okabe–Ito colours; on dark ground the darker ones give way to their lighter sisters. No colour speaks alone: dash and marker differ too. */
 export const seriesColours: readonly (readonly [light: string, dark: string])[] = [

@@ -1,0 +1,8 @@
+/** What the measuring run hands to the report: one figure per step. */
+export interface KernelSamples {
+  /** GFLOP/s of the probe that judges: fused multiply-add where the engine has it. */
+  readonly peak: readonly number[];
+  readonly fused: boolean;
+  readonly multiplyAdd: readonly number[];
+  readonly kernels: readonly { readonly name: string; readonly shape: readonly number[]; readonly build: string; readonly gflops: readonly number[] }[];
+}
