@@ -12,12 +12,11 @@ import type { Build, Expression, FunctionBuilder, FunctionHandle, I32, Local } f
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const runs = defineRuns(m);
-  for (const size of [1, 2, 4, 8] as const) {
-    const items = definePlane(m, `items${size}`, (f, x, out) => moveItem(f, size, x, out));
-    const broadcasts = defineBroadcasts(m, size);
-    const transpose = size === 4 ? defineTranspose(m, items) : undefined;
-    defineCopy(m, size, { runs, broadcasts, items, transpose });
-  }
+  const items = SIZES.map((size) => definePlane(m, `items${size}`, (f, x, out) => moveItem(f, size, x, out)));
+  const broadcasts = SIZES.map((size) => defineBroadcasts(m, size));
+  const transpose = defineTranspose(m, items[SIZES.indexOf(4)]);
+  const copyBox = defineCopyBox(m, { runs, broadcasts, items, transpose });
+  for (const size of SIZES) m.func(`copy${size}`, { params: BOX }, (f, box) => f.call(copyBox, { ...box, size }));
   defineAddCopy(m);
   m.func("fill", { params: { out: "i32", n: "i32", value: "f32" } }, (f, { out, n, value }) => {
     const values = f.let(f32x4.splat(value));
@@ -44,7 +43,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   return m.toBytes();
 }
 
-type Size = 1 | 2 | 4 | 8;
+const SIZES = [1, 2, 4, 8] as const;
+type Size = (typeof SIZES)[number];
 type Int = Local<"i32">;
 
 const BOX = {
@@ -56,13 +56,9 @@ const BOX = {
 const PLANE = { x: "i32", out: "i32", n2: "i32", n3: "i32", s2: "i32", s3: "i32", o2: "i32", o3: "i32" } as const;
 type Plane = FunctionHandle<typeof PLANE, undefined>;
 
-/** The copy of a box, which chooses the plane. */
-function defineCopy(
-  m: ModuleBuilder,
-  size: Size,
-  planes: { runs: Plane; broadcasts: Plane; items: Plane; transpose: Plane | undefined },
-): void {
-  m.func(`copy${size}`, { params: BOX }, (f, box) => {
+/** The copy of a box of items of `size` bytes, which chooses the plane. `broadcasts` and `items` are in the order of `SIZES`. */
+function defineCopyBox(m: ModuleBuilder, planes: { runs: Plane; broadcasts: Plane[]; items: Plane[]; transpose: Plane }) {
+  return m.internal("copyBox", { params: { ...BOX, size: "i32" } }, (f, { size, ...box }) => {
     const { n, s, o } = axesOf(box);
     const swap = (a: number, b: number) => [n, s, o].forEach((values) => exchange(f, values[a], values[b]));
     /** Brings the first of these axes that has more than one item and meets the condition to the place of `target`. */
@@ -96,22 +92,25 @@ function defineCopy(
     const isBroadcast = f.let(i32.and(i32.eqz(s[3]), i32.eq(o[3], 1)));
     const isTransposed = f.let(contiguous(s[2], o[3]));
     for (const stride of [...s, ...o]) stride.set(i32.mul(stride, size));
+    /** Runs the plane for the size, and returns. */
+    const runForSize = (ofSize: Plane[]) =>
+      ofSize.forEach((plane, i) =>
+        f.if(i32.eq(size, SIZES[i]), () => {
+          run(plane);
+          f.return();
+        }),
+      );
     f.if(isRun, () => {
       n[3].set(i32.mul(n[3], size));
       run(planes.runs);
       f.return();
     });
-    f.if(isBroadcast, () => {
-      run(planes.broadcasts);
+    f.if(isBroadcast, () => runForSize(planes.broadcasts));
+    f.if(i32.and(isTransposed, i32.eq(size, 4)), () => {
+      run(planes.transpose);
       f.return();
     });
-    if (planes.transpose !== undefined) {
-      f.if(isTransposed, () => {
-        run(planes.transpose!);
-        f.return();
-      });
-    }
-    run(planes.items);
+    runForSize(planes.items);
   });
 }
 

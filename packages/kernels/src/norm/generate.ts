@@ -48,19 +48,20 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
         centres.set(f32x4.splat(centre));
         factors.set(f32x4.splat(factor));
         const normal = (value: V128) => f32x4.mul(centred ? f32x4.sub(value, centres) : value, factors);
+        const write = (operands: Int[], finish: (normalised: V128, values: Vector[]) => V128) =>
+          mapTo(f, n, operands, out, ([value, ...values]) => finish(normal(value), values));
+        const withBias = (yes: () => void, no: () => void) => (centred ? f.if(bias, yes, no) : no());
         f.if(
           weight,
           () =>
-            f.if(
-              bias,
-              () => mapTo(f, n, [x, weight, bias], out, ([value, scale, shift]) => f.madd(normal(value), scale, shift)),
-              () => mapTo(f, n, [x, weight], out, ([value, scale]) => f32x4.mul(normal(value), scale)),
+            withBias(
+              () => write([x, weight, bias], (normalised, [scale, shift]) => f.madd(normalised, scale, shift)),
+              () => write([x, weight], (normalised, [scale]) => f32x4.mul(normalised, scale)),
             ),
           () =>
-            f.if(
-              bias,
-              () => mapTo(f, n, [x, bias], out, ([value, shift]) => f32x4.add(normal(value), shift)),
-              () => mapTo(f, n, [x], out, ([value]) => normal(value)),
+            withBias(
+              () => write([x, bias], (normalised, [shift]) => f32x4.add(normalised, shift)),
+              () => write([x], (normalised) => normalised),
             ),
         );
         f.if(mean, () => {
