@@ -16,3 +16,5 @@ export { optimiser as optimiserKernels, type OptimiserKernels } from "./optimise
 export { pooling as poolingKernels, type PoolingKernels } from "./pooling/pooling.ts";
 export { rows as rowKernels, type RowKernels } from "./rows/rows.ts";
 export { unary as unaryKernels, type UnaryKernels } from "./unary/unary.ts";
+export { binary as binaryKernels, type BinaryKernels } from "./binary/binary.ts";
+export { softmax as softmaxKernels, type SoftmaxKernels } from "./softmax/softmax.ts";

@@ -1,1 +1,1 @@
-export {};
+export { inFloat64 } from "./reference/in-float64.ts";

@@ -1,4 +1,4 @@
-import { Region, unary as unaryKernels } from "@heed/kernels";
+import { Region, unaryKernels } from "@heed/kernels";
 import { copy } from "../operations/copy.ts";
 import { axpy } from "../operations/axpy.ts";
 import { isReal, requireReal, type DType } from "./dtype.ts";

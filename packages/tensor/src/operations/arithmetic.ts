@@ -1,4 +1,4 @@
-import { binary as binaryKernels, unary as unaryKernels } from "@heed/kernels";
+import { binaryKernels, unaryKernels } from "@heed/kernels";
 import { computeOne } from "../core/compute.ts";
 import { requireReal } from "../core/dtype.ts";
 import { record } from "../core/tape.ts";

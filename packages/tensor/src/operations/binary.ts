@@ -1,4 +1,4 @@
-import { binary as binaryKernels, DTypeError, float32View, float64View, int32View, type BinaryKernels } from "@heed/kernels";
+import { binaryKernels, DTypeError, float32View, float64View, int32View, uint8View, type BinaryKernels } from "@heed/kernels";
 import { computeOne, packed, type Scratch } from "../core/compute.ts";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, sizeOf } from "../core/shape.ts";
@@ -23,6 +23,7 @@ export function operands(where: string, a: Operand, b: Operand): [Operand, Opera
   return [x, y];
 }
 
+export type BinaryName = ArithmeticName | ComparisonName | "logicalAnd" | "logicalOr" | "logicalXor";
 type ArithmeticName = "add" | "sub" | "mul" | "div" | "maximum" | "minimum" | "pow";
 type ComparisonName = "greater" | "greaterEqual" | "less" | "lessEqual" | "equal" | "notEqual";
 
@@ -30,7 +31,7 @@ type ComparisonName = "greater" | "greaterEqual" | "less" | "lessEqual" | "equal
  * Runs a broadcasting kernel of two operands. Axes are merged; the kernel takes the two innermost, plain loops here the
  * rest. An operand whose innermost elements stand neither together nor still is copied dense first.
  */
-export function applyBinary(where: string, name: ArithmeticName | ComparisonName, a: Operand, b: Operand, outDtype?: DType): Tensor {
+export function applyBinary(where: string, name: BinaryName, a: Operand, b: Operand, outDtype?: DType): Tensor {
   const dtype = (typeof a === "number" ? (b as Tensor) : a).dtype;
   const shape = broadcastShapes(where, ...[a, b].flatMap((side) => (typeof side === "number" ? [] : [side.shape])));
   const result = outDtype ?? dtype;
@@ -63,16 +64,25 @@ export function applyBinary(where: string, name: ArithmeticName | ComparisonName
   });
 }
 
-function kernelFor(where: string, name: ArithmeticName | ComparisonName, dtype: DType): BinaryKernels["add"] {
+const integer = {
+  add: "addInt", sub: "subInt", mul: "mulInt", maximum: "maximumInt", minimum: "minimumInt", greater: "greaterInt", greaterEqual: "greaterEqualInt",
+  less: "lessInt", lessEqual: "lessEqualInt", equal: "equalInt", notEqual: "notEqualInt", div: undefined, pow: undefined,
+} as const;
+
+function kernelFor(where: string, name: BinaryName, dtype: DType): BinaryKernels["add"] {
+  if (name === "logicalAnd" || name === "logicalOr" || name === "logicalXor") return binaryKernels.on("float32")[name];
   if (dtype === "float32" || dtype === "float64") return binaryKernels.on(dtype)[name];
-  throw new DTypeError(where, "works on float32 and float64", { dtype }, 'Convert first: cast(x, "float32").');
+  const kernel = dtype === "int32" ? integer[name] : undefined;
+  if (kernel !== undefined) return binaryKernels.on("float32")[kernel];
+  throw new DTypeError(where, integer[name] === undefined ? "works on float32 and float64" : "works on float32, float64 and int32", { dtype }, 'Convert first: cast(x, "float32").');
 }
 
-/** One element with a value, for operands that are plain numbers. */
-function constant(value: number, dtype: DType, scratch: Scratch): number {
+/** The address of one element with a value, for operands that are plain numbers. */
+export function constant(value: number, dtype: DType, scratch: Scratch): number {
   const at = scratch(8);
   if (dtype === "float64") float64View()[at / 8] = value;
   else if (dtype === "int32") int32View()[at / 4] = value;
-  else float32View()[at / 4] = value;
+  else if (dtype === "float32") float32View()[at / 4] = value;
+  else uint8View()[at] = value;
   return at;
 }

@@ -1,0 +1,101 @@
+import { normKernels, ShapeError, viewsOf } from "@heed/kernels";
+import { compute, packed } from "../core/compute.ts";
+import { requireReal } from "../core/dtype.ts";
+import { sizeOf } from "../core/shape.ts";
+import { recordMany } from "../core/tape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { add, mul, sub } from "./arithmetic.ts";
+import { denseGradient, recordFusedGradient, type Dense } from "./dense-gradient.ts";
+import { places, present, sameDType, spread, vector, wanted } from "./internal/parameters.ts";
+import { rsqrt, square } from "./powers.ts";
+import { mean } from "./reductions.ts";
+import { reshape } from "./views.ts";
+import { widened } from "./widened.ts";
+
+export interface BatchNormOptions {
+  /** `[C]`; ones when left out. */
+  readonly weight?: Tensor;
+  /** `[C]`; zeros when left out. */
+  readonly bias?: Tensor;
+  /** `[C]`, with `variance`: normalise by these (evaluation). Without them: by those of x (training). */
+  readonly mean?: Tensor;
+  /** `[C]` */
+  readonly variance?: Tensor;
+  /** Added to the variance. Default 1e-5. */
+  readonly eps?: number;
+}
+
+/**
+ * Batch normalisation, `(x − mean) / √(variance + eps) · weight + bias`, per channel.
+ *
+ * Letters: B batch, C channels.
+ * @param x `[B, C, …]`; mean and variance (biased) of a channel are taken over all axes but C
+ * @returns `output` of the shape of x, and the `mean` and `variance` `[C]` it used, which carry no gradient: for running averages
+ * @throws {ShapeError} when x has fewer than two axes, or a parameter is not `[C]`; or one of mean and variance came alone.
+ * @see Ioffe and Szegedy, 2015 (arXiv:1502.03167).
+ */
+export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: Tensor; mean: Tensor; variance: Tensor } {
+  requireTensor("batchNorm", "x", x);
+  if (x.rank < 2) throw new ShapeError("batchNorm", "x must be [B, C, ...]", { shape: x.shape });
+  if ((options.mean === undefined) !== (options.variance === undefined)) {
+    throw new ShapeError("batchNorm", "mean and variance come together", { mean: options.mean?.shape, variance: options.variance?.shape });
+  }
+  const { eps = 1e-5 } = options;
+  const [B, C] = x.shape;
+  const channel = [C];
+  const [weight, bias, fixedMean, fixedVariance] = (["weight", "bias", "mean", "variance"] as const)
+    .map((name) => vector("batchNorm", name, options[name], channel));
+  const wide = widened(x);
+  const dtype = requireReal("batchNorm", wide.dtype);
+  sameDType("batchNorm", { x: wide, weight, bias, mean: fixedMean, variance: fixedVariance });
+  const inner = sizeOf(x.shape.slice(2));
+  const operands = [wide, weight, bias];
+  const inputs = present(operands);
+  const kernels = normKernels.on(dtype);
+  const { real, shift } = viewsOf(dtype);
+
+  const given = [wide, weight, bias, fixedMean, fixedVariance];
+  const statistic = { shape: channel, dtype };
+  const [output, mu, variance, rstd] = compute("batchNorm", present(given).map(packed), [{ shape: x.shape, dtype }, statistic, statistic, statistic], (reads, writes, scratch) => {
+    const [atWeight, atBias, atMean, atVariance] = places(reads, given).slice(1).map((at) => at >>> shift);
+    const [toMean, toVariance, toRstd] = writes.slice(1).map((at) => at >>> shift);
+    const scale = scratch(C << shift);
+    const offset = scratch(C << shift);
+    if (fixedMean === undefined) kernels.channelMoments(reads[0], writes[1], writes[2], B, C, inner);
+    const reals = real();
+    for (let c = 0; c < C; c++) {
+      if (fixedMean !== undefined) [reals[toMean + c], reals[toVariance + c]] = [reals[atMean + c], reals[atVariance + c]];
+      const spreadOf = 1 / Math.sqrt(reals[toVariance + c] + eps);
+      const factor = (weight === undefined ? 1 : reals[atWeight + c]) * spreadOf;
+      reals[toRstd + c] = spreadOf;
+      reals[(scale >>> shift) + c] = factor;
+      reals[(offset >>> shift) + c] = (bias === undefined ? 0 : reals[atBias + c]) - reals[toMean + c] * factor;
+    }
+    kernels.channelAffine(reads[0], scale, offset, writes[0], B, C, inner);
+  });
+
+  const along = (vectorOfC: Tensor) => reshape(vectorOfC, [C, ...x.shape.slice(2).map(() => 1)]);
+  const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+  const dense: Dense = (...at) => {
+    const [from, factor, offset] = spread(at, operands);
+    const centred = sub(from!, fixedMean === undefined ? mean(from!, axes, { keepDims: true }) : along(mu));
+    const normal = mul(centred, rsqrt(add(fixedMean === undefined ? mean(square(centred), axes, { keepDims: true }) : along(variance), eps)));
+    const scaled = factor === undefined ? normal : mul(normal, along(factor));
+    return [offset === undefined ? scaled : add(scaled, along(offset))];
+  };
+  recordMany("batchNorm", [output], inputs, [...inputs, mu, variance, rstd], ([g], needs) => {
+    if (fixedMean !== undefined) return denseGradient(dense, inputs, [g]);
+    const [needX] = wanted(needs, operands);
+    const used = [wide, g, mu, rstd, weight];
+    const shapes = [needX ? x.shape : undefined, channel, channel];
+    const found = compute("batchNorm", present(used).map(packed), present(shapes).map((shape) => ({ shape, dtype })), (reads, writes) => {
+      const [from, atG, atMean, atRstd, atWeight] = places(reads, used);
+      const [dx, dweight, dbias] = places(writes, shapes);
+      kernels.batchNormGrad(from, atG, atMean, atRstd, atWeight, dx, dweight, dbias, B, C, inner);
+    });
+    const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);
+    recordFusedGradient("gradient of batchNorm", gradients, inputs, [g!], dense);
+    return gradients;
+  });
+  return { output, mean: mu, variance };
+}

@@ -1,0 +1,37 @@
+import type { Tensor } from "../core/tensor.ts";
+import { applyBinary, operands, type Operand } from "./binary.ts";
+
+/** a > b; bool, with NumPy's broadcasting; either may be a number. False where one is NaN. Throws as `add`. */
+export function greater(a: Operand, b: Operand): Tensor {
+  return compare("greater", a, b);
+}
+
+/** a ≥ b; otherwise as `greater`. */
+export function greaterEqual(a: Operand, b: Operand): Tensor {
+  return compare("greaterEqual", a, b);
+}
+
+/** a < b; otherwise as `greater`. */
+export function less(a: Operand, b: Operand): Tensor {
+  return compare("less", a, b);
+}
+
+/** a ≤ b; otherwise as `greater`. */
+export function lessEqual(a: Operand, b: Operand): Tensor {
+  return compare("lessEqual", a, b);
+}
+
+/** a = b; otherwise as `greater`. */
+export function equal(a: Operand, b: Operand): Tensor {
+  return compare("equal", a, b);
+}
+
+/** a ≠ b; otherwise as `greater`, but true where one is NaN. */
+export function notEqual(a: Operand, b: Operand): Tensor {
+  return compare("notEqual", a, b);
+}
+
+function compare(name: "greater" | "greaterEqual" | "less" | "lessEqual" | "equal" | "notEqual", a: Operand, b: Operand): Tensor {
+  const [x, y] = operands(name, a, b);
+  return applyBinary(name, name, x, y, "bool");
+}

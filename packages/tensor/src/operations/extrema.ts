@@ -1,0 +1,30 @@
+import type { Tensor } from "../core/tensor.ts";
+import { add, differentiable, mul } from "./arithmetic.ts";
+import { applyBinary, operands, type Operand } from "./binary.ts";
+import { cast } from "./cast.ts";
+import { equal, greater } from "./comparisons.ts";
+import { sumTo } from "./sum-to.ts";
+
+/**
+ * The larger of two, element by element, with NumPy's broadcasting; NaN where one is. Either may be a number. Where they
+ * tie, each gets half of the gradient. Throws as `add`.
+ */
+export function maximum(a: Operand, b: Operand): Tensor {
+  const [x, y] = operands("maximum", a, b);
+  const out = applyBinary("maximum", "maximum", x, y);
+  return differentiable("maximum", out, x, y, [x, y],
+    (g, side) => sumTo(mul(g, share(x, y, g)), side.shape), (g, side) => sumTo(mul(g, share(y, x, g)), side.shape));
+}
+
+/** The smaller of two; otherwise as `maximum`. */
+export function minimum(a: Operand, b: Operand): Tensor {
+  const [x, y] = operands("minimum", a, b);
+  const out = applyBinary("minimum", "minimum", x, y);
+  return differentiable("minimum", out, x, y, [x, y],
+    (g, side) => sumTo(mul(g, share(y, x, g)), side.shape), (g, side) => sumTo(mul(g, share(x, y, g)), side.shape));
+}
+
+/** 1 where a is above b, ½ where they tie, else 0. */
+function share(a: Operand, b: Operand, like: Tensor): Tensor {
+  return add(cast(greater(a, b), like.dtype), mul(cast(equal(a, b), like.dtype), 0.5));
+}

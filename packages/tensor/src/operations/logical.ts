@@ -1,0 +1,67 @@
+import { binaryKernels, DTypeError, uint8View } from "@heed/kernels";
+import { computeOne, packed } from "../core/compute.ts";
+import { normalizeAxes } from "../core/shape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { applyBinary } from "./binary.ts";
+import { foldAxes, type ReduceOptions } from "./internal/fold-axes.ts";
+
+/** Both are true; bool, with NumPy's broadcasting. */
+export function logicalAnd(a: Tensor, b: Tensor): Tensor {
+  return combine("logicalAnd", a, b);
+}
+
+/** At least one is true; bool, with NumPy's broadcasting. */
+export function logicalOr(a: Tensor, b: Tensor): Tensor {
+  return combine("logicalOr", a, b);
+}
+
+/** Exactly one is true; bool, with NumPy's broadcasting. */
+export function logicalXor(a: Tensor, b: Tensor): Tensor {
+  return combine("logicalXor", a, b);
+}
+
+/** True where x is false; bool. */
+export function logicalNot(x: Tensor): Tensor {
+  requireBool("logicalNot", { x });
+  return computeOne("logicalNot", [packed(x)], x.shape, "bool", ([read], write) => {
+    if (x.size > 0) binaryKernels.on("float32").logicalNot(read, write, x.size);
+  });
+}
+
+/** Whether any element is true, over all axes or some; false over none. */
+export function any(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
+  return quantify("any", x, axes, options, 0, (found, value) => found | value);
+}
+
+/** Whether all elements are true, over all axes or some; true over none. */
+export function all(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
+  return quantify("all", x, axes, options, 1, (found, value) => found & value);
+}
+
+function combine(name: "logicalAnd" | "logicalOr" | "logicalXor", a: Tensor, b: Tensor): Tensor {
+  requireBool(name, { a, b });
+  return applyBinary(name, name, a, b);
+}
+
+function quantify(
+  where: string, x: Tensor, axes: number | readonly number[] | undefined, options: ReduceOptions, start: number, one: (found: number, value: number) => number,
+): Tensor {
+  requireBool(where, { x });
+  return foldAxes(where, x, normalizeAxes(where, axes, x.rank), options, "bool", (read, write, outer, n, inner) => {
+    const bytes = uint8View();
+    for (let o = 0; o < outer; o++) {
+      for (let i = 0; i < inner; i++) {
+        let found = start;
+        for (let j = 0; j < n; j++) found = one(found, bytes[read + (o * n + j) * inner + i]);
+        bytes[write + o * inner + i] = found;
+      }
+    }
+  });
+}
+
+function requireBool(where: string, tensors: Readonly<Record<string, Tensor>>): void {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    requireTensor(where, name, tensor);
+    if (tensor.dtype !== "bool") throw new DTypeError(where, "works on bool", { [name]: tensor.dtype }, "Compare first: notEqual(x, 0).");
+  }
+}

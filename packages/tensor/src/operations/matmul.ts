@@ -1,0 +1,171 @@
+import { DTypeError, matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
+import { computeOne, type Scratch } from "../core/compute.ts";
+import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
+import { broadcastShapes, broadcastStrides, rowMajor, sizeOf, type Shape } from "../core/shape.ts";
+import { record } from "../core/tape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { widened } from "./widened.ts";
+import { copy, mergeAxes } from "./copy.ts";
+import { fillZero } from "./fill.ts";
+import { sumTo } from "./sum-to.ts";
+import { reshape, transpose } from "./views.ts";
+
+/**
+ * The matrix product of the last two axes; leading axes broadcast, as in NumPy. A tensor of rank 1 is a row on the left and
+ * a column on the right, and its axis is dropped from the result.
+ *
+ * Letters: M rows, K summed, N columns.
+ * @param a `[…, M, K]` or `[K]`
+ * @param b `[…, K, N]` or `[K]`
+ * @returns `[…, M, N]`. With K = 0 zeros.
+ * @throws {ShapeError} when K disagrees, leading axes do not broadcast, or an operand is a scalar; {DTypeError} when dtypes differ.
+ *
+ * Operands are read by their strides: transposed, permuted and broadcast views cost no copy, and leading axes that lie
+ * densely before M (or K, in gradients) make one large product. Time O(… M N K).
+ */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+  requireTensor("matmul", "a", a);
+  requireTensor("matmul", "b", b);
+  if (a.rank === 0 || b.rank === 0) {
+    throw new ShapeError("matmul", "operands must have at least one axis", { a: a.shape, b: b.shape }, "Multiply by a scalar with mul.");
+  }
+  if (a.shape.at(-1) !== b.shape[Math.max(0, b.rank - 2)]) {
+    throw new ShapeError("matmul", "the last axis of a and the last but one of b (its only one) must have one length K", { a: a.shape, b: b.shape }, "Transpose one of them?");
+  }
+  const left = a.rank === 1 ? reshape(a, [1, a.shape[0]]) : a;
+  const right = b.rank === 1 ? reshape(b, [b.shape[0], 1]) : b;
+  const out = product("matmul", left, right, broadcastShapes("matmul", batchOf(left), batchOf(right)));
+  if (a.rank > 1 && b.rank > 1) return out;
+  const shape = [...out.shape.slice(0, -2), ...(a.rank > 1 ? [out.shape.at(-2)!] : []), ...(b.rank > 1 ? [out.shape.at(-1)!] : [])];
+  return reshape(out, shape);
+}
+
+/**
+ * A linear layer, x Wᵀ + bias over the last axis of x.
+ *
+ * @param x `[…, I]`
+ * @param weight `[O, I]`
+ * @param bias `[O]`, or none
+ * @returns `[…, O]`
+ * @throws {ShapeError} when I or O disagree; {DTypeError} when dtypes differ.
+ */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  requireTensor("linear", "x", x);
+  requireTensor("linear", "weight", weight);
+  if (x.rank === 0 || weight.rank !== 2 || x.shape.at(-1) !== weight.shape[1]) {
+    throw new ShapeError("linear", "x [..., I] and weight [O, I] must share I", { x: x.shape, weight: weight.shape });
+  }
+  if (bias !== undefined) {
+    requireTensor("linear", "bias", bias);
+    if (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]) {
+      throw new ShapeError("linear", "weight [O, I] and bias [O] must share O", { weight: weight.shape, bias: bias.shape });
+    }
+  }
+  const rows = x.rank === 1 ? reshape(x, [1, x.shape[0]]) : x;
+  const out = product("linear", rows, transpose(weight), batchOf(rows), bias);
+  return x.rank === 1 ? reshape(out, [weight.shape[0]]) : out;
+}
+
+function batchOf(x: Tensor): Shape {
+  return x.shape.slice(0, -2);
+}
+
+/**
+ * `[…, M, K] × […, K, N]` with leading axes broadcast, then summed down to `batch`. Summing is part of the product, so the
+ * gradient of an operand that was broadcast is again one of these.
+ */
+export function product(where: string, a: Tensor, b: Tensor, batch: Shape, bias?: Tensor): Tensor {
+  const [x, y, z] = [widened(a), widened(b), bias === undefined ? undefined : widened(bias)];
+  const dtype = requireReal(where, x.dtype);
+  if (y.dtype !== dtype || (z !== undefined && z.dtype !== dtype)) {
+    throw new DTypeError(where, "dtypes must agree: nothing is promoted silently", { a: a.dtype, b: b.dtype, ...(bias && { bias: bias.dtype }) }, "Convert one: cast(x, dtype).");
+  }
+  const plan = planProduct(x, y, batch);
+  const shape = [...batch, x.shape.at(-2)!, y.shape.at(-1)!];
+  const out = computeOne(where, z === undefined ? [x, y] : [x, y, z], shape, dtype, ([readX, readY, readZ], write, scratch) => {
+    if (sizeOf(shape) === 0) return;
+    if (z !== undefined) copy(dtype, shape, readZ, broadcastStrides(z.shape, z.strides, shape), write);
+    else if (plan.sums) fillZero(dtype, write, shape);
+    runProduct(dtype, plan, readX, readY, write, z !== undefined || plan.sums, scratch);
+  });
+  return record(where, out, z === undefined ? [x, y] : [x, y, z], [x, y], (g, needs) => [
+    needs[0] ? product(where, g, transpose(y), batchOf(x)) : undefined,
+    needs[1] ? product(where, transpose(x), g, batchOf(y)) : undefined,
+    ...(z === undefined ? [] : [needs[2] ? columnSums(g) : undefined]),
+  ]);
+}
+
+/** Σ over all but the last axis. */
+function columnSums(g: Tensor): Tensor {
+  return sumTo(g, [g.shape.at(-1)!]);
+}
+
+/** What is left to loop over, and the strides of one product, in elements. */
+interface Plan {
+  readonly lengths: readonly number[];
+  readonly strides: readonly [readonly number[], readonly number[], readonly number[]];
+  readonly m: number; readonly n: number; readonly k: number;
+  readonly rowA: number; readonly columnA: number;
+  readonly rowB: number; readonly columnB: number;
+  readonly rowC: number;
+  /** Some results are sums over several products. */
+  readonly sums: boolean;
+}
+
+/** Merges leading axes, and makes them part of M, K or N where the strides allow it. */
+function planProduct(a: Tensor, b: Tensor, batch: Shape): Plan {
+  let [m, k, n] = [a.shape.at(-2)!, a.shape.at(-1)!, b.shape.at(-1)!];
+  let [rowA, columnA, rowB, columnB, rowC] = [a.strides.at(-2)!, a.strides.at(-1)!, b.strides.at(-2)!, b.strides.at(-1)!, n];
+  const all = broadcastShapes("matmul", batchOf(a), batchOf(b), batch);
+  const dense = rowMajor([...batch, m, n]).slice(0, -2);
+  const merged = mergeAxes(all, [
+    broadcastStrides(batchOf(a), a.strides.slice(0, -2), all),
+    broadcastStrides(batchOf(b), b.strides.slice(0, -2), all),
+    broadcastStrides(batch, dense, all),
+  ]);
+  let left = merged.lengths.map((length, axis) => ({ length, a: merged.strides[0][axis], b: merged.strides[1][axis], c: merged.strides[2][axis] }));
+  for (let before = -1; before !== left.length; ) {
+    before = left.length;
+    left = left.filter((axis) => {
+      const { length } = axis;
+      if (length === 1) return false;
+      if (axis.b === 0 && axis.c !== 0 && (m === 1 || (axis.a === m * rowA && axis.c === m * rowC))) {
+        if (m === 1) [rowA, rowC] = [axis.a, axis.c];
+        m *= length;
+        return false;
+      }
+      if (axis.c === 0 && (k === 1 || (axis.a === k * columnA && axis.b === k * rowB))) {
+        if (k === 1) [columnA, rowB] = [axis.a, axis.b];
+        k *= length;
+        return false;
+      }
+      if (axis.a === 0 && axis.c === n && (n === 1 || axis.b === n * columnB) && (m === 1 || rowC >= n * length)) {
+        if (n === 1) columnB = axis.b;
+        n *= length;
+        return false;
+      }
+      return true;
+    });
+  }
+  return {
+    lengths: left.map(({ length }) => length), strides: [left.map((axis) => axis.a), left.map((axis) => axis.b), left.map((axis) => axis.c)],
+    m, n, k, rowA, columnA, rowB, columnB, rowC, sums: left.some(({ c }) => c === 0),
+  };
+}
+
+function runProduct(dtype: RealDType, plan: Plan, a: number, b: number, c: number, accumulate: boolean, scratch: Scratch): void {
+  const { lengths, strides: [stepsA, stepsB, stepsC], m, n, k, rowA, columnA, rowB, columnB, rowC } = plan;
+  const kernels = matmulKernels.on(dtype);
+  const space = scratch(matmulScratchBytes(m, n, k));
+  const width = bytesPer(dtype);
+  const last = lengths.length - 1;
+  const visit = (axis: number, p: number, q: number, to: number) => {
+    if (axis >= last) {
+      const [count, stepA, stepB, stepC] = last < 0 ? [1, 0, 0, 0] : [lengths[last], stepsA[last], stepsB[last], stepsC[last]];
+      kernels.gemmBatched(count, stepA, stepB, stepC, m, n, k, p, rowA, columnA, q, rowB, columnB, to, rowC, accumulate ? 1 : 0, space);
+      return;
+    }
+    for (let i = 0; i < lengths[axis]; i++) visit(axis + 1, p + i * stepsA[axis] * width, q + i * stepsB[axis] * width, to + i * stepsC[axis] * width);
+  };
+  visit(0, a, b, c);
+}

@@ -1,0 +1,126 @@
+import { reduceKernels, ShapeError, softmaxKernels, type ReduceKernels } from "@heed/kernels";
+import { computeOne, packed } from "../core/compute.ts";
+import { requireReal } from "../core/dtype.ts";
+import { normalizeAxes, sizeOf } from "../core/shape.ts";
+import { record } from "../core/tape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { div, mul, sub } from "./arithmetic.ts";
+import { cast } from "./cast.ts";
+import { equal } from "./comparisons.ts";
+import { exp } from "./exponential.ts";
+import { foldAxes, type ReduceOptions } from "./internal/fold-axes.ts";
+import { sqrt, square } from "./powers.ts";
+import { expand, permute, reshape } from "./views.ts";
+import { where } from "./where.ts";
+import { widened } from "./widened.ts";
+
+export type { ReduceOptions } from "./internal/fold-axes.ts";
+
+/** One axis, some, or (left out) all. Negative ones count from the end. */
+export type Axes = number | readonly number[];
+
+/** The sum over all axes or some; 0 over none. */
+export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  const { wide, over } = checked("sum", x, axes);
+  return record("sum", reduce("sum", "sum", wide, over, options), [wide], [], (g) => [restore(g, wide, over)]);
+}
+
+/** The mean over all axes or some; NaN over none. */
+export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  const { wide, over } = checked("mean", x, axes);
+  const count = countOf(wide, over);
+  return record("mean", mul(reduce("mean", "sum", wide, over, options), 1 / count), [wide], [], (g) => [restore(mul(g, 1 / count), wide, over)]);
+}
+
+export interface VarianceOptions extends ReduceOptions {
+  /** Taken off the number of elements in the divisor. Default 1, the unbiased estimate; 0 gives that of a whole population. */
+  readonly correction?: number;
+}
+
+/** The variance over all axes or some, Σ (x − mean)² / (n − correction), from differences to the mean. */
+export function variance(x: Tensor, axes?: Axes, { correction = 1, ...options }: VarianceOptions = {}): Tensor {
+  const { wide, over } = checked("variance", x, axes);
+  const divisor = countOf(wide, over) - correction;
+  const squares = (at: Tensor) => square(sub(at, mean(at, over, { keepDims: true })));
+  const out = mul(reduce("variance", "sum", squares(wide.detach()), over, options), 1 / divisor);
+  // The mean moves too, but the differences to it sum to 0.
+  return record("variance", out, [wide], [wide], (g) =>
+    [mul(restore(g, wide, over), mul(sub(wide, mean(wide, over, { keepDims: true })), 2 / divisor))]);
+}
+
+/** The standard deviation, the root of `variance`. Its slope is not finite where it is 0. */
+export function std(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
+  return sqrt(variance(x, axes, options));
+}
+
+/**
+ * The largest element over all axes or some; NaN where there is one. Elements that tie for it share its gradient evenly.
+ * @throws {ShapeError} over no elements.
+ */
+export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extremum("max", x, axes, options);
+}
+
+/** The smallest element over all axes or some, otherwise as `max`. */
+export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extremum("min", x, axes, options);
+}
+
+function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, options: ReduceOptions): Tensor {
+  const { wide, over } = checked(name, x, axes);
+  if (countOf(wide, over) === 0 && sizeOf(wide.shape.filter((_, axis) => !over.includes(axis))) > 0) {
+    throw new ShapeError(name, "there must be an element to choose", { shape: x.shape, axes: over });
+  }
+  const out = reduce(name, name, wide, over, options);
+  return record(name, out, [wide], [wide, out], (g) => {
+    const chosen = cast(equal(wide, restore(out.detach(), wide, over)), wide.dtype);
+    return [mul(chosen, restore(div(g, sum(chosen, over, options)), wide, over))];
+  });
+}
+
+/** The Euclidean norm, √(Σ x²), over all axes or some. Its gradient is 0 where it is 0. */
+export function norm(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  const { wide, over } = checked("norm", x, axes);
+  const out = sqrt(reduce("norm", "sum", square(wide.detach()), over, options));
+  return record("norm", out, [wide], [wide, out], (g) => {
+    const zero = equal(out, 0);
+    return [mul(wide, restore(div(where(zero, 0, g), where(zero, 1, out)), wide, over))];
+  });
+}
+
+/** ln(Σ e^x) over all axes or some, without overflow. −∞ where every element is −∞, and there the gradient is 0. */
+export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  const { wide, over } = checked("logSumExp", x, axes);
+  const kept = wide.shape.flatMap((_, axis) => (over.includes(axis) ? [] : [axis]));
+  const rows = packed(permute(wide.detach(), [...kept, ...over]));
+  const n = countOf(wide, over);
+  const shape = options.keepDims === true ? wide.shape.map((length, axis) => (over.includes(axis) ? 1 : length)) : kept.map((axis) => wide.shape[axis]);
+  const out = computeOne("logSumExp", [rows], shape, rows.dtype, ([read], write) => {
+    if (sizeOf(shape) > 0) softmaxKernels.on(requireReal("logSumExp", rows.dtype)).logSumExp(read, write, sizeOf(shape), n);
+  });
+  return record("logSumExp", out, [wide], [wide, out], (g) => {
+    const safe = where(equal(out, -Infinity), 0, out);
+    return [mul(exp(sub(wide, restore(safe, wide, over))), restore(g, wide, over))];
+  });
+}
+
+function checked(name: string, x: Tensor, axes: Axes | undefined): { wide: Tensor; over: number[] } {
+  requireTensor(name, "x", x);
+  const wide = widened(x);
+  requireReal(name, wide.dtype);
+  return { wide, over: normalizeAxes(name, axes, x.rank) };
+}
+
+function reduce(name: string, kernel: "sum" | "max" | "min", x: Tensor, over: readonly number[], options: ReduceOptions): Tensor {
+  const kernels: ReduceKernels = reduceKernels.on(requireReal(name, x.dtype));
+  return foldAxes(name, x, over, options, x.dtype, (read, write, outer, n, inner) => kernels[kernel](read, write, outer, n, inner));
+}
+
+function countOf(x: Tensor, over: readonly number[]): number {
+  return sizeOf(over.map((axis) => x.shape[axis]));
+}
+
+/** What has one value per reduced group, spread over the group again: the adjoint of a sum. */
+function restore(g: Tensor, x: Tensor, over: readonly number[]): Tensor {
+  return expand(reshape(g, x.shape.map((length, axis) => (over.includes(axis) ? 1 : length))), x.shape);
+}

@@ -1,0 +1,58 @@
+import { normKernels, ShapeError } from "@heed/kernels";
+import { compute, packed } from "../core/compute.ts";
+import { requireReal } from "../core/dtype.ts";
+import { recordMany } from "../core/tape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { add, mul } from "./arithmetic.ts";
+import { recordFusedGradient, type Dense } from "./dense-gradient.ts";
+import { places, present, sameDType, spread, vector, wanted } from "./internal/parameters.ts";
+import { rsqrt, square } from "./powers.ts";
+import { mean } from "./reductions.ts";
+import { widened } from "./widened.ts";
+
+export interface RmsNormOptions {
+  /** `[width]` of the last axis; ones when left out. */
+  readonly weight?: Tensor;
+  /** Added to the mean square. Default 1e-6. */
+  readonly eps?: number;
+}
+
+/**
+ * Root mean square normalisation, `x / √(mean(x²) + eps) · weight`, over the last axis.
+ * @throws {ShapeError} when weight has not the length of the last axis; {DTypeError} when dtypes differ.
+ * @see Zhang and Sennrich, 2019 (arXiv:1910.07467).
+ */
+export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}): Tensor {
+  requireTensor("rmsNorm", "x", x);
+  if (x.rank === 0) throw new ShapeError("rmsNorm", "x must have at least one axis", { shape: x.shape });
+  const inner = x.shape.slice(-1);
+  const operands = [widened(x), vector("rmsNorm", "weight", weight, inner)];
+  const dtype = requireReal("rmsNorm", operands[0]!.dtype);
+  sameDType("rmsNorm", { x: operands[0], weight: operands[1] });
+  const n = inner[0];
+  const rows = x.shape.slice(0, -1).reduce((count, length) => count * length, 1);
+  const inputs = present(operands);
+  const [out, rstd] = compute("rmsNorm", inputs.map(packed), [{ shape: x.shape, dtype }, { shape: [rows], dtype }], (reads, writes) => {
+    const [from, atWeight] = places(reads, operands);
+    normKernels.on(dtype).rmsNorm(from, atWeight, writes[0], writes[1], rows, n, eps);
+  });
+  const dense: Dense = (...at) => {
+    const [from, scale] = spread(at, operands);
+    const normal = mul(from!, rsqrt(add(mean(square(from!), -1, { keepDims: true }), eps)));
+    return [scale === undefined ? normal : mul(normal, scale)];
+  };
+  recordMany("rmsNorm", [out], inputs, [...inputs, rstd], ([g], needs) => {
+    const [needX, needWeight] = wanted(needs, operands);
+    const shapes = [needX ? x.shape : undefined, needWeight ? inner : undefined];
+    const given = [operands[0], operands[1], rstd, g];
+    const found = compute("rmsNorm", present(given).map(packed), present(shapes).map((shape) => ({ shape, dtype })), (reads, writes) => {
+      const [from, atWeight, atRstd, atG] = places(reads, given);
+      const [dx, dweight] = places(writes, shapes);
+      normKernels.on(dtype).rmsNormGrad(from, atWeight, atRstd, atG, dx, dweight, rows, n);
+    });
+    const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);
+    recordFusedGradient("gradient of rmsNorm", gradients, inputs, [g!], dense);
+    return gradients;
+  });
+  return out;
+}

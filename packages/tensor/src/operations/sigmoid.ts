@@ -1,0 +1,36 @@
+import type { Tensor } from "../core/tensor.ts";
+import { add, mul, sub } from "./arithmetic.ts";
+import { square } from "./powers.ts";
+import { smooth } from "./unary.ts";
+
+/** σ(x) = 1 / (1 + e^−x). */
+export function sigmoid(x: Tensor): Tensor {
+  return smooth("sigmoid", "sigmoid", x, [], (at) => {
+    const s = sigmoid(at);
+    return mul(mul(s, sub(1, s)), sub(1, mul(s, 2)));
+  });
+}
+
+/** The hyperbolic tangent. */
+export function tanh(x: Tensor): Tensor {
+  return smooth("tanh", "tanh", x, [], (at) => {
+    const t = tanh(at);
+    return mul(mul(t, -2), sub(1, square(t)));
+  });
+}
+
+/** ln(1 + e^x), a smooth relu; x itself for large x. */
+export function softplus(x: Tensor): Tensor {
+  return smooth("softplus", "softplus", x, [], (at) => {
+    const s = sigmoid(at);
+    return mul(s, sub(1, s));
+  });
+}
+
+/** x σ(x), also called swish. @see Elfwing, Uchibe and Doya, 2018 (arXiv:1702.03118). */
+export function silu(x: Tensor): Tensor {
+  return smooth("silu", "silu", x, [], (at) => {
+    const s = sigmoid(at);
+    return mul(mul(s, sub(1, s)), add(mul(at, sub(1, mul(s, 2))), 2));
+  });
+}
