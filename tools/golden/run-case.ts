@@ -21,14 +21,14 @@ export function runCase(golden: GoldenCase, operation: Operation): string[] {
 
 function runOnce(golden: GoldenCase, operation: Operation, { name, dtype }: Way): string[] {
   const cotangents = Object.entries(golden.cotangents);
-  const leaves = (tensors: Tensors): Tensors =>
+  const leaves = (tensors: Tensors, prefix: string): Tensors =>
     Object.fromEntries(
       Object.entries(tensors).map(([key, x]) => {
         if (x.dtype !== "float32" && x.dtype !== "float64") return [key, x];
-        return [key, tensor(x.toTypedArray(), { shape: x.shape, dtype, requiresGrad: cotangents.length > 0 })];
+        return [key, tensor(x.toTypedArray(), { shape: x.shape, dtype, requiresGrad: prefix + key in golden.gradients })];
       }),
     );
-  const [inputs, params] = [leaves(golden.inputs), leaves(golden.params)];
+  const [inputs, params] = [leaves(golden.inputs, ""), leaves(golden.params, "param.")];
   const results = operation({ inputs, params, expected: golden.outputs }, golden.options as never);
 
   const faults: string[] = [];

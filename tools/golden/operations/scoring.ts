@@ -2,7 +2,7 @@ import * as scoring from "@heed/scoring";
 import type { Score } from "@heed/tensor/terms";
 import type { Given, Operation, Operations } from "../operation.ts";
 
-interface ScoreOptions {
+export interface ScoreOptions {
   kind: "additive" | "concat" | "dot" | "scaled_dot" | "bilinear" | "gaussian";
   scale?: number | null;
 }
@@ -11,7 +11,8 @@ const score: Operation<ScoreOptions> = ({ inputs: { q, k }, params }, options) =
   y: scoreOf(params, q!.shape.at(-1)!, options).dense(q!, k!),
 });
 
-function scoreOf(params: Given["params"], queryDim: number, { kind, scale }: ScoreOptions): Score {
+/** The score that the options and parameters of a case describe. */
+export function scoreOf(params: Given["params"], queryDim: number, { kind, scale }: ScoreOptions): Score {
   const { w_q: queryWeight, w_k: keyWeight, v: vector, w: weight, b, sigma } = params;
   const bias = b === undefined ? {} : { bias: b };
   switch (kind) {
