@@ -16,7 +16,8 @@ const MAGIC = 6_755_399_441_055_744;
  */
 export function powBlock(k: Constants): (x: Local<"v128">, y: Local<"v128">) => Expression<"v128"> {
   const { f } = k;
-  const [one, zero, signs, half, minusInfinity] = [k.f32(1), k.f32(0), k.f32(-0), k.f32(0.5), k.f32(-Infinity)] as const;
+  const [one, zero, signs, half] = [k.f32(1), k.f32(0), k.f32(-0), k.f32(0.5)] as const;
+  const [infinity, minusInfinity] = [k.f32(Infinity), k.f32(-Infinity)] as const;
   const positivePower = powerOfPositive(k);
   return (x, y) => {
     const base = f.let(f32x4.abs(x));
@@ -33,7 +34,8 @@ export function powBlock(k: Constants): (x: Local<"v128">, y: Local<"v128">) => 
     const signed = v128.or(size, v128.and(v128.and(x, signs), odd));
     const undefinedHere = v128.andnot(v128.and(f32x4.lt(x, zero), f32x4.gt(x, minusInfinity)), integer);
     const value = v128.or(signed, undefinedHere); // all ones is a NaN
-    return v128.bitselect(one, value, v128.or(f32x4.eq(y, zero), f32x4.eq(x, one)));
+    const endless = v128.and(f32x4.eq(base, one), f32x4.eq(f32x4.abs(y), infinity)); // (−1)^±∞
+    return v128.bitselect(one, value, v128.or(endless, v128.or(f32x4.eq(y, zero), f32x4.eq(x, one))));
   };
 }
 
