@@ -1,0 +1,210 @@
+import { convolutionKernels, DTypeError, matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
+import { computeOne, packed, type Scratch } from "../core/compute.ts";
+import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
+import type { Shape } from "../core/shape.ts";
+import { record } from "../core/tape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { copy } from "./copy.ts";
+import { fillZero } from "./fill.ts";
+import { pairOf, requireImages, type Pair } from "./internal/images.ts";
+import { sum } from "./reductions.ts";
+import { widened } from "./widened.ts";
+
+export interface Conv2dOptions {
+  /** `[O]`, added to every pixel of a channel. */
+  readonly bias?: Tensor;
+  /** Pixels from one output to the next. Default 1. */
+  readonly stride?: Pair;
+  /** Zeros on both sides; "same" (stride 1 only): as many as keep height and width, the odd one below and to the right. Default 0. */
+  readonly padding?: Pair | "same";
+  /** Pixels from one entry of the kernel to the next. Default 1. */
+  readonly dilation?: Pair;
+  /** Channels fall into that many groups, each with filters of its own. Default 1; C for a depthwise convolution. */
+  readonly groups?: number;
+}
+
+/**
+ * Convolution of images, in the sense of neural networks (cross-correlation):
+ * `y[b, o, r, s] = bias[o] + Σ x[b, c, r · stride + i · dilation − padding, s · … + j · …] · weight[o, c, i, j]`.
+ *
+ * Letters: B batch, C channels in, O channels out, H, W height and width, kh, kw those of the kernel.
+ * @param x `[B, C, H, W]`
+ * @param weight `[O, C / groups, kh, kw]`
+ * @returns `[B, O, ⌊(H + 2 · padding − dilation · (kh − 1) − 1) / stride⌋ + 1, …]`
+ * @throws {ShapeError} when channels and groups disagree, the kernel is larger than the padded image, or "same" meets a stride; {DTypeError} when dtypes differ.
+ *
+ * Patches times matrix, a strip of output rows of one image at a time: workspace stays at some hundred KiB, whatever the batch.
+ * A 1 × 1 kernel needs no patches. Time O(B · O · H′ · W′ · C · kh · kw / groups); gradients take twice that.
+ */
+export function conv2d(x: Tensor, weight: Tensor, { bias, stride = 1, padding = 0, dilation = 1, groups = 1 }: Conv2dOptions = {}): Tensor {
+  requireImages("conv2d", x);
+  requireTensor("conv2d", "weight", weight);
+  const [strideH, strideW] = pairOf("conv2d", "stride", stride, 1);
+  const [dilationH, dilationW] = pairOf("conv2d", "dilation", dilation, 1);
+  const [, C, H, W] = x.shape;
+  if (weight.rank !== 4) throw new ShapeError("conv2d", "weight must be [O, C / groups, kh, kw]", { weight: weight.shape });
+  const [O, Cg, kh, kw] = weight.shape;
+  if (!Number.isInteger(groups) || groups < 1 || C !== Cg * groups || O % groups !== 0) {
+    throw new ShapeError("conv2d", "x [B, C, H, W] and weight [O, C / groups, kh, kw] must share C, and groups divide C and O", { x: x.shape, weight: weight.shape, groups });
+  }
+  if (bias !== undefined) {
+    requireTensor("conv2d", "bias", bias);
+    if (bias.rank !== 1 || bias.shape[0] !== O) throw new ShapeError("conv2d", "weight [O, C / groups, kh, kw] and bias [O] must share O", { weight: weight.shape, bias: bias.shape });
+  }
+  const [spanH, spanW] = [dilationH * (kh - 1) + 1, dilationW * (kw - 1) + 1];
+  if (padding === "same" && (strideH !== 1 || strideW !== 1)) throw new ShapeError("conv2d", 'padding "same" needs stride 1', { stride: [strideH, strideW] }, "Pad by numbers.");
+  const [padH, padW] = padding === "same" ? [spanH - 1, spanW - 1] : pairOf("conv2d", "padding", padding, 0).map((n) => 2 * n);
+  const [top, left] = [Math.floor(padH / 2), Math.floor(padW / 2)];
+  if (kh === 0 || kw === 0 || H + padH < spanH || W + padW < spanW) {
+    throw new ShapeError("conv2d", "the kernel must not be empty nor larger than the padded image", { x: x.shape, weight: weight.shape, padding, dilation: [dilationH, dilationW] });
+  }
+  const geometry: Geometry = {
+    C: Cg, H, W, O: O / groups, kh, kw, strideH, strideW, top, left, dilationH, dilationW, groups,
+    outH: Math.floor((H + padH - spanH) / strideH) + 1, outW: Math.floor((W + padW - spanW) / strideW) + 1,
+  };
+  const [image, kernel, shift] = [widened(x), widened(weight), bias === undefined ? undefined : widened(bias)];
+  const dtype = requireReal("conv2d", image.dtype);
+  if (kernel.dtype !== dtype || (shift !== undefined && shift.dtype !== dtype)) {
+    throw new DTypeError("conv2d", "dtypes must agree: nothing is promoted silently", { x: x.dtype, weight: weight.dtype, ...(bias && { bias: bias.dtype }) }, "Convert one: cast(x, dtype).");
+  }
+  return correlate(image, kernel, shift, geometry);
+}
+
+/** Of one group: C and O are its channels. */
+interface Geometry {
+  readonly C: number; readonly H: number; readonly W: number;
+  readonly O: number; readonly kh: number; readonly kw: number;
+  readonly strideH: number; readonly strideW: number;
+  readonly top: number; readonly left: number;
+  readonly dilationH: number; readonly dilationW: number;
+  readonly outH: number; readonly outW: number;
+  readonly groups: number;
+}
+
+// The three products below are each other's gradients: each is linear in its two operands.
+
+/** y from x and weight. */
+function correlate(x: Tensor, weight: Tensor, bias: Tensor | undefined, geometry: Geometry): Tensor {
+  const dtype = requireReal("conv2d", x.dtype);
+  const { groups, O, outH, outW } = geometry;
+  const shape = [x.shape[0], groups * O, outH, outW];
+  const out = computeOne("conv2d", [packed(x), packed(weight), ...(bias === undefined ? [] : [bias])], shape, dtype, ([image, kernel, shift], write, scratch) => {
+    if (bias !== undefined) copy(dtype, shape, shift, [0, bias.strides[0], 0, 0], write);
+    const accumulate = bias === undefined ? 0 : 1;
+    const { gemm } = matmulKernels.on(dtype);
+    eachStrip(dtype, geometry, shape[0], scratch, ({ group, image: at, output, start, pixels, patches, steps, space }) => {
+      const k = steps;
+      gemm(O, pixels, k, kernel + group.weight, k, 1, patches.fill(image + at), patches.row, 1, write + output + start, outH * outW, accumulate, space);
+    });
+  });
+  return record("conv2d", out, bias === undefined ? [x, weight] : [x, weight, bias], [x, weight], (g, needs) => [
+    needs[0] ? inputGradient(g, weight, x.shape, geometry) : undefined,
+    needs[1] ? weightGradient(x, g, weight.shape, geometry) : undefined,
+    ...(bias === undefined ? [] : [needs[2] ? sum(g, [0, 2, 3]) : undefined]),
+  ]);
+}
+
+/** x's gradient from y's gradient and weight. */
+function inputGradient(g: Tensor, weight: Tensor, shape: Shape, geometry: Geometry): Tensor {
+  const dtype = requireReal("conv2d", g.dtype);
+  const { O, outH, outW } = geometry;
+  const out = computeOne("conv2d gradient", [packed(g), packed(weight)], shape, dtype, ([slope, kernel], write, scratch) => {
+    fillZero(dtype, write, shape);
+    const { gemm } = matmulKernels.on(dtype);
+    eachStrip(dtype, geometry, shape[0], scratch, ({ group, image, output, start, pixels, patches, steps, space }) => {
+      patches.add(write + image, (target, row, accumulate) => {
+        gemm(steps, pixels, O, kernel + group.weight, 1, steps, slope + output + start, outH * outW, 1, target, row, accumulate, space);
+      });
+    });
+  });
+  return record("conv2d input gradient", out, [g, weight], [g, weight], (gg, needs) => [
+    needs[0] ? correlate(gg, weight, undefined, geometry) : undefined,
+    needs[1] ? weightGradient(gg, g, weight.shape, geometry) : undefined,
+  ]);
+}
+
+/** weight's gradient from x and y's gradient. */
+function weightGradient(x: Tensor, g: Tensor, shape: Shape, geometry: Geometry): Tensor {
+  const dtype = requireReal("conv2d", x.dtype);
+  const { O, outH, outW } = geometry;
+  const out = computeOne("conv2d gradient", [packed(x), packed(g)], shape, dtype, ([image, slope], write, scratch) => {
+    fillZero(dtype, write, shape);
+    const { gemm } = matmulKernels.on(dtype);
+    eachStrip(dtype, geometry, x.shape[0], scratch, ({ group, image: at, output, start, pixels, patches, steps, space }) => {
+      gemm(O, steps, pixels, slope + output + start, outH * outW, 1, patches.fill(image + at), 1, patches.row, write + group.weight, steps, 1, space);
+    });
+  });
+  return record("conv2d weight gradient", out, [x, g], [x, g], (gg, needs) => [
+    needs[0] ? inputGradient(g, gg, x.shape, geometry) : undefined,
+    needs[1] ? correlate(x, gg, undefined, geometry) : undefined,
+  ]);
+}
+
+/** Some output rows of one group of one image. Byte offsets into images, outputs and weights. */
+interface Strip {
+  readonly group: { readonly weight: number };
+  /** Of the group's channels in the images. */
+  readonly image: number;
+  /** Of the group's channels in the outputs, and of the strip's first pixel in such a channel. */
+  readonly output: number;
+  readonly start: number;
+  /** How many output pixels the strip has, and how many terms each is a sum of. */
+  readonly pixels: number;
+  readonly steps: number;
+  readonly patches: {
+    /** Elements from one row of patches to the next. */
+    readonly row: number;
+    /** Gathers the strip's patches `[steps, pixels]` of the image at an address; returns their own. */
+    fill(image: number): number;
+    /** The adjoint: adds patches, which `write` gives, to the image at an address. */
+    add(image: number, write: (target: number, row: number, accumulate: number) => void): void;
+  };
+  /** For the matrix product. */
+  readonly space: number;
+}
+
+/** Patches of a strip should stay in the second cache while the product reads them. */
+const stripBytes = 256 * 1024;
+
+function eachStrip(dtype: RealDType, geometry: Geometry, batch: number, scratch: Scratch, visit: (strip: Strip) => void): void {
+  const { C, H, W, O, kh, kw, strideH, strideW, top, left, dilationH, dilationW, outH, outW, groups } = geometry;
+  const width = bytesPer(dtype);
+  const steps = C * kh * kw;
+  const size = outH * outW;
+  if (batch * groups * O * size === 0) return;
+  // The image is its own patches: one strip.
+  const itself = kh === 1 && kw === 1 && strideH === 1 && strideW === 1 && outH === H && outW === W;
+  const rows = itself ? outH : Math.min(outH, Math.max(1, Math.floor(stripBytes / width / Math.max(1, steps * outW))));
+  const most = rows * outW;
+  const space = scratch(Math.max(matmulScratchBytes(O, most, steps), matmulScratchBytes(steps, most, O), matmulScratchBytes(O, steps, most)));
+  const room = itself ? 0 : scratch(steps * most * width);
+  const { patches: gather, patchesGrad } = convolutionKernels.on(dtype);
+  for (let b = 0; b < batch; b++) {
+    for (let group = 0; group < groups; group++) {
+      const image = (b * groups + group) * C * H * W * width;
+      const output = (b * groups + group) * O * size * width;
+      for (let first = 0; first < outH; first += rows) {
+        const count = Math.min(rows, outH - first);
+        const pixels = count * outW;
+        // The strip's own first row stands `first · strideH` below the image's.
+        const place = [C, H, W, kh, kw, strideH, strideW, top - first * strideH, left, dilationH, dilationW, count, outW] as const;
+        visit({
+          group: { weight: group * O * steps * width }, image, output, start: first * outW * width, pixels, steps, space,
+          patches: itself
+            ? { row: size, fill: (at) => at, add: (at, write) => write(at, size, 1) }
+            : {
+                row: pixels,
+                fill(at) {
+                  gather(at, room, ...place);
+                  return room;
+                },
+                add(at, write) {
+                  write(room, pixels, 0);
+                  patchesGrad(room, at, ...place);
+                },
+              },
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import { ShapeError } from "@heed/kernels";
+import { normalizeAxis } from "../core/shape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { slice } from "./views.ts";
+
+/**
+ * Cuts an axis into parts: views.
+ *
+ * @param lengths of the parts; or one length for all, where the last part may be shorter
+ * @param axis default 0
+ * @throws {ShapeError} when the lengths do not add up to the axis, or are not non-negative integers (a single one: positive).
+ */
+export function split(x: Tensor, lengths: number | readonly number[], axis = 0): Tensor[] {
+  requireTensor("split", "x", x);
+  const at = normalizeAxis("split", axis, x.rank);
+  const whole = x.shape[at];
+  if (typeof lengths === "number" && !(Number.isInteger(lengths) && lengths > 0)) throw new ShapeError("split", "a part's length must be a positive integer", { lengths });
+  const list = typeof lengths === "number" ? Array.from({ length: Math.max(1, Math.ceil(whole / lengths)) }, (_, i) => Math.min(lengths, whole - i * lengths)) : lengths;
+  if (!list.every((length) => Number.isInteger(length) && length >= 0) || list.reduce((sum, length) => sum + length, 0) !== whole) {
+    throw new ShapeError("split", "lengths must be non-negative integers that add up to the axis", { lengths: list, shape: x.shape, axis });
+  }
+  let start = 0;
+  return list.map((length) => slice(x, at, start, (start += length)));
+}
