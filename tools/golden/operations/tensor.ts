@@ -104,7 +104,7 @@ const loss = define<LossOptions>(({ inputs: { x, target } }, { kind, reduction, 
 });
 
 const mlp = define<object>(({ inputs: { x0, ids, target }, params: { emb, w1, b1, w2, b2, g, s } }) => {
-  const x = T.add(T.embedding(ids!, emb!), x0!);
+  const x = T.add(T.embedding(emb!, ids!), x0!);
   const h = T.add(x, T.linear(T.gelu(T.linear(x, w1!, b1!)), w2!, b2!));
   const n = T.layerNorm(h, { weight: g!, bias: s! });
   const logits = T.linear(n, emb!);
@@ -262,15 +262,15 @@ export const tensorOperations: Operations = {
   cumsum: onAxis(T.cumsum),
   layer_norm: norms.layer,
   rms_norm: norms.rms,
-  gather: define<{ axis: number }>(({ inputs: { x, index } }, { axis }) => ({ y: T.gather(x!, axis, index!) })),
-  index_select: define<{ axis: number }>(({ inputs: { x, index } }, { axis }) => ({ y: T.indexSelect(x!, axis, index!) })),
-  scatter_add: define<{ axis: number }>(({ inputs: { x, src, index } }, { axis }) => ({ y: T.scatterAdd(x!, axis, index!, src!) })),
+  gather: define<{ axis: number }>(({ inputs: { x, index } }, { axis }) => ({ y: T.gather(x!, index!, axis) })),
+  index_select: define<{ axis: number }>(({ inputs: { x, index } }, { axis }) => ({ y: T.indexSelect(x!, index!, axis) })),
+  scatter_add: define<{ axis: number }>(({ inputs: { x, src, index } }, { axis }) => ({ y: T.scatterAdd(x!, index!, src!, axis) })),
   where: define<object>(({ inputs: { cond, a, b } }) => ({ y: T.where(cond!, a!, b!) })),
   masked_fill: define<{ value: number | "-inf" }>(({ inputs: { x, mask } }, { value }) => ({
     y: T.maskedFill(x!, mask!, value === "-inf" ? -Infinity : value),
   })),
-  embedding: define<{ padding_idx: number | null }>(({ inputs: { ids }, params: { weight } }, { padding_idx: paddingIndex }) => ({
-    y: T.embedding(ids!, weight!, paddingIndex === null ? {} : { paddingIndex }),
+  embedding: define<{ padding_idx: number | null }>(({ inputs: { ids }, params: { weight } }, { padding_idx: paddingIdx }) => ({
+    y: T.embedding(weight!, ids!, paddingIdx === null ? {} : { paddingIdx }),
   })),
   pad: define<{ pads: [number, number][]; mode: "constant" | "reflect" | "replicate" | "circular"; value?: number }>(
     ({ inputs: { x } }, { pads, mode, value }) => ({ y: T.pad(x!, pads, { mode, ...(value === undefined ? {} : { value }) }) }),

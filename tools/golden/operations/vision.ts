@@ -88,6 +88,18 @@ const avgPool: Operation<PoolOptions> = ({ inputs: { x } }, { kernel, stride, pa
   y: T.avgPool2d(x!, { kernelSize: kernel, stride, padding, countIncludePad: countIncludePad! }),
 });
 
+const adaptiveAvgPool: Operation<{ size: Pair }> = ({ inputs: { x } }, { size }) => ({ y: T.adaptiveAvgPool2d(x!, size) });
+
+interface ResizeOptions {
+  size: Pair;
+  mode: "nearest" | "bilinear" | "bicubic";
+  align_corners: boolean;
+  antialias: boolean;
+}
+const resize: Operation<ResizeOptions> = ({ inputs: { x } }, { size, mode: by, align_corners: alignCorners, antialias }) => ({
+  y: T.interpolate(x!, { size, mode: by, alignCorners, antialias }),
+});
+
 /** Buffers are written in place while training, so the module gets copies of the given ones. */
 const buffersOf = (inputs: Tensors): Tensors =>
   Object.fromEntries(
@@ -121,6 +133,8 @@ export const visionOperations = {
   conv2d,
   max_pool2d: maxPool,
   avg_pool2d: avgPool,
+  adaptive_avg_pool2d: adaptiveAvgPool,
+  resize,
   batch_norm2d: batchNorm,
   resnet_block: resnetBlock,
 } as unknown as Operations;
