@@ -30,8 +30,12 @@ export function errorData(thrown: unknown): ErrorData {
   if (!(thrown instanceof Error)) return { name: "Error", message: String(thrown) };
   const { code, path, exitCode } = thrown as Error & ErrorData;
   return {
-    name: thrown.name, message: thrown.message, ...(thrown.stack !== undefined && { stack: thrown.stack }),
-    ...(code !== undefined && { code: String(code) }), ...(path !== undefined && { path: String(path) }), ...(exitCode !== undefined && { exitCode }),
+    name: thrown.name,
+    message: thrown.message,
+    ...(thrown.stack !== undefined && { stack: thrown.stack }),
+    ...(code !== undefined && { code: String(code) }),
+    ...(path !== undefined && { path: String(path) }),
+    ...(exitCode !== undefined && { exitCode }),
   };
 }
 

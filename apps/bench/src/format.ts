@@ -1,6 +1,7 @@
 /** How numbers read, in the terminal and in reports alike. */
 
-export const percent = (fraction: number, digits = 1): string => (Number.isFinite(fraction) ? `${(fraction * 100).toFixed(digits)} %` : "–");
+export const percent = (fraction: number, digits = 1): string =>
+  Number.isFinite(fraction) ? `${(fraction * 100).toFixed(digits)} %` : "–";
 
 /** "71.3 ± 0.9 %"; without a deviation (one run) "71.3 %". */
 export function percentWithDeviation(mean: number, deviation: number | null): string {
@@ -23,7 +24,12 @@ export const whole = (value: number): string => (Number.isFinite(value) ? Math.r
 /** 1.2 M, 340 k: parameters, FLOPs. */
 export function compact(value: number): string {
   if (!Number.isFinite(value)) return "–";
-  for (const [size, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
+  for (const [size, unit] of [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const) {
     if (Math.abs(value) >= size) return `${number(value / size)} ${unit}`;
   }
   return whole(value);

@@ -31,7 +31,10 @@ beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "heed-"))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function start(...args: string[]) {
-  const child = spawn(process.execPath, ["--conditions=@heed/source", "--disable-warning=ExperimentalWarning", cli, ...args], { cwd: folder, env: { ...process.env, NO_COLOR: "1" } });
+  const child = spawn(process.execPath, ["--conditions=@heed/source", "--disable-warning=ExperimentalWarning", cli, ...args], {
+    cwd: folder,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
   const said = { out: "", error: "" };
   child.stdout.on("data", (data: Buffer) => void (said.out += data.toString()));
   child.stderr.on("data", (data: Buffer) => void (said.error += data.toString()));
@@ -46,7 +49,12 @@ function start(...args: string[]) {
 }
 
 const bench = (...args: string[]): Promise<Ended> => start("dummy", ...args).ended;
-const json = (path: string) => JSON.parse(readFileSync(join(folder, path), "utf8")) as { partial: boolean; runs: RunReport[]; models: { name: string; accuracy: number | null; accuracyDeviation: number | null }[] } & Record<string, unknown>;
+const json = (path: string) =>
+  JSON.parse(readFileSync(join(folder, path), "utf8")) as {
+    partial: boolean;
+    runs: RunReport[];
+    models: { name: string; accuracy: number | null; accuracyDeviation: number | null }[];
+  } & Record<string, unknown>;
 const hashes = (path: string) => json(path).runs.map(({ id, stateSha256 }) => `${id} ${stateSha256}`);
 
 describe("a whole run", () => {
@@ -54,10 +62,25 @@ describe("a whole run", () => {
     const { code, out, error } = await bench("--profile", "quick", "--json", "out/r.json", "--seed", "3");
     expect(code, error).toBe(0);
     const report = json("out/r.json");
-    expect(report).toMatchObject({ experiment: "dummy", profile: "quick", partial: false, seeds: [3, 4], precision: "fast", data: { name: "shapes", trainImages: 640 } });
+    expect(report).toMatchObject({
+      experiment: "dummy",
+      profile: "quick",
+      partial: false,
+      seeds: [3, 4],
+      precision: "fast",
+      data: { name: "shapes", trainImages: 640 },
+    });
     expect(Object.keys(report)).toEqual(expect.arrayContaining(["machine", "versions", "threads", "models"]));
     expect(report.models.map(({ name }) => name)).toEqual(["attention", "rnn", "cnn"]);
-    for (const model of report.models) expect(model).toMatchObject({ parameters: expect.any(Number), flops: expect.any(Number), accuracy: expect.any(Number), accuracyDeviation: expect.any(Number), perClassAccuracy: expect.any(Number), imagesPerSecond: expect.any(Number) });
+    for (const model of report.models)
+      expect(model).toMatchObject({
+        parameters: expect.any(Number),
+        flops: expect.any(Number),
+        accuracy: expect.any(Number),
+        accuracyDeviation: expect.any(Number),
+        perClassAccuracy: expect.any(Number),
+        imagesPerSecond: expect.any(Number),
+      });
     const folderOut = join(folder, "bench-results", "dummy-shapes-quick");
     expect(readdirSync(folderOut).sort()).toEqual(["checkpoints", "report.html", "report.json", "report.md", "settings.json"]);
     expect(readFileSync(join(folderOut, "report.json"), "utf8")).toBe(readFileSync(join(folder, "out/r.json"), "utf8"));
@@ -76,25 +99,29 @@ describe("a whole run", () => {
 });
 
 describe("an interruption", () => {
-  it.each(["SIGINT", "SIGTERM"] as const)("by %s leaves a valid partial report, and --resume ends with the bytes of an uninterrupted run", async (signal) => {
-    const args = ["--profile", "smoke", "--step-ms", "40", "--checkpoint-seconds", "0", "--out", "o"];
-    const { child, ended } = start("dummy", ...args);
-    while (!existsSync(join(folder, "o/checkpoints/attention-seed-1.checkpoint"))) await wait(5);
-    child.kill(signal);
-    const first = await ended;
-    expect(first.code, first.error).toBe(130);
-    expect(first.out).toContain("PARTIAL");
-    expect(first.out).toContain("--resume");
-    const partial = json("o/report.json");
-    expect(partial.partial).toBe(true);
-    expect(partial.runs.find(({ id }) => id === "attention-seed-1")).toMatchObject({ state: "partial" });
-    expect(readFileSync(join(folder, "o/report.html"), "utf8")).toContain("Partial report.");
-    const second = await bench(...args, "--resume");
-    expect(second.code, second.error).toBe(0);
-    await bench("--profile", "smoke", "--step-ms", "40", "--out", "whole");
-    expect(json("o/report.json").partial).toBe(false);
-    expect(hashes("o/report.json")).toEqual(hashes("whole/report.json"));
-  });
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "by %s leaves a valid partial report (and --resume ends with the bytes of an uninterrupted run)",
+    async (signal) => {
+      const args = ["--profile", "smoke", "--step-ms", "40", "--checkpoint-seconds", "0", "--out", "o"];
+      const { child, ended } = start("dummy", ...args);
+      while (!existsSync(join(folder, "o/checkpoints/attention-seed-1.checkpoint"))) await wait(5);
+      child.kill(signal);
+      const first = await ended;
+      expect(first.code, first.error).toBe(130);
+      expect(first.out).toContain("PARTIAL");
+      expect(first.out).toContain("--resume");
+      const partial = json("o/report.json");
+      expect(partial.partial).toBe(true);
+      expect(partial.runs.find(({ id }) => id === "attention-seed-1")).toMatchObject({ state: "partial" });
+      expect(readFileSync(join(folder, "o/report.html"), "utf8")).toContain("Partial report.");
+      if (signal === "SIGTERM") return; // What follows is the same for both, and not quick.
+      const second = await bench(...args, "--resume");
+      expect(second.code, second.error).toBe(0);
+      await bench("--profile", "smoke", "--step-ms", "40", "--out", "whole");
+      expect(json("o/report.json").partial).toBe(false);
+      expect(hashes("o/report.json")).toEqual(hashes("whole/report.json"));
+    },
+  );
 
   it("by SIGKILL at any time is resumed to the same bytes, and no half-written file counts", async () => {
     const args = ["--profile", "smoke", "--step-ms", "15", "--checkpoint-seconds", "0", "--out", "o"];
@@ -143,7 +170,10 @@ describe("bad input ends with one sentence, a code, no stack trace, and nothing 
   async function refusal(...args: string[]): Promise<{ code: number | null; sentence: string }> {
     const { code, error, out } = await start(...args).ended;
     expect(out).toBe("");
-    const lines = error.trim().split("\n").filter((line) => !/^(reads the data|drew |dummy · |\S.*  (starts|stopped|accuracy))/.test(line));
+    const lines = error
+      .trim()
+      .split("\n")
+      .filter((line) => !/^(reads the data|drew |dummy · |\S.*  (starts|stopped|accuracy))/.test(line));
     expect(lines, error).toHaveLength(1);
     expect(error).not.toMatch(/^\s+at /m);
     return { code, sentence: lines[0]! };
@@ -153,7 +183,10 @@ describe("bad input ends with one sentence, a code, no stack trace, and nothing 
     expect(await refusal("dumy")).toEqual({ code: 2, sentence: "bench: unknown command 'dumy' (did you mean dummy?)." });
   });
   it("an unknown option", async () => {
-    expect(await refusal("dummy", "--theads", "2")).toEqual({ code: 2, sentence: "bench: unknown option '--theads' (did you mean --threads?)." });
+    expect(await refusal("dummy", "--theads", "2")).toEqual({
+      code: 2,
+      sentence: "bench: unknown option '--theads' (did you mean --threads?).",
+    });
   });
   it("a seed that is no number", async () => {
     expect((await refusal("dummy", "--seed", "x")).code).toBe(2);
@@ -190,15 +223,21 @@ describe("bad input ends with one sentence, a code, no stack trace, and nothing 
   it("--resume with other settings", async () => {
     await bench("--profile", "smoke", "--out", "o");
     const before = readFileSync(join(folder, "o/report.json"), "utf8");
-    expect((await refusal("dummy", "--profile", "smoke", "--out", "o", "--resume", "--seed", "2")).sentence).toMatch(/cannot be resumed: --seed was 1 then and is 2 now/);
-    expect((await refusal("dummy", "--profile", "smoke", "--out", "o", "--resume", "--momentum", "0.5")).sentence).toMatch(/--momentum was 0\.9 then and is 0\.5 now/);
+    expect((await refusal("dummy", "--profile", "smoke", "--out", "o", "--resume", "--seed", "2")).sentence).toMatch(
+      /cannot be resumed: --seed was 1 then and is 2 now/,
+    );
+    expect((await refusal("dummy", "--profile", "smoke", "--out", "o", "--resume", "--momentum", "0.5")).sentence).toMatch(
+      /--momentum was 0\.9 then and is 0\.5 now/,
+    );
     expect(readFileSync(join(folder, "o/report.json"), "utf8")).toBe(before);
   });
   it("a damaged checkpoint", async () => {
     await bench("--profile", "smoke", "--out", "o");
     const path = join(folder, "o/checkpoints/rnn-seed-1.checkpoint");
     writeFileSync(path, readFileSync(path).subarray(0, 1000));
-    expect((await refusal("dummy", "--profile", "smoke", "--out", "o", "--resume")).sentence).toMatch(/rnn-seed-1\.checkpoint is not a usable checkpoint \(its bytes are damaged or cut off\); delete it and run again\.$/);
+    expect((await refusal("dummy", "--profile", "smoke", "--out", "o", "--resume")).sentence).toMatch(
+      /rnn-seed-1\.checkpoint is not a usable checkpoint \(its bytes are damaged or cut off\); delete it and run again\.$/,
+    );
   });
   it("a second bench in the same folder", async () => {
     const { child, ended, until } = start("dummy", "--profile", "smoke", "--step-ms", "200", "--out", "o");
@@ -209,14 +248,20 @@ describe("bad input ends with one sentence, a code, no stack trace, and nothing 
     expect((await bench("--profile", "smoke", "--out", "o")).code).toBe(0);
   });
   it("a bug is called one, and --debug shows where it is", async () => {
-    expect(await refusal("dummy", "--profile", "smoke", "--fail-at", "2", "--out", "o")).toEqual({ code: 1, sentence: "bench: internal: as asked (run again with --debug to see where)." });
+    expect(await refusal("dummy", "--profile", "smoke", "--fail-at", "2", "--out", "o")).toEqual({
+      code: 1,
+      sentence: "bench: internal: as asked (run again with --debug to see where).",
+    });
     expect((await bench("--profile", "smoke", "--fail-at", "2", "--out", "o", "--debug")).error).toMatch(/at DummyRun\.step/);
   });
-  it.skipIf(process.getuid?.() === 0 || process.platform === "win32")("--out that may not be written to (not as root, who may)", async () => {
-    mkdirSync(join(folder, "o"));
-    chmodSync(join(folder, "o"), 0o500);
-    expect((await refusal("dummy", "--out", "o")).sentence).toMatch(/is not writable\.$/);
-  });
+  it.skipIf(process.getuid?.() === 0 || process.platform === "win32")(
+    "--out that may not be written to (not as root, who may)",
+    async () => {
+      mkdirSync(join(folder, "o"));
+      chmodSync(join(folder, "o"), 0o500);
+      expect((await refusal("dummy", "--out", "o")).sentence).toMatch(/is not writable\.$/);
+    },
+  );
   it.skipIf(!canMount())("a full disk (a small tmpfs, where mounting is allowed)", async () => {
     const disk = join(folder, "disk");
     mkdirSync(disk);

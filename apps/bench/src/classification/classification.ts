@@ -30,7 +30,14 @@ export interface ClassificationOptions {
 const warmUpSteps = 3;
 const curvePoints = 60;
 
-export function classification({ results, data, models, references = [], stage = "train", examples = "images" }: ClassificationOptions): Outcome {
+export function classification({
+  results,
+  data,
+  models,
+  references = [],
+  stage = "train",
+  examples = "images",
+}: ClassificationOptions): Outcome {
   const groups = models.map((name) => ({ name, runs: results.filter((run) => run.model === name && run.stage === stage) }));
   const summaries = groups.map(({ name, runs }) => summarise(name, runs, examples));
   return { headline: headline(summaries, data), models: summaries, table: table(summaries, examples), sections: sections() };
@@ -45,22 +52,44 @@ export function classification({ results, data, models, references = [], stage =
     const runCount = Math.max(...groups.map(({ runs }) => runs.length));
     return [
       {
-        kind: "scores", title: "Accuracy", label: "test accuracy", percent: true, references,
+        kind: "scores",
+        title: "Accuracy",
+        label: "test accuracy",
+        percent: true,
+        references,
         caption: `Marker: mean over ${runCount} ${runCount === 1 ? "seed" : "seeds"}${runCount > 1 ? ". Bar: ± one standard deviation. Rings: single runs" : ""}.${references.length > 0 ? " Dashed: what can be had without learning a network." : ""}`,
         rows: groups.map(({ name, runs }) => ({ name, values: finals(runs, "accuracy") })),
       },
       curves(groups, references),
-      ...(matrices.length > 0 && data.classes ? [{
-        kind: "confusion" as const, title: "What is taken for what", classes: data.classes, matrices,
-        caption: "Rows are the true classes, columns what the model says; the brighter, the larger the share of the row. Summed over seeds.",
-      }] : []),
-      ...(samples.length > 0 ? [{
-        kind: "attention" as const, title: "Where the class token looks", samples,
-        caption: "Weights of the class token over the patches of test images. Bright patches get much, dark ones little; the frame marks the patch with most.",
-      }] : []),
+      ...(matrices.length > 0 && data.classes
+        ? [
+            {
+              kind: "confusion" as const,
+              title: "What is taken for what",
+              classes: data.classes,
+              matrices,
+              caption:
+                "Rows are the true classes, columns what the model says; the brighter, the larger the share of the row. Summed over seeds.",
+            },
+          ]
+        : []),
+      ...(samples.length > 0
+        ? [
+            {
+              kind: "attention" as const,
+              title: "Where the class token looks",
+              samples,
+              caption:
+                "Weights of the class token over the patches of test images. Bright patches get much, dark ones little; the frame marks the patch with most.",
+            },
+          ]
+        : []),
       {
-        kind: "durations", title: "Time per training step", label: "milliseconds per step",
-        caption: "Box: the middle half of all steps, stroke: the median, whiskers: from 10 % to 90 %. Runs side by side share memory and caches, so these are times of this run, not of an idle machine.",
+        kind: "durations",
+        title: "Time per training step",
+        label: "milliseconds per step",
+        caption:
+          "Box: the middle half of all steps, stroke: the median, whiskers: from 10 % to 90 %. Runs side by side share memory and caches, so these are times of this run, not of an idle machine.",
         rows: groups.map(({ name, runs }) => ({ name, values: runs.flatMap((run) => run.stepMilliseconds.slice(warmUpSteps)) })),
       },
     ];
@@ -83,7 +112,12 @@ function summarise(name: string, runs: readonly RunResult[], examples: string): 
     perClassAccuracy: orNull(mean(perClass)),
     perClassAccuracyDeviation: deviation(perClass),
     [`${examples}PerSecond`]: orNull(seen / trained),
-    millisecondsPerStep: orNull(quantile(runs.flatMap((run) => run.stepMilliseconds.slice(warmUpSteps)), 0.5)),
+    millisecondsPerStep: orNull(
+      quantile(
+        runs.flatMap((run) => run.stepMilliseconds.slice(warmUpSteps)),
+        0.5,
+      ),
+    ),
     trainSeconds: orNull(mean(runs.filter(({ step }) => step > 0).map((run) => run.trainSeconds))),
     accuracies: accuracy,
     seeds: runs.map(({ seed }) => seed),
@@ -98,40 +132,64 @@ function table(models: readonly ModelSummary[], examples: string): Table {
   return {
     columns: [
       { label: "model" },
-      ...["accuracy", "mean per class", "parameters", "FLOPs", `${examples}/s`, "ms per step", "training"].map((label) => ({ label, align: "right" as const })),
+      ...["accuracy", "mean per class", "parameters", "FLOPs", `${examples}/s`, "ms per step", "training"].map((label) => ({
+        label,
+        align: "right" as const,
+      })),
     ],
     rows: models.map((model) => [
       `${model.name}${value(model, "finishedRuns") < (model.seeds as unknown as number[]).length ? " (unfinished)" : ""}`,
       percentWithDeviation(value(model, "accuracy"), optional(model, "accuracyDeviation")),
       percentWithDeviation(value(model, "perClassAccuracy"), optional(model, "perClassAccuracyDeviation")),
-      compact(value(model, "parameters")), compact(value(model, "flops")),
-      whole(value(model, `${examples}PerSecond`)), number(value(model, "millisecondsPerStep")), duration(value(model, "trainSeconds")),
+      compact(value(model, "parameters")),
+      compact(value(model, "flops")),
+      whole(value(model, `${examples}PerSecond`)),
+      number(value(model, "millisecondsPerStep")),
+      duration(value(model, "trainSeconds")),
     ]),
     note: `Accuracy on the test set, ± standard deviation over seeds where there are several. FLOPs: one forward pass of one of the ${examples}, a multiply-add counted as two. ${examples}/s and training time are of training steps, per run; ms per step is the median.`,
   };
 }
 
 function headline(models: readonly ModelSummary[], data: DataDescription): string {
-  const ranked = models.filter((model) => typeof model.accuracy === "number").sort((a, b) => (b.accuracy as number) - (a.accuracy as number));
+  const ranked = models
+    .filter((model) => typeof model.accuracy === "number")
+    .sort((a, b) => (b.accuracy as number) - (a.accuracy as number));
   if (ranked.length === 0) return "No model was evaluated before the interruption.";
-  const told = ranked.map((model) => `${model.name} ${percentWithDeviation(model.accuracy as number, model.accuracyDeviation as number | null)}`);
+  const told = ranked.map(
+    (model) => `${model.name} ${percentWithDeviation(model.accuracy as number, model.accuracyDeviation as number | null)}`,
+  );
   const classes = data.classes ? ` over ${data.classes.length} classes` : "";
   return `Test accuracy${classes} on ${data.name}: ${told.join(", ")}.`;
 }
 
 function curves(groups: readonly { name: string; runs: readonly RunResult[] }[], references: readonly Reference[]): CurvesSection {
-  const evaluations = (key: string, at: (evaluation: RunResult["evaluations"][number]) => number) => groups.map(({ name, runs }) => ({
-    name, runs: runs.map((run) => run.evaluations.map((evaluation) => [at(evaluation), evaluation.metrics[key] ?? NaN] as const)),
-  }));
+  const evaluations = (key: string, at: (evaluation: RunResult["evaluations"][number]) => number) =>
+    groups.map(({ name, runs }) => ({
+      name,
+      runs: runs.map((run) => run.evaluations.map((evaluation) => [at(evaluation), evaluation.metrics[key] ?? NaN] as const)),
+    }));
   const epoch = ({ epoch: value, step }: RunResult["evaluations"][number]) => value ?? step;
   const unit = groups.some(({ runs }) => runs.some((run) => run.stepsPerEpoch !== undefined)) ? "epochs" : "steps";
   return {
-    kind: "curves", title: "Learning curves",
+    kind: "curves",
+    title: "Learning curves",
     caption: "Lines: mean over seeds; bands: ± one standard deviation. The last plot asks what a second of training buys.",
     plots: [
-      { title: "Training loss", x: unit, y: "cross-entropy", series: groups.map(({ name, runs }) => ({ name, runs: runs.map(lossCurve) })) },
+      {
+        title: "Training loss",
+        x: unit,
+        y: "cross-entropy",
+        series: groups.map(({ name, runs }) => ({ name, runs: runs.map(lossCurve) })),
+      },
       { title: "Test accuracy", x: unit, y: "test accuracy", percent: true, series: evaluations("accuracy", epoch), references },
-      { title: "Test accuracy by time", x: "seconds of training", y: "test accuracy", percent: true, series: evaluations("accuracy", ({ trainSeconds }) => trainSeconds) },
+      {
+        title: "Test accuracy by time",
+        x: "seconds of training",
+        y: "test accuracy",
+        percent: true,
+        series: evaluations("accuracy", ({ trainSeconds }) => trainSeconds),
+      },
     ],
   };
 }

@@ -5,7 +5,10 @@ import type { Experiment } from "../experiment.ts";
 import { parse } from "./program.ts";
 
 const { data: _data, ...rest } = dummy;
-const experiments: Experiment[] = [{ ...dummy, name: "vision" }, { ...rest, name: "kernels", summary: "speed of kernels", options: [], alone: true }];
+const experiments: Experiment[] = [
+  { ...dummy, name: "vision" },
+  { ...rest, name: "kernels", summary: "speed of kernels", options: [], alone: true },
+];
 const read = (line: string) => parse(line.split(" ").filter(Boolean), experiments, 100);
 const refused = (line: string): string => {
   try {

@@ -29,7 +29,11 @@ const defaultExperiment = "vision";
  * @returns what to do; or the text to print, for help and lists
  * @throws {UsageError} with one sentence that names the nearest valid word
  */
-export function parse(argv: readonly string[], experiments: readonly Experiment[], width?: number): Invocation | { readonly print: string } {
+export function parse(
+  argv: readonly string[],
+  experiments: readonly Experiment[],
+  width?: number,
+): Invocation | { readonly print: string } {
   let printed = "";
   let invocation: Invocation | undefined;
   const shared = {
@@ -44,15 +48,23 @@ export function parse(argv: readonly string[], experiments: readonly Experiment[
     .helpCommand(false)
     .configureOutput(shared)
     .exitOverride()
-    .addHelpText("after", `
+    .addHelpText(
+      "after",
+      `
 \`bench <experiment> --help\` tells an experiment's options and profiles.
 Ctrl-C stops, keeps a checkpoint and writes a partial report; --resume goes on bit for bit. A second Ctrl-C ends at once.
-Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.`);
+Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.`,
+    );
 
-  program.command("list").description("names the experiments").exitOverride().configureOutput(shared).action(() => {
-    const widest = Math.max(...experiments.map(({ name }) => name.length));
-    printed += experiments.map(({ name, summary }) => `${name.padEnd(widest)}  ${summary}\n`).join("");
-  });
+  program
+    .command("list")
+    .description("names the experiments")
+    .exitOverride()
+    .configureOutput(shared)
+    .action(() => {
+      const widest = Math.max(...experiments.map(({ name }) => name.length));
+      printed += experiments.map(({ name, summary }) => `${name.padEnd(widest)}  ${summary}\n`).join("");
+    });
   for (const experiment of experiments) {
     addExperiment(program, experiment, shared, (found) => void (invocation = found));
   }
@@ -79,10 +91,19 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
     .configureOutput(output)
     .addOption(new CommanderOption("--profile <name>", "how much work").choices(profiles).default("quick"))
     .option("--seed <n>", "the first seed; a profile with several goes on counting", wholeNumber(0, 2 ** 32 - 1), 1)
-    .option("--threads <n>", experiment.alone
-      ? "ignored: this experiment measures time, so its runs go one after the other"
-      : "up to so many runs side by side, each in its own thread; results do not depend on it, times per step do", wholeNumber(1, 256), availableParallelism())
-    .addOption(new CommanderOption("--precision <name>", "deterministic gives the same bits on every machine").choices(["fast", "deterministic"]).default("fast"))
+    .option(
+      "--threads <n>",
+      experiment.alone
+        ? "ignored: this experiment measures time, so its runs go one after the other"
+        : "up to so many runs side by side, each in its own thread; results do not depend on it, times per step do",
+      wholeNumber(1, 256),
+      availableParallelism(),
+    )
+    .addOption(
+      new CommanderOption("--precision <name>", "deterministic gives the same bits on every machine")
+        .choices(["fast", "deterministic"])
+        .default("fast"),
+    )
     .option("--out <folder>", "where report and checkpoints go (default: bench-results/<experiment>-<data>-<profile>)")
     .option("--json <file>", "writes the report's JSON there too")
     .option("--resume", "goes on from the checkpoints in --out, bit for bit")
@@ -103,9 +124,19 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
   command.action((values: Record<string, never>) => {
     const { profile, seed, threads, precision, data, json, out, checkpointSeconds } = values;
     found({
-      experiment, profile, seed, threads: experiment.alone ? 1 : threads, precision, checkpointSeconds,
-      ...(data !== undefined && { data }), ...(json !== undefined && { json }), ...(out !== undefined && { out }),
-      resume: values.resume === true, profileStep: values.profileStep === true, open: values.open === true, debug: values.debug === true,
+      experiment,
+      profile,
+      seed,
+      threads: experiment.alone ? 1 : threads,
+      precision,
+      checkpointSeconds,
+      ...(data !== undefined && { data }),
+      ...(json !== undefined && { json }),
+      ...(out !== undefined && { out }),
+      resume: values.resume === true,
+      profileStep: values.profileStep === true,
+      open: values.open === true,
+      debug: values.debug === true,
       options: Object.fromEntries(own.filter((name) => values[name] !== undefined).map((name) => [name, values[name]!])),
     });
   });
@@ -114,7 +145,8 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
 function wholeNumber(low: number, high: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || value < low || value > high) throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}`);
+    if (!/^\d+$/.test(text) || value < low || value > high)
+      throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}`);
     return value;
   };
 }
@@ -135,9 +167,17 @@ function tryParse(parseValue: (text: string) => Json, text: string): Json {
 
 /** Commander's message, made one sentence: `unknown option '--sede' (did you mean --seed?).` */
 function asSentence(message: string, code: string, first: string): string {
-  const text = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").trim().replace(/\(Did you mean/i, "(did you mean");
-  const hint = /did you mean/.test(text) ? ""
-    : code === "commander.unknownCommand" ? "; `bench list` names the experiments"
-      : code === "commander.unknownOption" ? `; \`bench ${first} --help\` lists the options` : "";
+  const text = message
+    .replace(/^error: /, "")
+    .replaceAll(/\s*\n\s*/g, " ")
+    .trim()
+    .replace(/\(Did you mean/i, "(did you mean");
+  const hint = /did you mean/.test(text)
+    ? ""
+    : code === "commander.unknownCommand"
+      ? "; `bench list` names the experiments"
+      : code === "commander.unknownOption"
+        ? `; \`bench ${first} --help\` lists the options`
+        : "";
   return `${text}${hint}`.replace(/\.?$/, ".");
 }

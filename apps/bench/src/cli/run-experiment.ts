@@ -24,7 +24,11 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
   const { experiment, profile: profileName, seed, precision, options } = invocation;
   const profile = experiment.profiles[profileName];
   const settings: Settings = {
-    experiment: experiment.name, profile: profileName, seed, precision, options,
+    experiment: experiment.name,
+    profile: profileName,
+    seed,
+    precision,
+    options,
     ...(invocation.data !== undefined && { data: existingFolder(invocation.data) }),
   };
   const seeds = Array.from({ length: profile.seeds }, (_, index) => seed + index);
@@ -49,7 +53,14 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
     const context = { settings, profile, seeds, data: description };
 
     if (invocation.profileStep) {
-      return await profileSteps(experiment.stages.at(-1)!.plan({ ...context, results: [] }), { module, settings, data, stop, display, name: experiment.name });
+      return await profileSteps(experiment.stages.at(-1)!.plan({ ...context, results: [] }), {
+        module,
+        settings,
+        data,
+        stop,
+        display,
+        name: experiment.name,
+      });
     }
 
     if (folder === undefined) {
@@ -68,26 +79,49 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
       if (results.some(({ state }) => state !== "done")) break;
       const plans = stage.plan({ ...context, results });
       display.stage(`${experiment.name} · ${stage.title}`, plans);
-      results.push(...await runStage({
-        stage: stage.name, plans, module, settings, data, stop, resume,
-        sideBySide: experiment.alone ? 1 : invocation.threads,
-        checkpointSeconds: invocation.checkpointSeconds,
-        checkpointFile: (plan) => folder!.checkpointFile(plan),
-        onStart: (plan) => display.start(plan),
-        onProgress: (plan, progress) => display.progress(plan, progress),
-        onEnd: (plan, result) => display.end(plan, result),
-      }));
+      results.push(
+        ...(await runStage({
+          stage: stage.name,
+          plans,
+          module,
+          settings,
+          data,
+          stop,
+          resume,
+          sideBySide: experiment.alone ? 1 : invocation.threads,
+          checkpointSeconds: invocation.checkpointSeconds,
+          checkpointFile: (plan) => folder!.checkpointFile(plan),
+          onStart: (plan) => display.start(plan),
+          onProgress: (plan, progress) => display.progress(plan, progress),
+          onEnd: (plan, result) => display.end(plan, result),
+        })),
+      );
     }
     display.close();
 
     const partial = results.some(({ state }) => state !== "done");
-    const command = `${program()} ${argv.filter((word) => word !== "--resume" && word !== "--open").map(quoted).join(" ")}`.trim();
+    const command = `${program()} ${argv
+      .filter((word) => word !== "--resume" && word !== "--open")
+      .map(quoted)
+      .join(" ")}`.trim();
     const report: Report = {
       title: `bench ${experiment.name} · ${description.name} · ${profileName}`,
-      experiment, settings, partial, seeds, threads: experiment.alone ? 1 : invocation.threads, data: description,
-      machine: machine(), versions: versions(), date: new Date().toISOString(),
-      seconds: partial || resume ? results.reduce((sum, { trainSeconds, evaluateSeconds }) => sum + trainSeconds + evaluateSeconds, 0) : (performance.now() - started) / 1000,
-      command, results, outcome: experiment.outcome({ ...context, results, partial }),
+      experiment,
+      settings,
+      partial,
+      seeds,
+      threads: experiment.alone ? 1 : invocation.threads,
+      data: description,
+      machine: machine(),
+      versions: versions(),
+      date: new Date().toISOString(),
+      seconds:
+        partial || resume
+          ? results.reduce((sum, { trainSeconds, evaluateSeconds }) => sum + trainSeconds + evaluateSeconds, 0)
+          : (performance.now() - started) / 1000,
+      command,
+      results,
+      outcome: experiment.outcome({ ...context, results, partial }),
     };
     writeReport(report, folder, invocation.json);
     process.stdout.write(ending(report, folder, invocation, argv));
@@ -100,9 +134,16 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
   }
 }
 
-async function prepare(module: string, settings: Settings, stop: StopFlag, display: ProgressDisplay): Promise<Prepared<unknown> | undefined> {
+async function prepare(
+  module: string,
+  settings: Settings,
+  stop: StopFlag,
+  display: ProgressDisplay,
+): Promise<Prepared<unknown> | undefined> {
   try {
-    const { prepared } = await inWorker({ kind: "prepare", module, settings, stop: stop.shared }, "prepared", { text: (text) => display.text(text) });
+    const { prepared } = await inWorker({ kind: "prepare", module, settings, stop: stop.shared }, "prepared", {
+      text: (text) => display.text(text),
+    });
     return prepared;
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
@@ -142,8 +183,12 @@ function stepTable({ milliseconds, rows }: StepProfile): string {
   return textTable({
     columns: [{ label: "work" }, ...["ms", "share", "calls", "FLOPs", "GFLOP/s"].map((label) => ({ label, align: "right" as const }))],
     rows: rows.map((row) => [
-      row.work, number(row.milliseconds), percent(row.milliseconds / milliseconds), whole(row.calls),
-      row.flops === undefined ? "" : compact(row.flops), row.flops === undefined ? "" : number(row.flops / row.milliseconds / 1e6),
+      row.work,
+      number(row.milliseconds),
+      percent(row.milliseconds / milliseconds),
+      whole(row.calls),
+      row.flops === undefined ? "" : compact(row.flops),
+      row.flops === undefined ? "" : number(row.flops / row.milliseconds / 1e6),
     ]),
   });
 }
@@ -158,7 +203,13 @@ function writeReport(report: Report, folder: ResultsFolder, json: string | undef
 
 function ending({ outcome, partial, title }: Report, folder: ResultsFolder, { json }: Invocation, argv: readonly string[]): string {
   const lines = [
-    "", `${title}${partial ? " · PARTIAL" : ""}`, "", textTable(outcome.table, process.stdout.columns), "", outcome.headline, "",
+    "",
+    `${title}${partial ? " · PARTIAL" : ""}`,
+    "",
+    textTable(outcome.table, process.stdout.columns),
+    "",
+    outcome.headline,
+    "",
     `Report  ${pathToFileURL(folder.file("report.html")).href}`,
     `JSON    ${json ?? shown(folder.file("report.json"))}`,
   ];
@@ -181,13 +232,20 @@ function existingFolder(path: string): string {
 }
 
 function openInBrowser(path: string): void {
-  const [program, ...before] = process.platform === "darwin" ? ["open"] : process.platform === "win32" ? ["cmd", "/c", "start", ""] : ["xdg-open"];
-  spawn(program!, [...before, path], { detached: true, stdio: "ignore" }).on("error", () => process.stderr.write(`bench: no browser could be opened for ${basename(path)}.\n`)).unref();
+  const [program, ...before] =
+    process.platform === "darwin" ? ["open"] : process.platform === "win32" ? ["cmd", "/c", "start", ""] : ["xdg-open"];
+  spawn(program!, [...before, path], { detached: true, stdio: "ignore" })
+    .on("error", () => process.stderr.write(`bench: no browser could be opened for ${basename(path)}.\n`))
+    .unref();
 }
 
 /** As the user called it. */
 const program = (): string => (process.env.npm_lifecycle_event === "bench" ? "pnpm bench" : "bench");
-const slug = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "");
+const slug = (text: string): string =>
+  text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
 const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 const shown = (path: string): string => {
   const short = relative(process.cwd(), path);

@@ -34,20 +34,27 @@ export function versions(): JsonObject {
     node: process.versions.node,
     v8: process.versions.v8,
     ...(commit !== undefined && { commit }),
-    ...Object.fromEntries(packages.flatMap((name) => {
-      try {
-        return [[name, (require(`${name}/package.json`) as { version: string }).version]];
-      } catch {
-        return [];
-      }
-    })),
+    ...Object.fromEntries(
+      packages.flatMap((name) => {
+        try {
+          return [[name, (require(`${name}/package.json`) as { version: string }).version]];
+        } catch {
+          return [];
+        }
+      }),
+    ),
   };
 }
 
 /** `1a2b3c4d5e6f`, with `+changes` where tracked files differ from it. */
 function gitCommit(): string | undefined {
   const git = (...args: string[]) =>
-    execFileSync("git", args, { cwd: new URL(".", import.meta.url), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 5000 }).trim();
+    execFileSync("git", args, {
+      cwd: new URL(".", import.meta.url),
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 5000,
+    }).trim();
   try {
     const commit = git("rev-parse", "--short=12", "HEAD");
     return git("status", "--porcelain", "--untracked-files=no") === "" ? commit : `${commit}+changes`;

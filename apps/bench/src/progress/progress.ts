@@ -57,7 +57,9 @@ class PlainProgress implements ProgressDisplay {
     const now = performance.now();
     if (now - this.#told.get(plan.id)! < plainSeconds * 1000 || progress.step === progress.totalSteps) return;
     this.#told.set(plan.id, now);
-    this.note(`${label(plan).padEnd(this.#width)}  ${percent(progress.step / progress.totalSteps, 0).padStart(5)}  ${figures(progress)}  ${duration(progress.secondsLeft)} left`);
+    this.note(
+      `${label(plan).padEnd(this.#width)}  ${percent(progress.step / progress.totalSteps, 0).padStart(5)}  ${figures(progress)}  ${duration(progress.secondsLeft)} left`,
+    );
   }
 
   end(plan: RunPlan, result: RunResult): void {
@@ -147,7 +149,8 @@ class BarProgress implements ProgressDisplay {
     if (this.#plans.length === 0) return this.#style("dim", `  ${this.#title} …  ${elapsed}`);
     const total = this.#plans.reduce((sum, plan) => sum + (plan.cost ?? 1), 0);
     let reached = this.#doneCost;
-    for (const { plan, progress } of this.#running.values()) if (progress) reached += (plan.cost ?? 1) * (progress.step / progress.totalSteps);
+    for (const { plan, progress } of this.#running.values())
+      if (progress) reached += (plan.cost ?? 1) * (progress.step / progress.totalSteps);
     // What an earlier session did took no time in this one.
     const reachedHere = reached - this.#resumed;
     const left = reachedHere > 0.01 * total ? ((performance.now() - this.#stageStarted) / 1000 / reachedHere) * (total - reached) : NaN;

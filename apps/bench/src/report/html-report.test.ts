@@ -13,19 +13,56 @@ const models = ["attention", "rnn"];
 function run(model: string, seed: number, accuracy: number, state: RunResult["state"] = "done"): RunResult {
   const began = state !== "waiting";
   return {
-    id: `${model}-seed-${seed}`, model, seed, config: {}, stage: "train", state, step: began ? 4 : 0, totalSteps: 4, stepsPerEpoch: 2, facts: began ? { parameters: 1200, flops: 3.4e6 } : {},
-    evaluations: began ? [{ step: 2, epoch: 1, trainSeconds: 1, metrics: { accuracy: accuracy / 2, perClassAccuracy: 0.1 } }, { step: 4, epoch: 2, trainSeconds: 2, metrics: { accuracy, perClassAccuracy: accuracy / 2 } }] : [],
-    losses: began ? [4, 3, 2, 1] : [], stepMilliseconds: began ? [9, 9, 9, 500] : [], examples: began ? 64 : 0, trainSeconds: began ? 2 : 0, evaluateSeconds: 0,
-    ...(state === "done" && { details: { confusion: [[3, 1], [0, 4]], attention: [{ title: "<i>", png: "data:image/png;base64,AAAA", grid: [1, 2], maps: [{ label: "layer 1", weights: [0.25, 0.75] }] }] } }),
+    id: `${model}-seed-${seed}`,
+    model,
+    seed,
+    config: {},
+    stage: "train",
+    state,
+    step: began ? 4 : 0,
+    totalSteps: 4,
+    stepsPerEpoch: 2,
+    facts: began ? { parameters: 1200, flops: 3.4e6 } : {},
+    evaluations: began
+      ? [
+          { step: 2, epoch: 1, trainSeconds: 1, metrics: { accuracy: accuracy / 2, perClassAccuracy: 0.1 } },
+          { step: 4, epoch: 2, trainSeconds: 2, metrics: { accuracy, perClassAccuracy: accuracy / 2 } },
+        ]
+      : [],
+    losses: began ? [4, 3, 2, 1] : [],
+    stepMilliseconds: began ? [9, 9, 9, 500] : [],
+    examples: began ? 64 : 0,
+    trainSeconds: began ? 2 : 0,
+    evaluateSeconds: 0,
+    ...(state === "done" && {
+      details: {
+        confusion: [
+          [3, 1],
+          [0, 4],
+        ],
+        attention: [{ title: "<i>", png: "data:image/png;base64,AAAA", grid: [1, 2], maps: [{ label: "layer 1", weights: [0.25, 0.75] }] }],
+      },
+    }),
   };
 }
 
 function report(results: RunResult[], partial = false): Report {
   const data = { name: "two", classes };
   return {
-    title: "bench dummy · two · quick", experiment: dummy, settings: { experiment: "dummy", profile: "quick", seed: 1, precision: "fast", options: {} },
-    partial, seeds: [1, 2], threads: 2, data, machine: { cpu: "a|b", cores: 2, memoryBytes: 2 ** 34, os: "Linux", arch: "x64" }, versions: { node: "24" },
-    date: "2026-01-02T03:04:05.000Z", seconds: 12, command: "bench dummy", results, outcome: classification({ results, data, models, references: [{ label: "largest class", value: 0.5 }] }),
+    title: "bench dummy · two · quick",
+    experiment: dummy,
+    settings: { experiment: "dummy", profile: "quick", seed: 1, precision: "fast", options: {} },
+    partial,
+    seeds: [1, 2],
+    threads: 2,
+    data,
+    machine: { cpu: "a|b", cores: 2, memoryBytes: 2 ** 34, os: "Linux", arch: "x64" },
+    versions: { node: "24" },
+    date: "2026-01-02T03:04:05.000Z",
+    seconds: 12,
+    command: "bench dummy",
+    results,
+    outcome: classification({ results, data, models, references: [{ label: "largest class", value: 0.5 }] }),
   };
 }
 
@@ -33,7 +70,14 @@ const whole = report([run("attention", 1, 0.8), run("attention", 2, 0.9), run("r
 
 it("computes mean, sample deviation, and median step after warm-up", () => {
   const [attention] = whole.outcome.models;
-  expect(attention).toMatchObject({ name: "attention", parameters: 1200, flops: 3.4e6, imagesPerSecond: 32, millisecondsPerStep: 500, finishedRuns: 2 });
+  expect(attention).toMatchObject({
+    name: "attention",
+    parameters: 1200,
+    flops: 3.4e6,
+    imagesPerSecond: 32,
+    millisecondsPerStep: 500,
+    finishedRuns: 2,
+  });
   expect(attention!.accuracy).toBeCloseTo(0.85, 12);
   expect(attention!.accuracyDeviation).toBeCloseTo(Math.SQRT1_2 / 10, 12);
   expect(attention!.perClassAccuracy).toBeCloseTo(0.425, 12);
@@ -41,7 +85,17 @@ it("computes mean, sample deviation, and median step after warm-up", () => {
 
 it("has the outer shape of every experiment's JSON, in plain JSON, without pictures", () => {
   const found = jsonReport(whole);
-  expect(Object.keys(found).slice(0, 9)).toEqual(["experiment", "profile", "partial", "seeds", "machine", "versions", "precision", "threads", "data"]);
+  expect(Object.keys(found).slice(0, 9)).toEqual([
+    "experiment",
+    "profile",
+    "partial",
+    "seeds",
+    "machine",
+    "versions",
+    "precision",
+    "threads",
+    "data",
+  ]);
   expect(JSON.parse(jsonText(whole))).toEqual(JSON.parse(JSON.stringify(found)));
   expect(jsonText(whole)).not.toContain("data:image");
 });
@@ -82,7 +136,14 @@ it("stands with no, some, and half-done runs, and says that it is partial", () =
 });
 
 it("prints a table that fits: as a grid, or in a narrow terminal row by row", () => {
-  const table = { columns: [{ label: "model" }, { label: "accuracy", align: "right" as const }], rows: [["attention", "80 %"], ["rnn", "7 %"]], note: "done" };
+  const table = {
+    columns: [{ label: "model" }, { label: "accuracy", align: "right" as const }],
+    rows: [
+      ["attention", "80 %"],
+      ["rnn", "7 %"],
+    ],
+    note: "done",
+  };
   expect(textTable(table)).toBe("model      accuracy\n─────────  ────────\nattention      80 %\nrnn             7 %\n\ndone");
   expect(textTable(table, 12)).toBe("attention\n  accuracy  80 %\n\nrnn\n  accuracy  7 %\n\ndone");
 });

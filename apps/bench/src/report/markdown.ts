@@ -11,8 +11,12 @@ export function markdownReport(report: Report): string {
     outcome.headline,
     markdownTable(outcome.table),
     ...outcome.sections.flatMap((section) =>
-      section.kind === "table" ? [`## ${section.title}`, section.caption, markdownTable(section.table)]
-        : section.kind === "text" ? [`## ${section.title}`, section.caption] : []),
+      section.kind === "table"
+        ? [`## ${section.title}`, section.caption, markdownTable(section.table)]
+        : section.kind === "text"
+          ? [`## ${section.title}`, section.caption]
+          : [],
+    ),
     "## How it was made",
     markdownTable(settingsTable(report)),
     `Again: \`${report.command}\``,

@@ -34,8 +34,7 @@ export interface Column {
   readonly align?: "left" | "right";
 }
 
-export type Section =
-  | TextSection | TableSection | CurvesSection | ScoresSection | ConfusionSection | AttentionSection | DurationSection;
+export type Section = TextSection | TableSection | CurvesSection | ScoresSection | ConfusionSection | AttentionSection | DurationSection;
 
 interface SectionBase {
   readonly title: string;

@@ -56,24 +56,72 @@ export function jsonReport(report: Report): JsonObject {
 
 /** A run in the report's JSON: everything but the long lists, which checkpoints keep. */
 function summary(result: RunResult): JsonObject {
-  const { id, stage, model, seed, state, step, totalSteps, config, facts, evaluations, losses, stepMilliseconds, trainSeconds, evaluateSeconds, examples } = result;
+  const {
+    id,
+    stage,
+    model,
+    seed,
+    state,
+    step,
+    totalSteps,
+    config,
+    facts,
+    evaluations,
+    losses,
+    stepMilliseconds,
+    trainSeconds,
+    evaluateSeconds,
+    examples,
+  } = result;
   return {
-    id, stage, model, seed, state, step, totalSteps, config, facts,
+    id,
+    stage,
+    model,
+    seed,
+    state,
+    step,
+    totalSteps,
+    config,
+    facts,
     evaluations: evaluations as unknown as Json,
     finalLoss: losses.length === 0 ? null : mean(losses.slice(-20)),
-    stepMilliseconds: stepMilliseconds.length === 0 ? null : { median: quantile(stepMilliseconds, 0.5), p10: quantile(stepMilliseconds, 0.1), p90: quantile(stepMilliseconds, 0.9) },
-    examples, trainSeconds: round(trainSeconds), evaluateSeconds: round(evaluateSeconds),
+    stepMilliseconds:
+      stepMilliseconds.length === 0
+        ? null
+        : { median: quantile(stepMilliseconds, 0.5), p10: quantile(stepMilliseconds, 0.1), p90: quantile(stepMilliseconds, 0.9) },
+    examples,
+    trainSeconds: round(trainSeconds),
+    evaluateSeconds: round(evaluateSeconds),
     ...(result.stateSha256 !== undefined && { stateSha256: result.stateSha256 }),
   };
 }
 
 function withoutPictures(section: Section): unknown {
-  if (section.kind === "attention") return { ...section, samples: section.samples.map(({ png: _png, maps, ...sample }) => ({ ...sample, maps: maps.map(({ label, weights }) => ({ label, weights: weights.map(short) })) })) };
+  if (section.kind === "attention")
+    return {
+      ...section,
+      samples: section.samples.map(({ png: _png, maps, ...sample }) => ({
+        ...sample,
+        maps: maps.map(({ label, weights }) => ({ label, weights: weights.map(short) })),
+      })),
+    };
   if (section.kind === "durations") {
-    return { ...section, rows: section.rows.map(({ name, values }) => ({ name, ...Object.fromEntries([0.1, 0.25, 0.5, 0.75, 0.9].map((q) => [`p${q * 100}`, short(quantile(values, q))])) })) };
+    return {
+      ...section,
+      rows: section.rows.map(({ name, values }) => ({
+        name,
+        ...Object.fromEntries([0.1, 0.25, 0.5, 0.75, 0.9].map((q) => [`p${q * 100}`, short(quantile(values, q))])),
+      })),
+    };
   }
   if (section.kind === "curves") {
-    return { ...section, plots: section.plots.map((plot) => ({ ...plot, series: plot.series.map(({ name, runs }) => ({ name, runs: runs.map((run) => run.map(([x, y]) => [short(x), short(y)])) })) })) };
+    return {
+      ...section,
+      plots: section.plots.map((plot) => ({
+        ...plot,
+        series: plot.series.map(({ name, runs }) => ({ name, runs: runs.map((run) => run.map(([x, y]) => [short(x), short(y)])) })),
+      })),
+    };
   }
   return section;
 }

@@ -17,7 +17,12 @@ export function settingsTable({ settings, seeds, threads, data, machine, version
     ...(classes ? [["data: classes", `${classes.length}`] as [string, string]] : []),
     ...(fingerprint !== undefined ? [["data: fingerprint", fingerprint] as [string, string]] : []),
     ["machine", `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB, ${machine.os}`],
-    ["versions", Object.entries(versions).map(([key, value]) => `${key} ${show(value)}`).join(", ")],
+    [
+      "versions",
+      Object.entries(versions)
+        .map(([key, value]) => `${key} ${show(value)}`)
+        .join(", "),
+    ],
     ["date", date],
     ["took", duration(seconds)],
   ];

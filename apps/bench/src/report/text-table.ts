@@ -9,14 +9,19 @@ export function textTable({ columns, rows, note }: Table, width = Infinity): str
 
   function asGrid(): string[] {
     const line = (cells: readonly string[]) =>
-      cells.map((cell, column) => (columns[column]!.align === "right" ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join("  ").trimEnd();
+      cells
+        .map((cell, column) => (columns[column]!.align === "right" ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+        .join("  ")
+        .trimEnd();
     return [line(columns.map(({ label }) => label)), widths.map((value) => "─".repeat(value)).join("  "), ...rows.map(line)];
   }
 
   function asBlocks(): string[] {
     const widest = Math.max(...columns.slice(1).map(({ label }) => label.length));
     return rows.flatMap((row, index) => [
-      ...(index > 0 ? [""] : []), row[0]!, ...row.slice(1).map((cell, column) => `  ${columns[column + 1]!.label.padEnd(widest)}  ${cell}`),
+      ...(index > 0 ? [""] : []),
+      row[0]!,
+      ...row.slice(1).map((cell, column) => `  ${columns[column + 1]!.label.padEnd(widest)}  ${cell}`),
     ]);
   }
 }

@@ -6,9 +6,21 @@ import type { RunResult } from "../experiment.ts";
 import { decodeCheckpoint, encodeCheckpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 
 const result: RunResult = {
-  id: "rnn-seed-3", model: "rnn", seed: 3, config: { rate: 0.1, layers: [2, 3] }, stage: "train", state: "partial", step: 2, totalSteps: 5, facts: {},
-  evaluations: [{ step: 2, trainSeconds: 0.1, metrics: { accuracy: 1 / 3 } }], losses: [0.1 + 0.2, NaN, Infinity, -Infinity, -0.5e-310],
-  stepMilliseconds: [1, 2], examples: 8, trainSeconds: 0.1, evaluateSeconds: 0,
+  id: "rnn-seed-3",
+  model: "rnn",
+  seed: 3,
+  config: { rate: 0.1, layers: [2, 3] },
+  stage: "train",
+  state: "partial",
+  step: 2,
+  totalSteps: 5,
+  facts: {},
+  evaluations: [{ step: 2, trainSeconds: 0.1, metrics: { accuracy: 1 / 3 } }],
+  losses: [0.1 + 0.2, NaN, Infinity, -Infinity, -0.5e-310],
+  stepMilliseconds: [1, 2],
+  examples: 8,
+  trainSeconds: 0.1,
+  evaluateSeconds: 0,
 };
 const state = Uint8Array.from({ length: 1000 }, (_, index) => index * 7);
 const bytes = Buffer.concat(encodeCheckpoint({ result, state }));
@@ -22,7 +34,10 @@ it("gives back what was put in, every number exactly, also those that JSON lacks
 });
 
 it("refuses a file cut off at any byte, and one with any byte changed", () => {
-  for (let length = 0; length < bytes.length; length += 13) expect(() => decodeCheckpoint(bytes.subarray(0, length), "a.checkpoint"), `${length} bytes`).toThrow(/^a\.checkpoint is not a usable checkpoint/);
+  for (let length = 0; length < bytes.length; length += 13)
+    expect(() => decodeCheckpoint(bytes.subarray(0, length), "a.checkpoint"), `${length} bytes`).toThrow(
+      /^a\.checkpoint is not a usable checkpoint/,
+    );
   for (let at = 0; at < bytes.length; at += 13) {
     const changed = Uint8Array.from(bytes);
     changed[at]! ^= 1;
@@ -38,7 +53,9 @@ it("refuses one of another plan and names the setting that differs", () => {
   const path = join(folder, "a");
   writeCheckpoint(path, { result, state });
   expect(readCheckpoint(path, result)!.state).toEqual(state);
-  expect(() => readCheckpoint(path, { ...result, config: { rate: 0.2, layers: [2, 3] } })).toThrow(`${path} was made with other settings: rate was 0.1 there and is 0.2 now`);
+  expect(() => readCheckpoint(path, { ...result, config: { rate: 0.2, layers: [2, 3] } })).toThrow(
+    `${path} was made with other settings: rate was 0.1 there and is 0.2 now`,
+  );
   expect(() => readCheckpoint(path, { ...result, config: { rate: 0.1 } })).toThrow("layers was [2,3] there and is not given now");
   expect(() => readCheckpoint(path, { ...result, seed: 4 })).toThrow("seed was 3 there and is 4 now");
 });

@@ -36,7 +36,8 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   const body = magic.length + lengthBytes;
   if (buffer.length < body + hashBytes) throw damaged("it is cut off");
   const end = buffer.length - hashBytes;
-  if (!createHash("sha256").update(buffer.subarray(0, end)).digest().equals(buffer.subarray(end))) throw damaged("its bytes are damaged or cut off");
+  if (!createHash("sha256").update(buffer.subarray(0, end)).digest().equals(buffer.subarray(end)))
+    throw damaged("its bytes are damaged or cut off");
   const stateStart = body + buffer.readUInt32LE(magic.length);
   return { result: parseExactJson(buffer.toString("utf8", body, stateStart)), state: Uint8Array.from(buffer.subarray(stateStart, end)) };
 }
@@ -63,7 +64,9 @@ export function readCheckpoint(path: string, plan: RunPlan): Checkpoint | undefi
   const found = differences({ id, model, seed, ...config }, { id: plan.id, model: plan.model, seed: plan.seed, ...plan.config });
   if (found.length > 0) {
     const { key, before, now } = found[0]!;
-    throw new UserError(`${path} was made with other settings: ${key} was ${before} there and is ${now} now; leave out --resume to begin again, or choose another --out.`);
+    throw new UserError(
+      `${path} was made with other settings: ${key} was ${before} there and is ${now} now; leave out --resume to begin again, or choose another --out.`,
+    );
   }
   return checkpoint;
 }
@@ -75,5 +78,7 @@ function exactJson(value: unknown): string {
 }
 
 function parseExactJson(text: string): RunResult {
-  return JSON.parse(text, (_key, inner: unknown) => (typeof inner === "string" && inner in notFinite ? notFinite[inner] : inner)) as RunResult;
+  return JSON.parse(text, (_key, inner: unknown) =>
+    typeof inner === "string" && inner in notFinite ? notFinite[inner] : inner,
+  ) as RunResult;
 }

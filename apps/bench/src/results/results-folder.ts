@@ -45,7 +45,8 @@ export class ResultsFolder {
     try {
       this.#created = mkdirSync(this.path, { recursive: true }) !== undefined;
     } catch (error) {
-      if (hasCode(error, "EEXIST", "ENOTDIR")) throw new UserError(`--out: ${this.path} is a file, or in one; name a folder.`, { cause: error });
+      if (hasCode(error, "EEXIST", "ENOTDIR"))
+        throw new UserError(`--out: ${this.path} is a file, or in one; name a folder.`, { cause: error });
       throw notWritable(this.path, error);
     }
     for (const name of owned) {
@@ -98,7 +99,9 @@ export class ResultsFolder {
       ...differences(before.data, now.data).map((difference) => ({ ...difference, key: `data: ${difference.key}` })),
     ];
     if (found) {
-      throw new UserError(`${this.path} cannot be resumed: ${found.key} was ${found.before} then and is ${found.now} now; use the same again, or another --out.`);
+      throw new UserError(
+        `${this.path} cannot be resumed: ${found.key} was ${found.before} then and is ${found.now} now; use the same again, or another --out.`,
+      );
     }
     mkdirSync(this.file("checkpoints"), { recursive: true });
     for (const name of readdirSync(this.file("checkpoints"))) {

@@ -12,12 +12,15 @@ afterEach(() => fs.rmSync(folder, { recursive: true }));
 /** A disk with room for so many more bytes: takes a part of the last write, then refuses, as real ones do. */
 function fullAfter(bytes: number): FileSystem {
   let left = bytes;
-  return { ...fs, writeSync: ((file: number, buffer: Uint8Array, offset: number, length: number) => {
-    if (left === 0) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
-    const taken = Math.min(left, length);
-    left -= taken;
-    return fs.writeSync(file, buffer, offset, taken);
-  }) as typeof fs.writeSync };
+  return {
+    ...fs,
+    writeSync: ((file: number, buffer: Uint8Array, offset: number, length: number) => {
+      if (left === 0) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+      const taken = Math.min(left, length);
+      left -= taken;
+      return fs.writeSync(file, buffer, offset, taken);
+    }) as typeof fs.writeSync,
+  };
 }
 
 it("replaces the old content by the new", () => {
@@ -44,7 +47,11 @@ it.each([0, 1, 5, 9])("keeps the old file, and leaves no other, when the disk is
 
 it("writes all of it when the system takes it in pieces", () => {
   const path = join(folder, "a");
-  const inPieces: FileSystem = { ...fs, writeSync: ((file: number, buffer: Uint8Array, offset: number, length: number) => fs.writeSync(file, buffer, offset, Math.min(3, length))) as typeof fs.writeSync };
+  const inPieces: FileSystem = {
+    ...fs,
+    writeSync: ((file: number, buffer: Uint8Array, offset: number, length: number) =>
+      fs.writeSync(file, buffer, offset, Math.min(3, length))) as typeof fs.writeSync,
+  };
   writeAtomically(path, "0123456789", inPieces);
   expect(fs.readFileSync(path, "utf8")).toBe("0123456789");
 });

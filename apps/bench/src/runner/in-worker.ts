@@ -21,7 +21,9 @@ type Answer = Exclude<Message, { kind: "text" } | { kind: "progress" } | { kind:
  * @throws {WorkerError}
  */
 export function inWorker<Kind extends Answer["kind"]>(
-  task: Task, expected: Kind, listen: { text?(text: string): void; progress?(progress: Progress): void } = {},
+  task: Task,
+  expected: Kind,
+  listen: { text?(text: string): void; progress?(progress: Progress): void } = {},
 ): Promise<Extract<Answer, { kind: Kind }>> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: task });

@@ -28,8 +28,18 @@ export interface StageOptions {
 export async function runStage(options: StageOptions): Promise<RunResult[]> {
   const { stage, plans, module, settings, data, stop, resume, checkpointSeconds } = options;
   const results = plans.map((plan): RunResult => ({
-    ...plan, stage, state: "waiting", step: 0, totalSteps: 0, facts: {}, evaluations: [], losses: [], stepMilliseconds: [],
-    examples: 0, trainSeconds: 0, evaluateSeconds: 0,
+    ...plan,
+    stage,
+    state: "waiting",
+    step: 0,
+    totalSteps: 0,
+    facts: {},
+    evaluations: [],
+    losses: [],
+    stepMilliseconds: [],
+    examples: 0,
+    trainSeconds: 0,
+    evaluateSeconds: 0,
   }));
   const failures: unknown[] = [];
   let next = 0;
@@ -40,8 +50,20 @@ export async function runStage(options: StageOptions): Promise<RunResult[]> {
       options.onStart?.(plan);
       try {
         const { result } = await inWorker(
-          { kind: "run", module, settings, stop: stop.shared, plan, stage, data, checkpointFile: options.checkpointFile(plan), checkpointSeconds, resume },
-          "result", { progress: (progress) => options.onProgress?.(plan, progress) },
+          {
+            kind: "run",
+            module,
+            settings,
+            stop: stop.shared,
+            plan,
+            stage,
+            data,
+            checkpointFile: options.checkpointFile(plan),
+            checkpointSeconds,
+            resume,
+          },
+          "result",
+          { progress: (progress) => options.onProgress?.(plan, progress) },
         );
         results[index] = result;
         options.onEnd?.(plan, result);

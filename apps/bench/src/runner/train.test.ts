@@ -17,18 +17,28 @@ async function session(stopAfter: number, from?: Checkpoint): Promise<{ result: 
   let steps = 0;
   const run = await newRun();
   const counted: Run = Object.create(run, { step: { value: () => (steps++, run.step()) } });
-  for (const name of ["evaluate", "finish", "saveState", "loadState"] as const) Object.defineProperty(counted, name, { value: (run[name] as (...args: never[]) => unknown).bind(run) });
+  for (const name of ["evaluate", "finish", "saveState", "loadState"] as const)
+    Object.defineProperty(counted, name, { value: (run[name] as (...args: never[]) => unknown).bind(run) });
   let checkpoint: Checkpoint | undefined;
   const result = await train(counted, {
-    plan, stage: "train", from, checkpointSeconds: Infinity,
-    stop: { get requested() { return steps >= stopAfter; } },
+    plan,
+    stage: "train",
+    from,
+    checkpointSeconds: Infinity,
+    stop: {
+      get requested() {
+        return steps >= stopAfter;
+      },
+    },
     save: (saved) => void (checkpoint = decodeCheckpoint(Buffer.concat(encodeCheckpoint(saved)), "x")),
   });
   return { result, checkpoint: checkpoint! };
 }
 
-const withoutTimes = ({ stepMilliseconds: _a, trainSeconds: _b, evaluateSeconds: _c, evaluations, ...rest }: RunResult) =>
-  ({ ...rest, evaluations: evaluations.map(({ step, epoch, metrics }) => ({ step, epoch, metrics })) });
+const withoutTimes = ({ stepMilliseconds: _a, trainSeconds: _b, evaluateSeconds: _c, evaluations, ...rest }: RunResult) => ({
+  ...rest,
+  evaluations: evaluations.map(({ step, epoch, metrics }) => ({ step, epoch, metrics })),
+});
 
 it("ends with the same bytes, losses and evaluations, wherever it was stopped and resumed", async () => {
   const whole = await session(Infinity);
@@ -63,7 +73,13 @@ it("does an evaluation again that a stop cut off", async () => {
   const run = await newRun(() => {
     if (++checks === 500) throw new Stopped("stopped"); // In the third evaluation of 240 pictures.
   });
-  const options = { plan, stage: "train", checkpointSeconds: Infinity, stop: { requested: false }, save: (saved: Checkpoint) => void (checkpoint = saved) };
+  const options = {
+    plan,
+    stage: "train",
+    checkpointSeconds: Infinity,
+    stop: { requested: false },
+    save: (saved: Checkpoint) => void (checkpoint = saved),
+  };
   const first = await train(run, options);
   expect(first).toMatchObject({ state: "partial", step: 3 });
   expect(first.evaluations).toHaveLength(2);
@@ -79,7 +95,14 @@ it("returns a finished run as it was", async () => {
 it("keeps a checkpoint every so often, and tells progress that ends at the last step", async () => {
   const saves: number[] = [];
   const told: Progress[] = [];
-  await train(await newRun(), { plan, stage: "train", checkpointSeconds: 0, stop: { requested: false }, save: ({ result }) => void saves.push(result.step), onProgress: (progress) => void told.push(progress) });
+  await train(await newRun(), {
+    plan,
+    stage: "train",
+    checkpointSeconds: 0,
+    stop: { requested: false },
+    save: ({ result }) => void saves.push(result.step),
+    onProgress: (progress) => void told.push(progress),
+  });
   expect(saves).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
   expect(told.at(-1)).toMatchObject({ step: 13, totalSteps: 13 });
   expect(told.at(-1)!.secondsLeft).toBeGreaterThanOrEqual(0);

@@ -35,7 +35,18 @@ export async function train(run: Run, { plan, stage, stop, from, save, checkpoin
   const secondsBefore = evaluateSeconds;
 
   const result = (state: RunResult["state"]): RunResult => ({
-    ...plan, stage, state, step, totalSteps, facts, evaluations, losses, stepMilliseconds, examples, trainSeconds, evaluateSeconds,
+    ...plan,
+    stage,
+    state,
+    step,
+    totalSteps,
+    facts,
+    evaluations,
+    losses,
+    stepMilliseconds,
+    examples,
+    trainSeconds,
+    evaluateSeconds,
     ...(stepsPerEpoch !== undefined && { stepsPerEpoch }),
   });
   const interrupt = (): RunResult => {
@@ -56,10 +67,13 @@ export async function train(run: Run, { plan, stage, stop, from, save, checkpoin
     const secondsPerEvaluation = evaluationsHere > 0 ? (evaluateSeconds - secondsBefore) / evaluationsHere : 0;
     const metrics = evaluations.at(-1)?.metrics;
     onProgress({
-      step, totalSteps, examplesPerSecond: trainSeconds > 0 ? examples / trainSeconds : 0,
+      step,
+      totalSteps,
+      examplesPerSecond: trainSeconds > 0 ? examples / trainSeconds : 0,
       secondsLeft: (totalSteps - step) * stepSeconds + evaluationsLeft * secondsPerEvaluation,
       ...(losses.length > 0 && { loss: sum(losses.slice(-recent)) / Math.min(recent, losses.length) }),
-      ...(stepsPerEpoch !== undefined && { stepsPerEpoch }), ...(metrics && { metrics }),
+      ...(stepsPerEpoch !== undefined && { stepsPerEpoch }),
+      ...(metrics && { metrics }),
     });
   };
 
@@ -77,7 +91,11 @@ export async function train(run: Run, { plan, stage, stop, from, save, checkpoin
       if (step >= totalSteps) {
         const details = await run.finish?.();
         const state = run.saveState();
-        const done: RunResult = { ...result("done"), ...(details && { details }), stateSha256: createHash("sha256").update(state).digest("hex") };
+        const done: RunResult = {
+          ...result("done"),
+          ...(details && { details }),
+          stateSha256: createHash("sha256").update(state).digest("hex"),
+        };
         save({ result: done, state });
         return done;
       }

@@ -31,7 +31,11 @@ async function work(task: Task): Promise<void> {
   checkStop();
   const run = await runs.create(plan.config, task.data, context);
   const result = await train(run, {
-    plan, stage, stop, from, checkpointSeconds,
+    plan,
+    stage,
+    stop,
+    from,
+    checkpointSeconds,
     save: (checkpoint) => writeCheckpoint(checkpointFile, checkpoint),
     onProgress: (progress) => post({ kind: "progress", ...progress }),
   });

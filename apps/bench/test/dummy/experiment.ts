@@ -4,7 +4,6 @@ import { number, percent } from "../../src/format.ts";
 
 const models = ["attention", "rnn", "cnn"];
 
-
 /** A tiny real training in plain loops, to test the shell: softmax regression on drawn shapes, three "models" that see different features. */
 export const dummy: Experiment = {
   name: "dummy",
@@ -21,23 +20,61 @@ export const dummy: Experiment = {
     { flags: "--momentum <value>", description: "of the optimiser", default: 0.9, parse: Number },
   ],
   stages: [
-    { name: "search", title: "search the learning rate", plan: (context) => models.flatMap((model) => ratesOf(context).map((rate, index) => plan(context, model, context.seeds[0]!, rate, 0.25, `search-${model}-${index}`))) },
-    { name: "train", title: "train", plan: (context) => models.flatMap((model) => context.seeds.map((seed) => plan(context, model, seed, bestRate(context, model), 1, `${model}-seed-${seed}`))) },
+    {
+      name: "search",
+      title: "search the learning rate",
+      plan: (context) =>
+        models.flatMap((model) =>
+          ratesOf(context).map((rate, index) => plan(context, model, context.seeds[0]!, rate, 0.25, `search-${model}-${index}`)),
+        ),
+    },
+    {
+      name: "train",
+      title: "train",
+      plan: (context) =>
+        models.flatMap((model) =>
+          context.seeds.map((seed) => plan(context, model, seed, bestRate(context, model), 1, `${model}-seed-${seed}`)),
+        ),
+    },
   ],
   runs: new URL("./runs.ts", import.meta.url),
   outcome(context) {
-    const outcome = classification({ ...context, models, references: [{ label: "largest class", value: 0.125 }, { label: "nearest neighbour", value: 0.55 }] });
+    const outcome = classification({
+      ...context,
+      models,
+      references: [
+        { label: "largest class", value: 0.125 },
+        { label: "nearest neighbour", value: 0.55 },
+      ],
+    });
     const rates = ratesOf(context);
     const searched = context.results.filter(({ stage }) => stage === "search");
     return {
       ...outcome,
-      sections: [...outcome.sections, {
-        kind: "table", title: "Schedule search", caption: "A quarter of the steps with each learning rate, seed 1, judged on the validation split; the best one trains.",
-        table: {
-          columns: [{ label: "model" }, ...rates.map((rate) => ({ label: `rate ${rate}`, align: "right" as const })), { label: "chosen", align: "right" }],
-          rows: models.map((model) => [model, ...rates.map((rate) => percent(searched.find((run) => run.model === model && run.config.rate === rate)?.evaluations.at(-1)?.metrics.accuracy ?? NaN)), number(bestRate(context, model))]),
+      sections: [
+        ...outcome.sections,
+        {
+          kind: "table",
+          title: "Schedule search",
+          caption: "A quarter of the steps with each learning rate, seed 1, judged on the validation split; the best one trains.",
+          table: {
+            columns: [
+              { label: "model" },
+              ...rates.map((rate) => ({ label: `rate ${rate}`, align: "right" as const })),
+              { label: "chosen", align: "right" },
+            ],
+            rows: models.map((model) => [
+              model,
+              ...rates.map((rate) =>
+                percent(
+                  searched.find((run) => run.model === model && run.config.rate === rate)?.evaluations.at(-1)?.metrics.accuracy ?? NaN,
+                ),
+              ),
+              number(bestRate(context, model)),
+            ]),
+          },
         },
-      }],
+      ],
     };
   },
 };

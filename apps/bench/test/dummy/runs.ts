@@ -3,7 +3,16 @@ import { UserError } from "../../src/errors.ts";
 import type { Metrics, Run, RunContext, Runs, StepMetrics } from "../../src/experiment.ts";
 import { pngAddress } from "../../src/report/png.ts";
 
-type Config = { model: string; seed: number; rate: number; steps: number; final: boolean; stepMs: number; momentum: number; failAt?: number };
+type Config = {
+  model: string;
+  seed: number;
+  rate: number;
+  steps: number;
+  final: boolean;
+  stepMs: number;
+  momentum: number;
+  failAt?: number;
+};
 
 interface Data {
   /** `[count, side, side]`, shared. */
@@ -30,10 +39,28 @@ const runs: Runs<Config, Data> = {
       if (index % 100 === 0) progress(`drew ${index} of ${train + test} pictures`);
     }
     const fingerprint = createHash("sha256").update(new Uint8Array(pixels.buffer)).digest("hex").slice(0, 16);
-    return { description: { name: "shapes", classes, fingerprint, trainImages: train, testImages: test, size: `${side} × ${side}`, patches: grid * grid }, data: { pixels, labels } };
+    return {
+      description: {
+        name: "shapes",
+        classes,
+        fingerprint,
+        trainImages: train,
+        testImages: test,
+        size: `${side} × ${side}`,
+        patches: grid * grid,
+      },
+      data: { pixels, labels },
+    };
   },
   create: (config, data, context) => new DummyRun(config, data, context),
-  profileStep: ({ model }) => ({ title: `a training step of ${model}`, milliseconds: 10, rows: [{ work: "matmul", milliseconds: 7, calls: 12, flops: 3.5e8 }, { work: "softmax", milliseconds: 3, calls: 4 }] }),
+  profileStep: ({ model }) => ({
+    title: `a training step of ${model}`,
+    milliseconds: 10,
+    rows: [
+      { work: "matmul", milliseconds: 7, calls: 12, flops: 3.5e8 },
+      { work: "softmax", milliseconds: 3, calls: 4 },
+    ],
+  }),
 };
 export default runs;
 
@@ -100,7 +127,8 @@ class DummyRun implements Run {
   }
 
   finish() {
-    const attention = this.#config.model === "attention" && this.#config.final && Array.from({ length: 6 }, (_, index) => this.#sample(train + index * 5));
+    const attention =
+      this.#config.model === "attention" && this.#config.final && Array.from({ length: 6 }, (_, index) => this.#sample(train + index * 5));
     return { confusion: this.#confusion(), ...(attention && { attention }) };
   }
 
@@ -155,18 +183,26 @@ class DummyRun implements Run {
 
   #sample(index: number) {
     const picture = this.#data.pixels.subarray(index * side * side, (index + 1) * side * side);
-    const rgb = Uint8Array.from({ length: side * side * 3 }, (_, i) => 255 * Math.max(0, Math.min(1, picture[Math.floor(i / 3)]! * [0.9, 0.75, 0.6][i % 3]! + 0.1)));
+    const rgb = Uint8Array.from(
+      { length: side * side * 3 },
+      (_, i) => 255 * Math.max(0, Math.min(1, picture[Math.floor(i / 3)]! * [0.9, 0.75, 0.6][i % 3]! + 0.1)),
+    );
     const features = this.#featuresOf(index);
     const probabilities = this.#probabilities(features);
     const predicted = probabilities.indexOf(Math.max(...probabilities));
     const maps = [1, 6].map((sharpness, layer) => {
-      const raw = Array.from({ length: grid * grid }, (_, p) => Math.exp(sharpness * features[p]! * (1 + this.#weights[predicted * this.#features + p]!)));
+      const raw = Array.from({ length: grid * grid }, (_, p) =>
+        Math.exp(sharpness * features[p]! * (1 + this.#weights[predicted * this.#features + p]!)),
+      );
       const total = raw.reduce((sum, value) => sum + value, 0);
       return { label: `layer ${layer + 1}, mean of heads`, weights: raw.map((value) => value / total) };
     });
     return {
-      title: classes[this.#data.labels[index]!]!, subtitle: `predicted ${classes[predicted]}, ${Math.round(probabilities[predicted]! * 100)} %`,
-      png: pngAddress(rgb, side, side), grid: [grid, grid] as const, maps,
+      title: classes[this.#data.labels[index]!]!,
+      subtitle: `predicted ${classes[predicted]}, ${Math.round(probabilities[predicted]! * 100)} %`,
+      png: pngAddress(rgb, side, side),
+      grid: [grid, grid] as const,
+      maps,
     };
   }
 }
@@ -178,8 +214,14 @@ function drawShape(picture: Float32Array, label: number, random: () => number): 
       const [dx, dy] = [x - x0, y - y0];
       const distance = Math.hypot(dx, dy);
       const inside = [
-        Math.abs(distance - r) < 2, distance < r, (Math.abs(dx) < 2 || Math.abs(dy) < 2) && distance < r * 1.5, Math.floor(x / 3) % 2 === 0 && Math.abs(dy) < r,
-        dx > 0 && dy > 0 && dx < r && dy < r, Math.min(Math.hypot(dx - r, dy), Math.hypot(dx + r, dy)) < 3, Math.max(Math.abs(dx), Math.abs(dy)) < r * 0.8, Math.abs(dx - dy) < 2.5 && distance < r * 1.6,
+        Math.abs(distance - r) < 2,
+        distance < r,
+        (Math.abs(dx) < 2 || Math.abs(dy) < 2) && distance < r * 1.5,
+        Math.floor(x / 3) % 2 === 0 && Math.abs(dy) < r,
+        dx > 0 && dy > 0 && dx < r && dy < r,
+        Math.min(Math.hypot(dx - r, dy), Math.hypot(dx + r, dy)) < 3,
+        Math.max(Math.abs(dx), Math.abs(dy)) < r * 0.8,
+        Math.abs(dx - dy) < 2.5 && distance < r * 1.6,
       ][label]!;
       picture[y * side + x] = (inside ? 0.8 : 0.15) + (random() - 0.5) * 0.5;
     }

@@ -7,17 +7,28 @@ import type { KernelSamples } from "./samples.ts";
 export const kernels: Experiment = {
   name: "kernels",
   summary: "how near the kernels come to the peak of the machine",
-  description: "Matrix products of several sizes, plain and with either operand transposed, in every WebAssembly build, on one thread.\nA probe that does arithmetic in registers only is timed in between; the best it reaches is the peak that counts.\nRun it on an otherwise idle machine.",
+  description:
+    "Matrix products of several sizes, plain and with either operand transposed, in every WebAssembly build, on one thread.\nA probe that does arithmetic in registers only is timed in between; the best it reaches is the peak that counts.\nRun it on an otherwise idle machine.",
   profiles: {
     smoke: { summary: "n = 64, 128, 256; a few seconds", seeds: 1, sizes: [64, 128, 256], steps: 3 },
-    quick: { summary: "n = 64 … 1024, 12 times; about half a minute", seeds: 1, sizes: [64, 128, 197, 256, 384, 512, 768, 1024], steps: 12 },
+    quick: {
+      summary: "n = 64 … 1024, 12 times; about half a minute",
+      seeds: 1,
+      sizes: [64, 128, 197, 256, 384, 512, 768, 1024],
+      steps: 12,
+    },
     full: { summary: "n = 64 … 1024, 40 times; about two minutes", seeds: 1, sizes: [64, 128, 197, 256, 384, 512, 768, 1024], steps: 40 },
   },
   alone: true,
-  stages: [{
-    name: "measure", title: "measure",
-    plan: ({ profile, settings }) => [{ id: "matmul", model: "matmul", seed: settings.seed, config: { sizes: profile.sizes!, steps: profile.steps! } }],
-  }],
+  stages: [
+    {
+      name: "measure",
+      title: "measure",
+      plan: ({ profile, settings }) => [
+        { id: "matmul", model: "matmul", seed: settings.seed, config: { sizes: profile.sizes!, steps: profile.steps! } },
+      ],
+    },
+  ],
   runs: new URL("./runs.ts", import.meta.url),
   outcome: ({ results }) => outcome(results[0]),
 };
@@ -35,8 +46,19 @@ interface Row {
 
 function outcome(result: RunResult | undefined): Outcome {
   const samples = result?.details as unknown as KernelSamples | undefined;
-  const columns = [{ label: "kernel" }, { label: "build" }, ...["shape", "GFLOP/s", "median", "of peak", "median"].map((label) => ({ label, align: "right" as const }))];
-  if (!samples) return { headline: "Interrupted before the measurement was complete.", models: [], table: { columns, rows: [] }, sections: [], extra: { peak: null, kernels: [] } };
+  const columns = [
+    { label: "kernel" },
+    { label: "build" },
+    ...["shape", "GFLOP/s", "median", "of peak", "median"].map((label) => ({ label, align: "right" as const })),
+  ];
+  if (!samples)
+    return {
+      headline: "Interrupted before the measurement was complete.",
+      models: [],
+      table: { columns, rows: [] },
+      sections: [],
+      extra: { peak: null, kernels: [] },
+    };
   const peak = Math.max(...samples.peak);
   const medianPeak = quantile(samples.peak, 0.5);
   const rows = samples.kernels.map(({ name, shape, build, gflops }): Row => {
@@ -50,24 +72,53 @@ function outcome(result: RunResult | undefined): Outcome {
     models: [],
     table: {
       columns,
-      rows: rows.map((row) => [row.name, row.build, row.shape.join(" × "), number(row.gflops), number(row.medianGflops), percent(row.ofPeak), percent(row.medianOfPeak)]),
+      rows: rows.map((row) => [
+        row.name,
+        row.build,
+        row.shape.join(" × "),
+        number(row.gflops),
+        number(row.medianGflops),
+        percent(row.ofPeak),
+        percent(row.medianOfPeak),
+      ]),
       note: `GFLOP/s: the fastest sample, then the median of ${samples.peak.length}. Of peak: the fastest against the fastest probe, the median against the median probe. nt: B transposed, tn: A transposed. One thread.`,
     },
-    sections: [plot(rows)],
-    extra: { peak, peakMedian: medianPeak, peakUnit: "GFLOP/s", peakMultiplyAdd: Math.max(...samples.multiplyAdd), kernels: rows.map((row) => ({ ...row })) },
+    sections: [plot(rows, Math.max(...samples.multiplyAdd) / peak)],
+    extra: {
+      peak,
+      peakMedian: medianPeak,
+      peakUnit: "GFLOP/s",
+      peakMultiplyAdd: Math.max(...samples.multiplyAdd),
+      kernels: rows.map((row) => ({ ...row })),
+    },
   };
 }
 
-function plot(rows: readonly Row[]): Section {
+function plot(rows: readonly Row[], unfused: number): Section {
   const builds = [...new Set(rows.map(({ build }) => build))];
-  const layouts = [["plain", ""], ["B transposed", "-nt"], ["A transposed", "-tn"]] as const;
+  const layouts = [
+    ["plain", ""],
+    ["B transposed", "-nt"],
+    ["A transposed", "-tn"],
+  ] as const;
   return {
-    kind: "curves", title: "Share of the peak", caption: "Fastest sample of each size, against the fastest probe of the fused multiply-add. The plain SIMD build multiplies and adds in two instructions, so its own bound is about half.",
+    kind: "curves",
+    title: "Share of the peak",
+    caption:
+      "Fastest sample of each size, against the fastest probe of the fused multiply-add. The `simd` build multiplies and adds in two instructions: what the probe reaches that way is the dashed line, its own bound.",
     plots: layouts.map(([title, suffix]) => ({
-      title, x: "n", y: "of peak", percent: true,
+      title,
+      x: "n",
+      y: "of peak",
+      percent: true,
+      references: [{ label: "multiply, then add", value: unfused }],
       series: builds.map((build) => ({
         name: build,
-        runs: [rows.filter((row) => row.build === build && row.name === `matmul-${row.shape[0]}${suffix}`).map((row) => [row.shape[0]!, row.ofPeak] as const)],
+        runs: [
+          rows
+            .filter((row) => row.build === build && row.name === `matmul-${row.shape[0]}${suffix}`)
+            .map((row) => [row.shape[0]!, row.ofPeak] as const),
+        ],
       })),
     })),
   };

@@ -59,7 +59,12 @@ class Measurement implements Run {
       fused: all.every(({ peak }) => peak.fma !== undefined),
       peak: all.map(({ peak }) => peak.fma ?? peak.mulAdd),
       multiplyAdd: all.map(({ peak }) => peak.mulAdd),
-      kernels: all[0]!.kernels.map(({ name, shape, build }, index) => ({ name, shape, build, gflops: all.map(({ kernels }) => kernels[index]!.gflops) })),
+      kernels: all[0]!.kernels.map(({ name, shape, build }, index) => ({
+        name,
+        shape,
+        build,
+        gflops: all.map(({ kernels }) => kernels[index]!.gflops),
+      })),
     };
   }
 }

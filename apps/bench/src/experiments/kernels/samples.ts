@@ -4,5 +4,10 @@ export interface KernelSamples {
   readonly peak: readonly number[];
   readonly fused: boolean;
   readonly multiplyAdd: readonly number[];
-  readonly kernels: readonly { readonly name: string; readonly shape: readonly number[]; readonly build: string; readonly gflops: readonly number[] }[];
+  readonly kernels: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly build: string;
+    readonly gflops: readonly number[];
+  }[];
 }

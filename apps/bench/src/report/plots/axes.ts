@@ -16,14 +16,33 @@ type Format = (value: number) => string;
 /** Grid lines with their values at the left, and the axis' name above them. */
 export function yAxis(frame: Frame, scale: Scale, label: string, format: Format, count = 5): Markup {
   const right = frame.width - frame.right;
-  return html`<text class="axis-label" x="0" y="12">${label}</text>${scale.ticks(count).map((tick) => html`
-<path class="grid" d="M${px(frame.left)} ${px(scale(tick))}H${px(right)}"/><text class="tick" x="${px(frame.left - 6)}" y="${px(scale(tick) + 4)}" text-anchor="end">${format(tick)}</text>`)}`;
+  return html`<text class="axis-label" x="0" y="12">${label}</text>${scale
+      .ticks(count)
+      .map(
+        (tick) =>
+          html` <path class="grid" d="M${px(frame.left)} ${px(scale(tick))}H${px(right)}" /><text
+              class="tick"
+              x="${px(frame.left - 6)}"
+              y="${px(scale(tick) + 4)}"
+              text-anchor="end"
+              >${format(tick)}</text
+            >`,
+      )}`;
 }
 
 /** A base line with ticks and values below it, and the axis' name at the right end. */
 export function xAxis(frame: Frame, scale: Scale, label: string, format: Format, count = 6): Markup {
   const [right, y] = [frame.width - frame.right, frame.height - frame.bottom];
-  return html`<path class="axis" d="M${px(frame.left)} ${px(y)}H${px(right)}"/>${scale.ticks(count).map((tick) => html`
-<path class="axis" d="M${px(scale(tick))} ${px(y)}v4"/><text class="tick" x="${px(scale(tick))}" y="${px(y + 17)}" text-anchor="middle">${format(tick)}</text>`)}
-<text class="axis-label" x="${px(right)}" y="${px(y + 34)}" text-anchor="end">${label}</text>`;
+  return html`<path class="axis" d="M${px(frame.left)} ${px(y)}H${px(right)}" />${scale
+      .ticks(count)
+      .map(
+        (tick) =>
+          html` <path class="axis" d="M${px(scale(tick))} ${px(y)}v4" /><text
+              class="tick"
+              x="${px(scale(tick))}"
+              y="${px(y + 17)}"
+              text-anchor="middle"
+              >${format(tick)}</text
+            >`,
+      )} <text class="axis-label" x="${px(right)}" y="${px(y + 34)}" text-anchor="end">${label}</text>`;
 }

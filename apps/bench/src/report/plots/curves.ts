@@ -26,24 +26,45 @@ export function curvesPlot(plot: Plot, styles: SeriesStyles): Markup {
   if (all.length === 0) return html`<p class="empty">Nothing was measured before the interruption.</p>`;
   const references = plot.references ?? [];
   const [lowX = 0, highX = 1] = extent(all, ({ x }) => x);
-  const ys = [...all.flatMap(({ y, band }) => [y - (band ?? 0), y + (band ?? 0)]), ...references.map(({ value }) => value)].filter((y) => Number.isFinite(y) && (!plot.log || y > 0));
+  const ys = [...all.flatMap(({ y, band }) => [y - (band ?? 0), y + (band ?? 0)]), ...references.map(({ value }) => value)].filter(
+    (y) => Number.isFinite(y) && (!plot.log || y > 0),
+  );
   const [lowY = 0, highY = 1] = extent(ys);
   const x = scaleLinear([Math.min(0, lowX), highX === 0 ? 1 : highX], [frame.left, frame.width - frame.right]);
   const range = [frame.height - frame.bottom, frame.top];
-  const y = plot.log ? scaleLog([lowY, Math.max(highY, lowY * 1.01)], range).nice() : scaleLinear([Math.min(0, lowY), highY > 0 ? Math.min(highY * 1.04, plot.percent ? 1 : Infinity) : 1], range);
+  const y = plot.log
+    ? scaleLog([lowY, Math.max(highY, lowY * 1.01)], range).nice()
+    : scaleLinear([Math.min(0, lowY), highY > 0 ? Math.min(highY * 1.04, plot.percent ? 1 : Infinity) : 1], range);
   const clamp = (value: number) => Math.max(frame.top, Math.min(frame.height - frame.bottom, y(value)));
-  const ribbon = area<Point>(({ x: at }) => x(at), (point) => clamp(point.y - (point.band ?? 0)), (point) => clamp(point.y + (point.band ?? 0))).curve(curveMonotoneX);
-  const stroke = line<Point>(({ x: at }) => x(at), (point) => clamp(point.y)).curve(curveMonotoneX);
+  const ribbon = area<Point>(
+    ({ x: at }) => x(at),
+    (point) => clamp(point.y - (point.band ?? 0)),
+    (point) => clamp(point.y + (point.band ?? 0)),
+  ).curve(curveMonotoneX);
+  const stroke = line<Point>(
+    ({ x: at }) => x(at),
+    (point) => clamp(point.y),
+  ).curve(curveMonotoneX);
   const formatX = (value: number) => (value >= 10000 ? compact(value) : String(value));
   const summary = series.map(({ name, points }) => `${name} ends at ${format(points.at(-1)!.y, plot)}`).join(", ");
   return html`<svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${plot.title}: ${summary}.">
-${yAxis(frame, y, plot.y, (value) => (plot.percent ? percent(value, 0) : String(Number(value.toPrecision(6)))), plot.log ? 4 : 5)}
-${xAxis(frame, x, plot.x, formatX)}
-${references.map(({ label, value }) => html`<path class="reference" d="M${frame.left} ${px(y(value))}H${frame.width - frame.right}"/><text class="reference-label" x="${frame.width - frame.right}" y="${px(y(value) - 4)}" text-anchor="end">${label}</text>`)}
-${series.map(({ name, points }) => html`${points.some(({ band }) => band !== null) && html`<path d="${ribbon(points)!}" fill="${styles.colour(name)}" opacity="0.16"/>`}`)}
-${series.map(({ name, points }) => html`<path d="${stroke(points)!}" fill="none" stroke="${styles.colour(name)}" stroke-width="2" stroke-linejoin="round" stroke-dasharray="${styles.dash(name)}"/>
-${marked(points).map((point) => styles.marker(name, x(point.x), clamp(point.y)))}`)}
-</svg>`;
+    ${yAxis(frame, y, plot.y, (value) => (plot.percent ? percent(value, 0) : String(Number(value.toPrecision(6)))), plot.log ? 4 : 5)}
+    ${xAxis(frame, x, plot.x, formatX)}
+    ${references.map(({ label, value }) => html`<path class="reference" d="M${frame.left} ${px(y(value))}H${frame.width - frame.right}" /><text class="reference-label" x="${frame.width - frame.right}" y="${px(y(value) - 4)}" text-anchor="end">${label}</text>`)}
+    ${series.map(({ name, points }) => html`${points.some(({ band }) => band !== null) && html`<path d="${ribbon(points)!}" fill="${styles.colour(name)}" opacity="0.16" />`}`)}
+    ${series.map(
+      ({ name, points }) =>
+        html`<path
+            d="${stroke(points)!}"
+            fill="none"
+            stroke="${styles.colour(name)}"
+            stroke-width="2"
+            stroke-linejoin="round"
+            stroke-dasharray="${styles.dash(name)}"
+          />
+          ${marked(points).map((point) => styles.marker(name, x(point.x), clamp(point.y)))}`,
+    )}
+  </svg>`;
 }
 
 /** The plot as a table: each series' last value. */
@@ -54,7 +75,14 @@ export function curvesRows(plot: Plot): (readonly [name: string, first: string, 
     const values = points.map(({ y }) => y);
     const last = points.at(-1)!;
     const best = plot.percent ? Math.max(...values) : Math.min(...values);
-    return [[name, format(values[0]!, plot), `${format(last.y, plot)}${last.band === null ? "" : ` ± ${format(last.band, plot)}`}`, format(best, plot)] as const];
+    return [
+      [
+        name,
+        format(values[0]!, plot),
+        `${format(last.y, plot)}${last.band === null ? "" : ` ± ${format(last.band, plot)}`}`,
+        format(best, plot),
+      ] as const,
+    ];
   });
 }
 

@@ -35,10 +35,26 @@ export class SeriesStyles {
   }
 
   marker(name: string, x: number, y: number, size = 34): Markup {
-    return html`<path d="${symbol(symbols[this.index(name)]!, size)()!}" transform="translate(${x.toFixed(1)},${y.toFixed(1)})" fill="${this.colour(name)}" stroke="var(--ground)" stroke-width="1"/>`;
+    return html`<path
+      d="${symbol(symbols[this.index(name)]!, size)()!}"
+      transform="translate(${x.toFixed(1)},${y.toFixed(1)})"
+      fill="${this.colour(name)}"
+      stroke="var(--ground)"
+      stroke-width="1"
+    />`;
   }
 
   legend(names: readonly string[]): Markup {
-    return html`<ul class="legend">${names.map((name) => html`<li><svg width="34" height="12" viewBox="0 0 34 12" aria-hidden="true"><path d="M1 6H33" stroke="${this.colour(name)}" stroke-width="2" stroke-dasharray="${this.dash(name)}"/>${this.marker(name, 17, 6)}</svg>${name}</li>`)}</ul>`;
+    return html`<ul class="legend">
+      ${names.map(
+        (name) =>
+          html`<li>
+            <svg width="34" height="12" viewBox="0 0 34 12" aria-hidden="true">
+              <path d="M1 6H33" stroke="${this.colour(name)}" stroke-width="2" stroke-dasharray="${this.dash(name)}" />
+              ${this.marker(name, 17, 6)}</svg
+            >${name}
+          </li>`,
+      )}
+    </ul>`;
   }
 }
