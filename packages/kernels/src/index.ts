@@ -18,3 +18,4 @@ export { rows as rowKernels, type RowKernels } from "./rows/rows.ts";
 export { unary as unaryKernels, type UnaryKernels } from "./unary/unary.ts";
 export { binary as binaryKernels, type BinaryKernels } from "./binary/binary.ts";
 export { softmax as softmaxKernels, type SoftmaxKernels } from "./softmax/softmax.ts";
+export { reduce as reduceKernels, type ReduceKernels } from "./reduce/reduce.ts";
