@@ -33,10 +33,10 @@ export function attention<const R extends Return>(
 ): AttentionResult<R>;
 export function attention(
   query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns?: readonly Return[] } = {},
-): Tensor | AttentionResult<Return> {
+): Tensor | ({ readonly output: Tensor } & Partial<Record<Return, Tensor>>) {
   const { returns } = options;
   const call = prepare("attention", query, key, value, options);
   const found = dense(call, new Set(returns));
   const output = call.restore(found.output);
-  return returns === undefined ? output : { ...found, output } as AttentionResult<Return>;
+  return returns === undefined ? output : { ...found, output };
 }

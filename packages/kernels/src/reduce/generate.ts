@@ -1,5 +1,5 @@
 import { f32, f32x4, f64, i32, ModuleBuilder, v128 } from "../assembler/index.ts";
-import type { Build, F32, FunctionBuilder, Local, V128 } from "../assembler/index.ts";
+import type { Build, Expression, FunctionBuilder, Local, V128 } from "../assembler/index.ts";
 import { sumRow, type Update } from "../building-blocks/row.ts";
 
 type Int = Local<"i32">;
@@ -67,7 +67,7 @@ function defineDeviations(m: ModuleBuilder): void {
 }
 
 /** A sum over n contiguous elements from x, which moves past them: float32 within segments, float64 over them. */
-function rowTotal(f: FunctionBuilder, n: Int, x: Int, update: Update): F32 {
+function rowTotal(f: FunctionBuilder, n: Int, x: Int, update: Update): Expression<"f32"> {
   const total = f.local("f64");
   const [left, length] = f.locals("i32", 2);
   total.set(0);

@@ -1,4 +1,4 @@
-import { math, optimiser as optimiserKernels } from "@heed/kernels";
+import { math, optimiserKernels } from "@heed/kernels";
 import { HeedError, zeros, type Tensor } from "@heed/tensor";
 import { mutate } from "@heed/tensor/operation";
 import type { Parameter } from "../parameter.ts";

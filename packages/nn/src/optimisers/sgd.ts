@@ -1,4 +1,4 @@
-import { optimiser as optimiserKernels } from "@heed/kernels";
+import { optimiserKernels } from "@heed/kernels";
 import { HeedError, zeros, type Tensor } from "@heed/tensor";
 import { mutate } from "@heed/tensor/operation";
 import type { Parameter } from "../parameter.ts";
