@@ -116,7 +116,7 @@ function draw(section: Section, styles: SeriesStyles): Markup {
           section.plots.flatMap((plot) => curvesRows(plot).map((row) => [plot.title, ...row])),
         )}`;
     case "confusion":
-      return html`<div class="grid-2">
+      return html`<div class="${section.classes.length > 12 ? "grid-wide" : "grid-2"}">
           ${section.matrices.map(
             ({ name, counts }) =>
               html`<figure class="panel">

@@ -31,12 +31,13 @@ svg{display:block;width:100%;height:auto;overflow:visible}
 svg text{font-family:inherit}
 .panel{padding:clamp(.7rem,2vw,1.2rem);background:var(--panel);border:1px solid var(--faint);border-radius:.7rem}
 .grid-2{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr))}
+.grid-wide{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}
 .single{max-width:34rem}
 .tick,.axis-label{font-size:12px;fill:var(--muted)}
 svg[font-size] .tick{font-size:inherit}
 .axis-label{font-size:12px;font-weight:600}
 .row-label{font-size:13px;fill:var(--ink);font-weight:600}
-.value{font-size:12px;fill:var(--ink)}
+.value{font-size:12px;fill:var(--ink);paint-order:stroke;stroke:var(--panel);stroke-width:3px}
 .grid{stroke:var(--faint);fill:none}
 .axis{stroke:var(--axis);fill:none}
 .reference{stroke:var(--muted);stroke-dasharray:3 3;fill:none}

@@ -25,6 +25,8 @@ export function curvesPlot(plot: Plot, styles: SeriesStyles): Markup {
   const all = series.flatMap(({ points }) => points);
   if (all.length === 0) return html`<p class="empty">Nothing was measured before the interruption.</p>`;
   const references = plot.references ?? [];
+  // Names of reference lines stand where the curves are not.
+  const [begin, end] = [0, -1].map((at) => mean(series.map(({ points }) => points.at(at)!.y))) as [number, number];
   const [lowX = 0, highX = 1] = extent(all, ({ x }) => x);
   const ys = [...all.flatMap(({ y, band }) => [y - (band ?? 0), y + (band ?? 0)]), ...references.map(({ value }) => value)].filter(
     (y) => Number.isFinite(y) && (!plot.log || y > 0),
@@ -50,7 +52,7 @@ export function curvesPlot(plot: Plot, styles: SeriesStyles): Markup {
   return html`<svg viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="${plot.title}: ${summary}.">
     ${yAxis(frame, y, plot.y, (value) => (plot.percent ? percent(value, 0) : String(Number(value.toPrecision(6)))), plot.log ? 4 : 5)}
     ${xAxis(frame, x, plot.x, formatX)}
-    ${references.map(({ label, value }) => html`<path class="reference" d="M${frame.left} ${px(y(value))}H${frame.width - frame.right}" /><text class="reference-label" x="${frame.width - frame.right}" y="${px(y(value) - 4)}" text-anchor="end">${label}</text>`)}
+    ${references.map(({ value }) => html`<path class="reference" d="M${frame.left} ${px(y(value))}H${frame.width - frame.right}" />`)}
     ${series.map(({ name, points }) => html`${points.some(({ band }) => band !== null) && html`<path d="${ribbon(points)!}" fill="${styles.colour(name)}" opacity="0.16" />`}`)}
     ${series.map(
       ({ name, points }) =>
@@ -64,6 +66,16 @@ export function curvesPlot(plot: Plot, styles: SeriesStyles): Markup {
           />
           ${marked(points).map((point) => styles.marker(name, x(point.x), clamp(point.y)))}`,
     )}
+    ${references.map(({ label, value }) => {
+      const atLeft = Math.abs(value - begin) > Math.abs(value - end);
+      return html`<text
+        class="reference-label"
+        x="${atLeft ? frame.left + 4 : frame.width - frame.right}"
+        y="${px(y(value) - 4)}"
+        text-anchor="${atLeft ? "start" : "end"}"
+        >${label}</text
+      >`;
+    })}
   </svg>`;
 }
 
