@@ -15,7 +15,8 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  * @param value `[B, Hkv, S, E]`
  * @param options.mask a mask, or a boolean tensor broadcastable to `[B, H, L, S]`; true = may attend
  * @param options.returns also gives `lse` `[B, H, L]` (natural logarithm of the sum of exponentials), `weights`
- * `[B, H, L, S]` (after the normaliser, before dropout), or the scores at a stage
+ * `[B, H, L, S]` (after the normaliser, before dropout), or the scores at a stage; all without the leading axes that the
+ * arguments leave out
  * @returns `[B, H, L, E]`. A query that may attend to nothing gets zeros (weights 0, lse −∞, gradient 0), never NaN; what a
  * masked key or value holds, NaN too, changes no bit.
  * @throws {ShapeError} when B, H, D or S disagree, or a mask or bias does not broadcast; {DTypeError} when dtypes differ, or
@@ -36,7 +37,8 @@ export function attention(
 ): Tensor | ({ readonly output: Tensor } & Partial<Record<Return, Tensor>>) {
   const { returns } = options;
   const call = prepare("attention", query, key, value, options);
-  const found = dense(call, new Set(returns));
-  const output = call.restore(found.output);
-  return returns === undefined ? output : { ...found, output };
+  const { output, ...extra } = dense(call, new Set(returns));
+  const restored = call.restore(output);
+  if (returns === undefined) return restored;
+  return { output: restored, ...Object.fromEntries(Object.entries(extra).map(([name, x]) => [name, call.unbatch(x)])) };
 }

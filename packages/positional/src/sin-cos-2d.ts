@@ -6,6 +6,8 @@ export interface SinCos2dOptions {
   readonly clsToken?: boolean;
   /** Default 10,000. */
   readonly base?: number;
+  /** Default `float32`. */
+  readonly dtype?: "float32" | "float64";
 }
 
 /**
@@ -14,12 +16,12 @@ export interface SinCos2dOptions {
  * @throws {ShapeError} when embedDim is no multiple of 4.
  * @see He et al. 2022 (arXiv:2111.06377)
  */
-export function sinCos2d(height: number, width: number, embedDim: number, { clsToken = false, base = 10_000 }: SinCos2dOptions = {}): Tensor {
+export function sinCos2d(height: number, width: number, embedDim: number, { clsToken = false, base = 10_000, dtype = "float32" }: SinCos2dOptions = {}): Tensor {
   if (!Number.isInteger(embedDim) || embedDim < 4 || embedDim % 4 !== 0) throw new ShapeError("sinCos2d", "embedDim must be a multiple of 4", { embedDim });
   const quarter = embedDim / 4;
   const rates = Array.from({ length: quarter }, (_, i) => math.pow(base, -i / quarter));
   const first = clsToken ? 1 : 0;
-  const table = new Float32Array((first + height * width) * embedDim);
+  const table = new Float64Array((first + height * width) * embedDim);
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
       const at = (first + row * width + column) * embedDim;
@@ -31,5 +33,5 @@ export function sinCos2d(height: number, width: number, embedDim: number, { clsT
       });
     }
   }
-  return tensor(table, { shape: [first + height * width, embedDim] });
+  return tensor(table, { dtype, shape: [first + height * width, embedDim] });
 }

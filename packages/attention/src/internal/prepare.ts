@@ -22,6 +22,8 @@ export interface Call {
   readonly dropout: { readonly p: number; readonly key: RandomKey } | undefined;
   /** From `[B, H, L, E]` back to the caller's rank and layout. */
   restore(output: Tensor): Tensor;
+  /** The same for weights and scores `[B, H, L, S]` and for lse `[B, H, L]`: heads stay before queries. */
+  unbatch(x: Tensor): Tensor;
 }
 
 /** Checks everything before any work. */
@@ -69,6 +71,7 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
   const context: TermContext = { B, H, L, S, queryOffset };
   checkTensors(where, biases, options.mask, context);
   const leading = Math.max(query.rank, key.rank, value.rank) - 2;
+  const withoutLeading = (x: Tensor) => (leading === 2 ? x : reshape(x, x.shape.slice(2 - leading)));
   return {
     query: reshape(q, [q.shape[0], Hkv, group, L, q.shape[3]]),
     key: reshape(k, [k.shape[0], Hkv, 1, S, k.shape[3]]),
@@ -77,8 +80,9 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
     dropout: dropoutP > 0 ? { p: dropoutP, key: dropoutKey! } : undefined,
     restore(output) {
       const laid = layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output;
-      return leading === 2 ? laid : reshape(laid, laid.shape.slice(2 - leading));
+      return withoutLeading(laid);
     },
+    unbatch: withoutLeading,
   };
 }
 
