@@ -5,7 +5,7 @@ export { features } from "./features.ts";
 export { allocateBlock, allocatorBytes, freeBlock, Region } from "./memory/allocator.ts";
 export { linearMemory, type LinearMemory } from "./memory/linear-memory.ts";
 export { float32View, float64View, int32View, uint8View, viewsOf, type Views } from "./memory/views.ts";
-export * as math from "./math/index.ts";
+export { math } from "./math/math.ts";
 export { convert as convertKernels, type ConvertKernels } from "./convert/convert.ts";
 export { copy as copyKernels, type CopyKernels } from "./copy/copy.ts";
 export { matmulScratchBytes } from "./matmul/blocking.ts";
