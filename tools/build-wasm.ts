@@ -33,11 +33,12 @@ export async function buildWasm(packageFolder: string): Promise<string[]> {
   return families;
 }
 
-function inlineModule(base64: string[]): string {
-  return `const base64 = {\n${builds.map((build, i) => `  ${build}: "${base64[i]}",\n`).join("")}};
+function inlineModule([relaxed, simd]: string[]): string {
+  return `const relaxed = "${relaxed}";
+const simd = ${simd === relaxed ? "relaxed" : `"${simd}"`};
 
 export function wasm(build) {
-  const text = atob(base64[build]);
+  const text = atob(build === "relaxed" ? relaxed : simd);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;

@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { build, type Plugin } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 
@@ -57,8 +58,25 @@ async function checkTarball(name: string, folder: string, consumer: string): Pro
   const unpacked = join(consumer, "node_modules/@heed", name);
   mkdirSync(unpacked, { recursive: true });
   await run("tar", ["-xzf", tarball, "-C", unpacked, "--strip-components=1"]);
-  return [...contentFaults(unpacked), ...(await publintFaults(tarball)), ...(await typeFaults(tarball))];
+  for (const dependency of Object.keys(manifestOf(unpacked).dependencies ?? {})) {
+    const installed = join(consumer, "node_modules", dependency);
+    if (dependency.startsWith("@heed/") || existsSync(installed)) continue;
+    mkdirSync(dirname(installed), { recursive: true });
+    symlinkSync(realpathSync(join(root, "packages", name, "node_modules", dependency)), installed);
+  }
+  return [
+    ...contentFaults(unpacked),
+    ...(await sideEffects(name, consumer)),
+    ...(await publintFaults(tarball)),
+    ...(await typeFaults(tarball)),
+  ];
 }
+
+interface Manifest {
+  exports: Record<string, unknown>;
+  dependencies?: Record<string, string>;
+}
+const manifestOf = (folder: string) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
 
 function contentFaults(unpacked: string): string[] {
   const files = globSync("**/*", { cwd: unpacked });
@@ -77,6 +95,34 @@ function contentFaults(unpacked: string): string[] {
     ...stray.map((file) => `${file} does not belong in the tarball`),
     ...local.map(([dependency, range]) => `depends on ${dependency}@${range}, which no consumer can install`),
   ];
+}
+
+/** What a bundler keeps of the package's own modules when nothing of them is used, and it does not take `sideEffects: false` on trust. */
+async function sideEffects(name: string, consumer: string): Promise<string[]> {
+  const distrust: Plugin = {
+    name: "distrust",
+    setup({ onResolve, resolve }) {
+      onResolve({ filter: /.*/ }, async ({ path, pluginData, ...rest }) => {
+        if (pluginData === "resolved") return undefined;
+        if (!path.startsWith(".") && !path.startsWith(`@heed/${name}`)) return { path, external: true, sideEffects: false };
+        const { path: found, errors } = await resolve(path, { ...rest, pluginData: "resolved" });
+        return { path: found, errors, sideEffects: true };
+      });
+    },
+  };
+  const { outputFiles } = await build({
+    stdin: { contents: `import "@heed/${name}";`, resolveDir: consumer },
+    bundle: true,
+    write: false,
+    format: "esm",
+    minifySyntax: true,
+    logLevel: "silent",
+    plugins: [distrust],
+  });
+  // Arithmetic on numbers has no effect either, but esbuild does not look so far.
+  const harmless = /^$|^\/\/|^var (\w+ = [-+*/ ().\de]+(, |;$))+$/;
+  const kept = outputFiles[0]!.text.split("\n").filter((line) => !harmless.test(line.trim()));
+  return kept.length === 0 ? [] : ["importing it has side effects; a bundler keeps:", ...kept.slice(0, 8)];
 }
 
 async function publintFaults(tarball: string): Promise<string[]> {
@@ -101,9 +147,7 @@ async function typeFaults(tarball: string): Promise<string[]> {
 /** A program that imports every entry of every tarball, as a consumer without a bundler does. */
 function importsOfAll(names: string[], consumer: string): string {
   const entries = names.flatMap((name) => {
-    const manifest = readFileSync(join(consumer, "node_modules/@heed", name, "package.json"), "utf8");
-    const { exports } = JSON.parse(manifest) as { exports: Record<string, unknown> };
-    return Object.keys(exports)
+    return Object.keys(manifestOf(join(consumer, "node_modules/@heed", name)).exports)
       .filter((key) => !key.endsWith(".json"))
       .map((key) => join("@heed", name, key));
   });
