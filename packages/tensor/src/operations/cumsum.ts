@@ -1,4 +1,4 @@
-import { viewsOf } from "@heed/kernels";
+import { reduceKernels } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { requireReal } from "../core/dtype.ts";
 import { normalizeAxis, sizeOf } from "../core/shape.ts";
@@ -7,26 +7,15 @@ import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { slice } from "./views.ts";
 import { widened } from "./widened.ts";
 
-/** Running sums along an axis: element i is the sum of elements 0 … i. Summed in float64, rounded at each element. */
+/** Running sums along an axis: element i is the sum of elements 0 … i. Accumulated in float64. */
 export function cumsum(x: Tensor, axis: number): Tensor {
   requireTensor("cumsum", "x", x);
   const at = normalizeAxis("cumsum", axis, x.rank);
   const wide = widened(x);
   const dtype = requireReal("cumsum", wide.dtype);
   const [outer, n, inner] = [sizeOf(x.shape.slice(0, at)), x.shape[at], sizeOf(x.shape.slice(at + 1))];
-  const { real, shift } = viewsOf(dtype);
   const out = computeOne("cumsum", [packed(wide)], x.shape, dtype, ([read], write) => {
-    const reals = real();
-    for (let o = 0; o < outer; o++) {
-      for (let i = 0; i < inner; i++) {
-        let sum = 0;
-        for (let j = 0; j < n; j++) {
-          const place = (o * n + j) * inner + i;
-          sum += reals[(read >>> shift) + place];
-          reals[(write >>> shift) + place] = sum;
-        }
-      }
-    }
+    if (x.size > 0) reduceKernels.on(dtype).cumsum(read, write, outer, n, inner);
   });
   const backwards = (y: Tensor) => slice(y, at, undefined, undefined, -1);
   return record("cumsum", out, [wide], [], (g) => [backwards(cumsum(backwards(g), at))]);

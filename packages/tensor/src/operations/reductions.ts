@@ -7,9 +7,9 @@ import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { div, mul, sub } from "./arithmetic.ts";
 import { cast } from "./cast.ts";
 import { equal } from "./comparisons.ts";
-import { exp } from "./exponential.ts";
 import { foldAxes, type ReduceOptions } from "./internal/fold-axes.ts";
-import { sqrt, square } from "./powers.ts";
+import { sqrt } from "./powers.ts";
+import { softmax } from "./softmax.ts";
 import { expand, permute, reshape } from "./views.ts";
 import { where } from "./where.ts";
 import { widened } from "./widened.ts";
@@ -41,8 +41,9 @@ export interface VarianceOptions extends ReduceOptions {
 export function variance(x: Tensor, axes?: Axes, { correction = 1, ...options }: VarianceOptions = {}): Tensor {
   const { wide, over } = checked("variance", x, axes);
   const divisor = countOf(wide, over) - correction;
-  const squares = (at: Tensor) => square(sub(at, mean(at, over, { keepDims: true })));
-  const out = mul(reduce("variance", "sum", squares(wide.detach()), over, options), 1 / divisor);
+  const fixed = wide.detach();
+  const centred = sub(fixed, mean(fixed, over, { keepDims: true }));
+  const out = mul(reduce("variance", "sumSquares", centred, over, options), 1 / divisor);
   // The mean moves too, but the differences to it sum to 0.
   return record("variance", out, [wide], [wide], (g) =>
     [mul(restore(g, wide, over), mul(sub(wide, mean(wide, over, { keepDims: true })), 2 / divisor))]);
@@ -68,9 +69,7 @@ export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
 
 function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, options: ReduceOptions): Tensor {
   const { wide, over } = checked(name, x, axes);
-  if (countOf(wide, over) === 0 && sizeOf(wide.shape.filter((_, axis) => !over.includes(axis))) > 0) {
-    throw new ShapeError(name, "there must be an element to choose", { shape: x.shape, axes: over });
-  }
+  requireChoice(name, wide, over);
   const out = reduce(name, name, wide, over, options);
   return record(name, out, [wide], [wide, out], (g) => {
     const chosen = cast(equal(wide, restore(out.detach(), wide, over)), wide.dtype);
@@ -81,7 +80,7 @@ function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, option
 /** The Euclidean norm, √(Σ x²), over all axes or some. Its gradient is 0 where it is 0. */
 export function norm(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   const { wide, over } = checked("norm", x, axes);
-  const out = sqrt(reduce("norm", "sum", square(wide.detach()), over, options));
+  const out = sqrt(reduce("norm", "sumSquares", wide.detach(), over, options));
   return record("norm", out, [wide], [wide, out], (g) => {
     const zero = equal(out, 0);
     return [mul(wide, restore(div(where(zero, 0, g), where(zero, 1, out)), wide, over))];
@@ -98,10 +97,38 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
   const out = computeOne("logSumExp", [rows], shape, rows.dtype, ([read], write) => {
     if (sizeOf(shape) > 0) softmaxKernels.on(requireReal("logSumExp", rows.dtype)).logSumExp(read, write, sizeOf(shape), n);
   });
-  return record("logSumExp", out, [wide], [wide, out], (g) => {
-    const safe = where(equal(out, -Infinity), 0, out);
-    return [mul(exp(sub(wide, restore(safe, wide, over))), restore(g, wide, over))];
+  return record("logSumExp", out, [wide], [wide], (g) => {
+    // softmax(x), from x itself: e^(x − out) would lose digits when the result is far from 0.
+    const order = [...kept, ...over];
+    const arranged = permute(wide, order);
+    const weights = reshape(softmax(reshape(arranged, [sizeOf(shape), n])), arranged.shape);
+    return [mul(permute(weights, order.map((_, axis) => order.indexOf(axis))), restore(g, wide, over))];
   });
+}
+
+/**
+ * Where the largest element stands, int32: along one axis, or (left out) in the flattened tensor. Of equal ones the first;
+ * a NaN counts as the largest.
+ * @throws {ShapeError} along an axis of length 0.
+ */
+export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
+  return place("argmax", x, axis, options);
+}
+
+/** Where the smallest element stands; otherwise as `argmax`, and a NaN counts as the smallest. */
+export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
+  return place("argmin", x, axis, options);
+}
+
+function place(name: "argmax" | "argmin", x: Tensor, axis: number | undefined, options: ReduceOptions): Tensor {
+  const { wide, over } = checked(name, x, axis);
+  requireChoice(name, wide, over);
+  return foldAxes(name, wide, over, options, "int32", reduceKernels.on(requireReal(name, wide.dtype))[name]);
+}
+
+function requireChoice(name: string, x: Tensor, over: readonly number[]): void {
+  if (countOf(x, over) > 0 || sizeOf(x.shape.filter((_, axis) => !over.includes(axis))) === 0) return;
+  throw new ShapeError(name, "there must be an element to choose", { shape: x.shape, axes: over });
 }
 
 function checked(name: string, x: Tensor, axes: Axes | undefined): { wide: Tensor; over: number[] } {
@@ -111,9 +138,10 @@ function checked(name: string, x: Tensor, axes: Axes | undefined): { wide: Tenso
   return { wide, over: normalizeAxes(name, axes, x.rank) };
 }
 
-function reduce(name: string, kernel: "sum" | "max" | "min", x: Tensor, over: readonly number[], options: ReduceOptions): Tensor {
+function reduce(name: string, kernel: "sum" | "sumSquares" | "max" | "min", x: Tensor, over: readonly number[], options: ReduceOptions): Tensor {
   const kernels: ReduceKernels = reduceKernels.on(requireReal(name, x.dtype));
-  return foldAxes(name, x, over, options, x.dtype, (read, write, outer, n, inner) => kernels[kernel](read, write, outer, n, inner));
+  const again = kernels[kernel === "sumSquares" ? "sum" : kernel];
+  return foldAxes(name, x, over, options, x.dtype, kernels[kernel], again);
 }
 
 function countOf(x: Tensor, over: readonly number[]): number {

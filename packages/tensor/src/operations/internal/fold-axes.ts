@@ -16,18 +16,21 @@ export type Fold = (read: number, write: number, outer: number, n: number, inner
  * other, the last run first. Not recorded.
  *
  * @param axes distinct, ascending
+ * @param refold for the runs after the first, where that differs (after sums of squares, sums)
  */
-export function foldAxes(where: string, x: Tensor, axes: readonly number[], { keepDims = false }: ReduceOptions, dtype: DType, fold: Fold): Tensor {
+export function foldAxes(
+  where: string, x: Tensor, axes: readonly number[], { keepDims = false }: ReduceOptions, dtype: DType, fold: Fold, refold: Fold = fold,
+): Tensor {
   const reduced = new Set(axes);
   let part = packed(x);
   let shape: Shape = x.shape;
   const runs = runsOf(axes, shape);
   // Without axes there is still one call: a fold over one element each may change the value.
-  for (const [first, end] of runs.length === 0 ? [[0, 0]] : runs) {
+  for (const [i, [first, end]] of (runs.length === 0 ? [[0, 0]] : runs).entries()) {
     const [outer, n, inner] = [shape.slice(0, first), shape.slice(first, end), shape.slice(end)].map(sizeOf);
     const next = shape.map((length, axis) => (axis >= first && axis < end ? 1 : length));
     part = computeOne(where, [part], next, dtype, ([read], write) => {
-      if (outer * inner > 0) fold(read, write, outer, n, inner);
+      if (outer * inner > 0) (i === 0 ? fold : refold)(read, write, outer, n, inner);
     });
     shape = next;
   }
