@@ -116,7 +116,7 @@ it("escapes what comes from data", () => {
 
 it("gives every drawing a name and every plot its values as a table", () => {
   const page = htmlReport(whole);
-  const drawings = [...page.matchAll(/<svg [^>]*>/g)].map(([tag]) => tag);
+  const drawings = [...page.matchAll(/<svg\s[^>]*>/g)].map(([tag]) => tag);
   expect(drawings.length).toBeGreaterThan(8);
   for (const tag of drawings) expect(tag).toMatch(/aria-label="[^"]+"|aria-hidden="true"/);
   expect(page.match(/<details>/g)!.length).toBeGreaterThanOrEqual(5);

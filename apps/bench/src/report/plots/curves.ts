@@ -53,6 +53,16 @@ export function curvesPlot(plot: Plot, styles: SeriesStyles): Markup {
     ${yAxis(frame, y, plot.y, (value) => (plot.percent ? percent(value, 0) : String(Number(value.toPrecision(6)))), plot.log ? 4 : 5)}
     ${xAxis(frame, x, plot.x, formatX)}
     ${references.map(({ value }) => html`<path class="reference" d="M${frame.left} ${px(y(value))}H${frame.width - frame.right}" />`)}
+    ${references.map(({ label, value }) => {
+      const atLeft = Math.abs(value - begin) > Math.abs(value - end);
+      return html`<text
+        class="reference-label"
+        x="${atLeft ? frame.left + 4 : frame.width - frame.right}"
+        y="${px(y(value) - 4)}"
+        text-anchor="${atLeft ? "start" : "end"}"
+        >${label}</text
+      >`;
+    })}
     ${series.map(({ name, points }) => html`${points.some(({ band }) => band !== null) && html`<path d="${ribbon(points)!}" fill="${styles.colour(name)}" opacity="0.16" />`}`)}
     ${series.map(
       ({ name, points }) =>
@@ -66,16 +76,6 @@ export function curvesPlot(plot: Plot, styles: SeriesStyles): Markup {
           />
           ${marked(points).map((point) => styles.marker(name, x(point.x), clamp(point.y)))}`,
     )}
-    ${references.map(({ label, value }) => {
-      const atLeft = Math.abs(value - begin) > Math.abs(value - end);
-      return html`<text
-        class="reference-label"
-        x="${atLeft ? frame.left + 4 : frame.width - frame.right}"
-        y="${px(y(value) - 4)}"
-        text-anchor="${atLeft ? "start" : "end"}"
-        >${label}</text
-      >`;
-    })}
   </svg>`;
 }
 
