@@ -3,26 +3,31 @@ import { defineFamily } from "../family.ts";
 import type { Family } from "../family.ts";
 import { reference } from "./reference.ts";
 
-/** `x` `[outer, n, inner]`, contiguous → `out` `[outer, inner]`. Pointers are in bytes. */
+/** Over the middle axis of `x`, contiguous `[outer, n, inner]`; `out` is `[outer, inner]`, apart from `x`. Pointers are in bytes. */
 export type Reduction = (x: number, out: number, outer: number, n: number, inner: number) => void;
 
-/** Reductions over a middle axis. Orders of addition are fixed by the shape. */
+/**
+ * Reductions over one axis. Sums run in doubles in every build, in an order that depends on the shape alone: they are the
+ * exact sum rounded to float32, save where it cancels to 2^-29 of its terms.
+ */
 export interface ReduceKernels {
-  /** Σ x; 0 for n = 0. Long sums go by blocks, so that rounding does not pile up. */
+  /** 0 over none. */
   sum: Reduction;
-  /** Σ x² */
   sumSquares: Reduction;
-  /** Σ (x − mean)², of `mean` `[outer, inner]`. */
+  /**
+   * `Σ (x − mean)²`, of a mean that may be rounded: what it misses is put right by `(Σ (x − mean))² / n`, so the result is that of
+   * the true mean. n times the population variance.
+   * @param mean `[outer, inner]`
+   */
   sumSquaredDeviations(x: number, mean: number, out: number, outer: number, n: number, inner: number): void;
-  /** The largest; −∞ for n = 0. A NaN makes the result NaN. */
+  /** NaN where there is one; −∞ over none. */
   max: Reduction;
-  /** The smallest; ∞ for n = 0. A NaN makes the result NaN. */
+  /** NaN where there is one; ∞ over none. */
   min: Reduction;
-  /** int32: where the largest stands; ties go to the lowest, the first NaN wins. n ≥ 1. */
+  /** int32 indices along the axis. Ties go to the lowest; the first NaN wins; 0 over none. */
   argmax: Reduction;
-  /** int32: where the smallest stands; ties go to the lowest, the first NaN wins. n ≥ 1. */
   argmin: Reduction;
-  /** Running sums, `out` `[outer, n, inner]`; accumulated in float64. */
+  /** Running sums, in doubles; `out` is shaped as `x`, and may be it. */
   cumsum: Reduction;
 }
 

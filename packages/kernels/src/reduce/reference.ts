@@ -1,67 +1,81 @@
 import type { Views } from "../memory/views.ts";
 import type { ReduceKernels, Reduction } from "./reduce.ts";
 
-/** Reductions in plain loops, accumulated in doubles: the definition. */
+/** Reductions in plain loops, computed in doubles: the definition. */
 export function reference(views: Views): ReduceKernels {
-  const { shift } = views;
-  const over = (start: number, step: (state: number, value: number) => number): Reduction => (x, out, outer, n, inner) => {
-    const real = views.real();
-    for (let o = 0; o < outer; o++) {
-      for (let i = 0; i < inner; i++) {
-        let state = start;
-        for (let k = 0; k < n; k++) state = step(state, real[(x >>> shift) + (o * n + k) * inner + i]);
-        real[(out >>> shift) + o * inner + i] = state;
-      }
-    }
-  };
-  const where = (better: (value: number, best: number) => boolean): Reduction => (x, out, outer, n, inner) => {
-    const real = views.real();
-    const ints = views.i32();
-    for (let o = 0; o < outer; o++) {
-      for (let i = 0; i < inner; i++) {
-        const from = (x >>> shift) + o * n * inner + i;
-        let at = 0;
-        for (let k = 1; k < n; k++) {
-          const [value, best] = [real[from + k * inner], real[from + at * inner]];
-          if (best === best && (better(value, best) || value !== value)) at = k;
-        }
-        ints[(out >>> 2) + o * inner + i] = at;
-      }
-    }
-  };
-  return {
-    sum: over(0, (sum, value) => sum + value),
-    sumSquares: over(0, (sum, value) => sum + value * value),
-    sumSquaredDeviations(x, mean, out, outer, n, inner) {
+  /** `result(value, n)` per group, where `value(i)` are the elements of the group. */
+  const fold = (result: (value: (i: number) => number, n: number) => number, target: () => { [index: number]: number } = () => views.real()): Reduction => {
+    const outShift = target === indices ? 2 : views.shift;
+    return (x, out, outer, n, inner) => {
       const real = views.real();
+      const to = target();
       for (let o = 0; o < outer; o++) {
-        for (let i = 0; i < inner; i++) {
-          const centre = real[(mean >>> shift) + o * inner + i];
-          let sum = 0;
-          for (let k = 0; k < n; k++) {
-            const away = real[(x >>> shift) + (o * n + k) * inner + i] - centre;
-            sum += away * away;
-          }
-          real[(out >>> shift) + o * inner + i] = sum;
+        for (let j = 0; j < inner; j++) {
+          const start = (x >>> views.shift) + o * n * inner + j;
+          to[(out >>> outShift) + o * inner + j] = result((i) => real[start + i * inner]!, n);
         }
       }
+    };
+  };
+  const indices = () => views.i32();
+  return {
+    sum: fold(total),
+    sumSquares: fold((value, n) => total((i) => value(i) ** 2, n)),
+    sumSquaredDeviations(x, mean, out, outer, n, inner) {
+      const means = views.real().slice(mean >>> views.shift, (mean >>> views.shift) + outer * inner);
+      let group = 0;
+      fold((value) => {
+        const m = means[group++]!;
+        return total((i) => (value(i) - m) ** 2, n) - total((i) => value(i) - m, n) ** 2 / n;
+      })(x, out, outer, n, inner);
     },
-    max: over(-Infinity, Math.max),
-    min: over(Infinity, Math.min),
-    argmax: where((value, best) => value > best),
-    argmin: where((value, best) => value < best),
+    max: fold((value, n) => {
+      let most = -Infinity;
+      for (let i = 0; i < n; i++) most = Math.max(most, value(i)); // Math.max keeps NaN
+      return most;
+    }),
+    min: fold((value, n) => {
+      let least = Infinity;
+      for (let i = 0; i < n; i++) least = Math.min(least, value(i));
+      return least;
+    }),
+    argmax: fold((value, n) => first(value, n, (a, b) => a > b), indices),
+    argmin: fold((value, n) => first(value, n, (a, b) => a < b), indices),
     cumsum(x, out, outer, n, inner) {
       const real = views.real();
       for (let o = 0; o < outer; o++) {
-        for (let i = 0; i < inner; i++) {
+        for (let j = 0; j < inner; j++) {
           let sum = 0;
-          for (let k = 0; k < n; k++) {
-            const at = (o * n + k) * inner + i;
-            sum += real[(x >>> shift) + at];
-            real[(out >>> shift) + at] = sum;
+          for (let i = 0; i < n; i++) {
+            const at = (o * n + i) * inner + j;
+            sum += real[(x >>> views.shift) + at]!;
+            real[(out >>> views.shift) + at] = sum;
           }
         }
       }
     },
   };
+}
+
+/** The sum with what its roundings lose (Neumaier). */
+function total(value: (i: number) => number, n: number): number {
+  let sum = 0;
+  let lost = 0;
+  for (let i = 0; i < n; i++) {
+    const term = value(i);
+    const next = sum + term;
+    lost += Math.abs(sum) >= Math.abs(term) ? sum - next + term : term - next + sum;
+    sum = next;
+  }
+  return Number.isFinite(sum) ? sum + lost : sum;
+}
+
+/** The index of the first element that no other is better than, or of the first NaN. */
+function first(value: (i: number) => number, n: number, better: (a: number, b: number) => boolean): number {
+  let best = 0;
+  for (let i = 0; i < n; i++) {
+    if (Number.isNaN(value(i))) return i;
+    if (better(value(i), value(best))) best = i;
+  }
+  return best;
 }
