@@ -40,11 +40,12 @@ export function applyBinary(where: string, name: BinaryName, a: Operand, b: Oper
   const merged = mergeAxes(shape, strides);
   const [sa, sb] = merged.strides;
   const last = merged.lengths.length - 1;
-  if (sa[last] !== 0 && sa[last] !== 1) return applyBinary(where, name, packed(a as Tensor), b, outDtype);
-  if (sb[last] !== 0 && sb[last] !== 1) return applyBinary(where, name, a, packed(b as Tensor), outDtype);
+  const empty = sizeOf(shape) === 0; // Any strides will do: nothing is read.
+  if (!empty && sa[last] !== 0 && sa[last] !== 1) return applyBinary(where, name, packed(a as Tensor), b, outDtype);
+  if (!empty && sb[last] !== 0 && sb[last] !== 1) return applyBinary(where, name, a, packed(b as Tensor), outDtype);
   const tensors = [a, b].filter((side): side is Tensor => typeof side !== "number");
   return computeOne(where, tensors, shape, result, (reads, out, scratch) => {
-    if (sizeOf(shape) === 0) return;
+    if (empty) return;
     const x = typeof a === "number" ? constant(a, dtype, scratch) : reads[0];
     const y = typeof b === "number" ? constant(b, dtype, scratch) : reads.at(-1)!;
     const width = bytesPer(dtype);

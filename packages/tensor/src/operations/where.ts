@@ -44,10 +44,11 @@ function choose(name: string, condition: Tensor, a: Operand, b: Operand): Tensor
   const stridesOf = (side: Operand) => (typeof side === "number" ? shape.map(() => 0) : broadcastStrides(side.shape, side.strides, shape));
   const { lengths, strides } = mergeAxes(shape, [condition, a, b].map(stridesOf));
   const last = lengths.length - 1;
-  const awkward = strides.map((list) => list[last] !== 0 && list[last] !== 1);
+  const empty = sizeOf(shape) === 0; // Any strides will do: nothing is read.
+  const awkward = strides.map((list) => !empty && list[last] !== 0 && list[last] !== 1);
   const [c, x, y] = [condition, a, b].map((side, i) => (awkward[i] ? packed(side as Tensor) : side));
   const out = awkward.includes(true) ? choose(name, (c as Tensor).detach(), still(x), still(y)) : computeOne(name, [condition, ...sides], shape, dtype, (reads, write, scratch) => {
-    if (sizeOf(shape) === 0) return;
+    if (empty) return;
     const kernel = kernelFor(dtype);
     const width = bytesPer(dtype);
     const [outer, inner] = last === 0 ? [1, lengths[0]] : [lengths[last - 1], lengths[last]];

@@ -138,7 +138,7 @@ function zerosLike(x: Tensor): Tensor {
 
 /** Differences are taken of values as large as the gradient: their rounding grows with it. */
 function scaled(expected: Tensor, tolerance: number): Tolerance {
-  const largest = expected.toTypedArray().reduce((most: number, value: number) => Math.max(most, Math.abs(value)), 1);
+  const largest = Array.from(expected.toTypedArray()).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
   return { atol: tolerance * (sizeOf(expected.shape) === 0 ? 1 : largest) };
 }
 

@@ -23,6 +23,8 @@ export interface GoldenCase {
   readonly source: string;
   readonly inputs: Tensors;
   readonly params: Tensors;
+  /** Inputs that a float64 run takes instead: those that float32 does not hold exactly. */
+  readonly inputs64: Tensors;
   readonly outputs: Tensors;
   /** Cotangents of the results; a result without one takes no part in the gradients. */
   readonly cotangents: Tensors;
@@ -30,6 +32,8 @@ export interface GoldenCase {
   readonly gradients: Tensors;
   /** The same in float64, where stored. */
   readonly outputs64: Tensors;
+  /** Inputs that are not exact in float32, as they are. */
+  readonly inputs64: Tensors;
   readonly gradients64: Tensors;
   /** The only result, where there is one. */
   readonly output: Tensor;
@@ -84,8 +88,8 @@ export function loadGolden(packageName: string, { op, directory = goldenDirector
     };
     return {
       package: entry.package, name: entry.case, op: entry.op, tier: entry.tier, options: entry.options, source,
-      inputs: under("input."), params: under("param."), outputs, cotangents: under("cotangent."), gradients: under("grad."),
-      outputs64: under("output64."), gradients64: under("grad64."),
+      inputs: under("input."), params: under("param."), inputs64: under("input64."), outputs, cotangents: under("cotangent."), gradients: under("grad."),
+      inputs64: under("input64."), outputs64: under("output64."), gradients64: under("grad64."),
       output: outputs[first], tolerance: toleranceOf(`output.${first}`), toleranceOf,
     };
   });
@@ -105,7 +109,7 @@ export function goldenDirectory(): string {
 
 function largest(tensor: Tensor | undefined): number {
   if (tensor === undefined || sizeOf(tensor.shape) === 0) return 0;
-  return tensor.toTypedArray().reduce((most: number, value: number) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+  return Array.from(tensor.toTypedArray()).reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
 }
 
 interface FileSystem {
