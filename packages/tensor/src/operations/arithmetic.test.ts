@@ -5,6 +5,7 @@ import { Tensor } from "../core/tensor.ts";
 import { inFloat64 } from "../reference/in-float64.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { expectClose } from "../testing/expect-close.ts";
+import { expectGolden } from "../testing/expect-golden.ts";
 import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
@@ -14,7 +15,6 @@ import type { Operand } from "./binary.ts";
 import { cast } from "./cast.ts";
 import { equal, greater, greaterEqual, less, lessEqual, notEqual } from "./comparisons.ts";
 import { maximum, minimum } from "./extrema.ts";
-import { expectGolden } from "./internal/expect-golden.ts";
 import { logicalAnd, logicalNot, logicalOr, logicalXor } from "./logical.ts";
 import { pow } from "./powers.ts";
 import { maskedFill, where } from "./where.ts";
@@ -41,12 +41,12 @@ function stored(shape: readonly number[], seed: number, reversed: number, option
 
 describe.each(eachBackend())("on $name", ({ use }) => {
   it.each(loadGolden("tensor", { op: "binary" }))("agrees with $source on $name", (golden) => use(() => {
-    expectGolden(golden, ({ a, b }) => ({ y: functions[golden.options.fn as string](a, b) }));
+    expectGolden(golden, ({ inputs: { a, b } }) => ({ y: functions[golden.options.fn as string](a, b) }));
   }));
 
   it.each(loadGolden("tensor", { op: ["where", "masked_fill"] }))("agrees with $source on $name", (golden) => use(() => {
     const { value } = golden.options as { value: number | "-inf" };
-    expectGolden(golden, ({ x, mask, cond, a, b }) => ({ y: golden.op === "where" ? where(cond, a, b) : maskedFill(x, mask, value === "-inf" ? -Infinity : value) }));
+    expectGolden(golden, ({ inputs: { x, mask, cond, a, b } }) => ({ y: golden.op === "where" ? where(cond, a, b) : maskedFill(x, mask, value === "-inf" ? -Infinity : value) }));
   }));
 
   it.each(Object.entries(functions))("%s broadcasts as the float64 reference does, over any layout", (name, f) => use(() => {

@@ -6,11 +6,11 @@ import { Tensor } from "../core/tensor.ts";
 import { inFloat64 } from "../reference/in-float64.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { expectClose } from "../testing/expect-close.ts";
+import { expectGolden } from "../testing/expect-golden.ts";
 import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { einsum } from "./einsum.ts";
-import { expectGolden } from "./internal/expect-golden.ts";
 import { linear, matmul, product } from "./matmul.ts";
 
 const swapped = (x: Tensor, swap: unknown) => (swap === true ? x.transpose() : x);
@@ -18,15 +18,15 @@ const swapped = (x: Tensor, swap: unknown) => (swap === true ? x.transpose() : x
 describe.each(eachBackend())("on $name", ({ use }) => {
   it.each(loadGolden("tensor", { op: "matmul" }))("agrees with $source on $name", (stored) => use(() => {
     const { transpose_a, transpose_b } = stored.options;
-    expectGolden(stored, ({ a, b }) => ({ y: matmul(swapped(a, transpose_a), swapped(b, transpose_b)) }));
+    expectGolden(stored, ({ inputs: { a, b } }) => ({ y: matmul(swapped(a, transpose_a), swapped(b, transpose_b)) }));
   }));
 
   it.each(loadGolden("tensor", { op: "linear" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, ({ x }, { weight, bias }) => ({ y: linear(x, weight, bias) }));
+    expectGolden(stored, ({ inputs: { x }, params: { weight, bias } }) => ({ y: linear(x, weight, bias) }));
   }));
 
   it.each(loadGolden("tensor", { op: "einsum" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, (inputs) => ({ y: einsum(stored.options.equation as string, ...Object.values(inputs)) }));
+    expectGolden(stored, ({ inputs }) => ({ y: einsum(stored.options.equation as string, ...Object.values(inputs)) }));
   }));
 
   it("agrees with the float64 reference on broadcast, permuted and empty operands", () => use(() => {

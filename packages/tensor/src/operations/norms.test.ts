@@ -3,11 +3,11 @@ import { tensor, zeros } from "../core/construct.ts";
 import { inFloat64 } from "../reference/in-float64.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { expectClose } from "../testing/expect-close.ts";
+import { expectGolden } from "../testing/expect-golden.ts";
 import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { batchNorm } from "./batch-norm.ts";
-import { expectGolden } from "./internal/expect-golden.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { mean, variance } from "./reductions.ts";
 import { rmsNorm } from "./rms-norm.ts";
@@ -15,11 +15,11 @@ import { rmsNorm } from "./rms-norm.ts";
 describe.each(eachBackend())("on $name", ({ use }) => {
   it.each(loadGolden("tensor", { op: "layer_norm" }))("agrees with $source on $name", (stored) => use(() => {
     const { axes, eps } = stored.options as { axes: number; eps: number };
-    expectGolden(stored, ({ x }, { weight, bias }) => ({ y: layerNorm(x, { axes, eps, weight, bias }) }));
+    expectGolden(stored, ({ inputs: { x }, params: { weight, bias } }) => ({ y: layerNorm(x, { axes, eps, weight, bias }) }));
   }));
 
   it.each(loadGolden("tensor", { op: "rms_norm" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, ({ x }, { weight }) => ({ y: rmsNorm(x, { weight, eps: stored.options.eps as number }) }));
+    expectGolden(stored, ({ inputs: { x }, params: { weight } }) => ({ y: rmsNorm(x, { weight, eps: stored.options.eps as number }) }));
   }));
 
   it("batchNorm makes each channel have mean 0 and variance 1, and tells what they were", () => use(() => {

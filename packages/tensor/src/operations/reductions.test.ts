@@ -5,11 +5,11 @@ import { Tensor } from "../core/tensor.ts";
 import { inFloat64 } from "../reference/in-float64.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { expectClose } from "../testing/expect-close.ts";
+import { expectGolden } from "../testing/expect-golden.ts";
 import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { cumsum } from "./cumsum.ts";
-import { expectGolden } from "./internal/expect-golden.ts";
 import { all, any } from "./logical.ts";
 import { argmax, argmin, logSumExp, max, mean, min, norm, std, sum, variance, type Axes, type ReduceOptions } from "./reductions.ts";
 import { topK } from "./top-k.ts";
@@ -31,26 +31,26 @@ describe.each(eachBackend())("on $name", ({ use }) => {
   it.each(loadGolden("tensor", { op: "reduce" }))("agrees with $source on $name", (stored) => use(() => {
     const { fn, axes, keepdim, correction } = stored.options as unknown as Stored;
     const reduce = fn === "var" ? variance : reductions[fn];
-    expectGolden(stored, ({ x }) => ({ y: reduce(x, axes ?? undefined, { keepDims: keepdim, ...(correction !== undefined && { correction }) }) }));
+    expectGolden(stored, ({ inputs: { x } }) => ({ y: reduce(x, axes ?? undefined, { keepDims: keepdim, ...(correction !== undefined && { correction }) }) }));
   }));
 
   it.each(loadGolden("tensor", { op: "arg_reduce" }))("agrees with $source on $name", (stored) => use(() => {
     const { fn, axis, keepdim } = stored.options as unknown as Stored;
-    expectGolden(stored, ({ x }) => ({ y: (fn === "argmax" ? argmax : argmin)(x, axis, { keepDims: keepdim }) }));
+    expectGolden(stored, ({ inputs: { x } }) => ({ y: (fn === "argmax" ? argmax : argmin)(x, axis, { keepDims: keepdim }) }));
   }));
 
   it.each(loadGolden("tensor", { op: "logsumexp" }))("agrees with $source on $name", (stored) => use(() => {
     const { axis, keepdim } = stored.options as unknown as Stored;
-    expectGolden(stored, ({ x }) => ({ y: logSumExp(x, axis, { keepDims: keepdim }) }));
+    expectGolden(stored, ({ inputs: { x } }) => ({ y: logSumExp(x, axis, { keepDims: keepdim }) }));
   }));
 
   it.each(loadGolden("tensor", { op: "cumsum" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, ({ x }) => ({ y: cumsum(x, stored.options.axis as number) }));
+    expectGolden(stored, ({ inputs: { x } }) => ({ y: cumsum(x, stored.options.axis as number) }));
   }));
 
   it.each(loadGolden("tensor", { op: "topk" }))("agrees with $source on $name", (stored) => use(() => {
     const { k, axis, largest } = stored.options as unknown as Stored;
-    expectGolden(stored, ({ x }) => ({ ...topK(x, k, { axis, largest }) }));
+    expectGolden(stored, ({ inputs: { x } }) => ({ ...topK(x, k, { axis, largest }) }));
   }));
 
   it.each(Object.entries(reductions))("%s agrees with the float64 reference over any axes of any layout", (_, reduce) => use(() => {

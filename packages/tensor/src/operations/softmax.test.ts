@@ -4,11 +4,11 @@ import { tensor, zeros } from "../core/construct.ts";
 import { inFloat64 } from "../reference/in-float64.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { expectClose } from "../testing/expect-close.ts";
+import { expectGolden } from "../testing/expect-golden.ts";
 import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { crossEntropy, type CrossEntropyOptions } from "./cross-entropy.ts";
-import { expectGolden } from "./internal/expect-golden.ts";
 import { sum } from "./reductions.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 
@@ -21,12 +21,12 @@ interface Stored {
 describe.each(eachBackend())("on $name", ({ use }) => {
   it.each(loadGolden("tensor", { op: ["softmax", "log_softmax"] }))("agrees with $source on $name", (stored) => use(() => {
     const f = stored.op === "softmax" ? softmax : logSoftmax;
-    expectGolden(stored, ({ x }) => ({ y: f(x, stored.options.axis as number) }));
+    expectGolden(stored, ({ inputs: { x } }) => ({ y: f(x, stored.options.axis as number) }));
   }));
 
   it.each(loadGolden("tensor", { op: "cross_entropy" }))("agrees with $source on $name", (stored) => use(() => {
     const { reduction, label_smoothing, ignore_index } = stored.options as unknown as Stored;
-    expectGolden(stored, ({ logits, target }) => ({
+    expectGolden(stored, ({ inputs: { logits, target } }) => ({
       loss: crossEntropy(logits, target, { reduction, labelSmoothing: label_smoothing, ignoreIndex: ignore_index ?? undefined }),
     }));
   }));

@@ -32,8 +32,6 @@ export interface GoldenCase {
   readonly gradients: Tensors;
   /** The same in float64, where stored. */
   readonly outputs64: Tensors;
-  /** Inputs that are not exact in float32, as they are. */
-  readonly inputs64: Tensors;
   readonly gradients64: Tensors;
   /** The only result, where there is one. */
   readonly output: Tensor;
@@ -89,7 +87,7 @@ export function loadGolden(packageName: string, { op, directory = goldenDirector
     return {
       package: entry.package, name: entry.case, op: entry.op, tier: entry.tier, options: entry.options, source,
       inputs: under("input."), params: under("param."), inputs64: under("input64."), outputs, cotangents: under("cotangent."), gradients: under("grad."),
-      inputs64: under("input64."), outputs64: under("output64."), gradients64: under("grad64."),
+      outputs64: under("output64."), gradients64: under("grad64."),
       output: outputs[first], tolerance: toleranceOf(`output.${first}`), toleranceOf,
     };
   });
