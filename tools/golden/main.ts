@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { goldenDirectory, loadGolden, type GoldenCase } from "@heed/tensor/testing";
 import { Pending } from "./operation.ts";
 import { operations } from "./operations/index.ts";
@@ -10,16 +10,22 @@ import { runCase, ways } from "./run-case.ts";
  */
 const directory = goldenDirectory();
 const wanted = process.argv.slice(2);
+if (!existsSync(`${directory}/index.json`)) {
+  console.error(`golden: ${directory} has no index.json. Set GOLDEN_DIR to a folder of golden cases.`);
+  process.exit(1);
+}
 const index = JSON.parse(readFileSync(`${directory}/index.json`, "utf8")) as { cases: { package: string }[] };
-const cases = [...new Set(index.cases.map((each) => each.package))]
-  .flatMap((name) => loadGolden(name, { directory }))
-  .filter((each) => wanted.length === 0 || wanted.some((word) => `${each.package}/${each.name}`.includes(word) || each.op === word));
+const packages = [...new Set(index.cases.map((each) => each.package))];
+const matches = (each: GoldenCase) =>
+  wanted.length === 0 || wanted.some((word) => `${each.package}/${each.name}`.includes(word) || each.op === word);
 
+let ran = 0;
 let passed = 0;
 let failed = 0;
 const pending = new Map<string, string[]>();
 
-for (const golden of cases) {
+for (const golden of packages.flatMap(load).filter(matches)) {
+  ran++;
   const title = `${golden.package}/${golden.name}`;
   const outcome = attempt(golden);
   if (outcome instanceof Pending) {
@@ -33,9 +39,21 @@ for (const golden of cases) {
   }
 }
 for (const [reason, titles] of pending) console.log(`pending ${reason}\n  ${titles.join("\n  ")}`);
-console.log(`${cases.length} cases of ${directory}, each on ${ways.map(({ name }) => name).join(", ")}`);
+console.log(`${ran} cases of ${directory}, each on ${ways.map(({ name }) => name).join(", ")}`);
 console.log(`${passed} passed, ${failed} failed, ${[...pending.values()].flat().length} pending`);
-process.exitCode = failed > 0 || cases.length === 0 ? 1 : 0;
+process.exitCode = failed > 0 || ran === 0 ? 1 : 0;
+
+/** The cases of a package; where a file cannot be read, all of them count as failed. */
+function load(name: string): GoldenCase[] {
+  try {
+    return loadGolden(name, { directory });
+  } catch (error) {
+    const count = index.cases.filter((each) => each.package === name).length;
+    failed += count;
+    console.log(`FAIL all ${count} cases of ${name}\n  ${(error as Error).message}`);
+    return [];
+  }
+}
 
 function attempt(golden: GoldenCase): string[] | Pending {
   const operation = operations[golden.op];

@@ -6,6 +6,8 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 export interface Given {
   readonly inputs: Tensors;
   readonly params: Tensors;
+  /** What the run computes in: for operations that make tensors of their own. */
+  readonly dtype: "float32" | "float64";
   /** What the case stores as results: for operations that must know how much is wanted. */
   readonly expected: Tensors;
 }

@@ -2,10 +2,10 @@ import { sinCos2d, sinusoidal } from "@heed/positional";
 import type { Operation, Operations } from "../operation.ts";
 
 const sinusoidalTable: Operation<{ width: number; base: number; style: "interleaved" | "halves" }> = (
-  { inputs: { positions } },
+  { inputs: { positions }, dtype },
   { width, base, style },
 ) => ({
-  table: sinusoidal(positions!.toTypedArray(), width, { base, style }),
+  table: sinusoidal(positions!.toTypedArray(), width, { base, style, dtype }),
 });
 
 interface GridOptions {
@@ -15,8 +15,8 @@ interface GridOptions {
   cls_token: boolean;
   base: number;
 }
-const gridTable: Operation<GridOptions> = (_given, { height, width, embed, cls_token: clsToken, base }) => ({
-  table: sinCos2d(height, width, embed, { clsToken, base }),
+const gridTable: Operation<GridOptions> = ({ dtype }, { height, width, embed, cls_token: clsToken, base }) => ({
+  table: sinCos2d(height, width, embed, { clsToken, base, dtype }),
 });
 
 /** Every `op` of the folder `positional` that is there. */

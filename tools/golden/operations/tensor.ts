@@ -57,7 +57,7 @@ const reduce = define<ReduceOptions>(({ inputs: { x } }, { fn, axes, keepdim, co
   const options = { keepDims: keepdim };
   if (fn === "var") return { y: T.variance(x!, over, { ...options, correction: correction! }) };
   if (fn === "std") return { y: T.std(x!, over, { ...options, correction: correction! }) };
-  return { y: T[fn](x!, over, options) };
+  return { y: { sum: T.sum, mean: T.mean, max: T.max, min: T.min, norm: T.norm }[fn](x!, over, options) };
 });
 
 type Step = [string, ...unknown[]];
@@ -70,7 +70,7 @@ function view(x: Tensor, [name, first, ...rest]: Step): Tensor {
     case "reshape":
       return T.reshape(x, first as number[]);
     case "slice":
-      return T.slice(x, first as number, ...(rest as [number, number, number]));
+      return T.slice(x, first as number, ...(rest.map((at) => at ?? undefined) as [number, number, number]));
     case "flip":
       return T.flip(x, first as number[]);
     case "expand":
@@ -250,7 +250,9 @@ export const tensorOperations: Operations = {
   })),
   binary: define<{ fn: string }>(({ inputs: { a, b } }, { fn }) => ({ y: binary[fn]!(a!, b!) })),
   reduce,
-  arg_reduce: define<{ fn: "argmax" | "argmin"; axis: number }>(({ inputs: { x } }, { fn, axis }) => ({ y: T[fn](x!, axis) })),
+  arg_reduce: define<{ fn: "argmax" | "argmin"; axis: number }>(({ inputs: { x } }, { fn, axis }) => ({
+    y: { argmax: T.argmax, argmin: T.argmin }[fn](x!, axis),
+  })),
   topk: define<{ k: number; axis: number; largest: boolean }>(({ inputs: { x } }, { k, axis, largest }) => ({
     ...T.topK(x!, k, { axis, largest }),
   })),
@@ -266,8 +268,8 @@ export const tensorOperations: Operations = {
   index_select: define<{ axis: number }>(({ inputs: { x, index } }, { axis }) => ({ y: T.indexSelect(x!, index!, axis) })),
   scatter_add: define<{ axis: number }>(({ inputs: { x, src, index } }, { axis }) => ({ y: T.scatterAdd(x!, index!, src!, axis) })),
   where: define<object>(({ inputs: { cond, a, b } }) => ({ y: T.where(cond!, a!, b!) })),
-  masked_fill: define<{ value: number | "-inf" }>(({ inputs: { x, mask } }, { value }) => ({
-    y: T.maskedFill(x!, mask!, value === "-inf" ? -Infinity : value),
+  masked_fill: define<{ value: number | "-inf" | "inf" }>(({ inputs: { x, mask } }, { value }) => ({
+    y: T.maskedFill(x!, mask!, value === "-inf" ? -Infinity : value === "inf" ? Infinity : value),
   })),
   embedding: define<{ padding_idx: number | null }>(({ inputs: { ids }, params: { weight } }, { padding_idx: paddingIdx }) => ({
     y: T.embedding(weight!, ids!, paddingIdx === null ? {} : { paddingIdx }),
@@ -278,7 +280,9 @@ export const tensorOperations: Operations = {
   cat: define<{ axis: number }>(({ inputs }, { axis }) => ({ y: T.concat(numbered(inputs, "x"), axis) })),
   stack: define<{ axis: number }>(({ inputs }, { axis }) => ({ y: T.stack(numbered(inputs, "x"), axis) })),
   tile: define<{ repeats: number[] }>(({ inputs: { x } }, { repeats }) => ({ y: T.tile(x!, repeats) })),
-  tri: define<{ fn: "tril" | "triu"; diagonal: number }>(({ inputs: { x } }, { fn, diagonal }) => ({ y: T[fn](x!, diagonal) })),
+  tri: define<{ fn: "tril" | "triu"; diagonal: number }>(({ inputs: { x } }, { fn, diagonal }) => ({
+    y: { tril: T.tril, triu: T.triu }[fn](x!, diagonal),
+  })),
   view_chain: define<{ steps: Step[] }>(({ inputs: { x } }, { steps }) => ({ y: steps.reduce(view, x!) })),
   cross_entropy: crossEntropy,
   loss,
