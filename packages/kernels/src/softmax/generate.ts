@@ -1,10 +1,13 @@
-import { f32, f32x4, i32, i32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
+import { f32, f32x4, f64, i32, i32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
 import type { Build, FunctionBuilder, Local, V128 } from "../assembler/index.ts";
-import { Constants, fastDecayBlock, logBlock } from "../building-blocks/index.ts";
+import { Constants, fastDecayBlock, logBlock, sumOfLanes } from "../building-blocks/index.ts";
 import { mapRow, sumRow } from "../building-blocks/row.ts";
 
 type Int = Local<"i32">;
 type Real = Local<"f32">;
+
+/** Elements of a row whose exponentials are added up in float32 before their sum joins a float64 total. */
+const SEGMENT = 1024;
 
 /** The WebAssembly of softmax, its logarithm, and cross-entropy. Each goes over a row in a few passes; rows stay in L1 between. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
@@ -92,6 +95,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
             const [total] = sumRow(f, n, [logits], 1, ([logit], [sum]) => [f32x4.add(sum, f32x4.sub(logit, t.mosts))]);
             value.set(f32.sub(value, f32.mul(share, total)));
           });
+          f.if(f32.eq(t.sum, 0), () => value.set(Infinity)); // every class has probability 0
         });
         f.store(loss, value);
         t.advance(logits);
@@ -107,27 +111,28 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     (f, { logits, target, g, out, rows, n, labelSmoothing, ignoreIndex }) => {
       const t = tools(f, n);
       const [label, at, wanted] = [f.local("i32"), f.local("i32"), f.local("f32")];
-      const shares = f.let(f32x4.splat(f32.div(labelSmoothing, f32.convertI32S(n))));
+      const share = f.let(f32.div(labelSmoothing, f32.convertI32S(n)));
+      const shares = f.let(f32x4.splat(share));
       const rest = f.let(f32.sub(1, labelSmoothing));
       const cotangents = f.local("v128");
       f.forRange(0, rows, 1, () => {
         label.set(i32.load(target));
-        f.if(
-          i32.eq(label, ignoreIndex),
-          () => f.memoryFill(out, 0, t.bytes),
-          () => {
+        f.block((done) => {
+          f.if(i32.ne(label, ignoreIndex), () => {
             t.findMost(logits);
             t.exponentials(logits, out);
-            t.invertSum();
-            // The target's own entry as a difference first: p − 1 near 0 must not be a difference of rounded products.
-            at.set(i32.add(out, i32.shl(label, 2)));
-            mapRow(f, n, [out], [out], ([e]) => [f32x4.sub(f32x4.mul(e, t.factors), shares)]);
-            wanted.set(f32.sub(f32.load(at), rest));
-            f.store(at, wanted);
-            cotangents.set(v128.load32Splat(g));
-            mapRow(f, n, [out], [out], ([difference]) => [f32x4.mul(difference, cotangents)]);
-          },
-        );
+            f.if(f32.ne(t.sum, 0), () => {
+              t.invertSum();
+              at.set(i32.add(out, i32.shl(label, 2)));
+              wanted.set(f32.sub(f32.sub(f32.div(f32.load(at), t.sum), share), rest));
+              cotangents.set(v128.load32Splat(g));
+              mapRow(f, n, [out], [out], ([e]) => [f32x4.mul(f32x4.sub(f32x4.mul(e, t.factors), shares), cotangents)]);
+              f.store(at, f32.mul(wanted, f32.load(g)));
+              f.branch(done);
+            });
+          });
+          f.memoryFill(out, 0, t.bytes); // an ignored row, or one that is −∞ throughout
+        });
         t.advance(logits, out);
         f.increment(target, 4);
         f.increment(g, 4);
@@ -171,37 +176,44 @@ function tools(f: FunctionBuilder, n: Int) {
       mosts.set(f32x4.splat(most));
     },
 
-    /** `e^(x − most)` to `out`, if there is one, and their sum. */
+    /** `e^(x − most)` to `out`, if there is one, and their sum: float32 within segments, float64 over them. */
     exponentials(x: Int, out: Int | undefined): void {
       const from = f.let(x);
       const to = out === undefined ? undefined : f.let(out);
-      const values = f.locals("v128", 4);
+      const values = f.locals("v128", 2);
       const sums = f.locals("v128", 2);
-      for (const one of sums) one.set(f32x4.splat(0));
+      const total = f.local("f64");
+      const [left, length] = f.locals("i32", 2);
       const e = (load: V128) => exp(f32x4.sub(load, mosts));
       const step = (count: number) => {
         f.increment(from, count);
         if (to !== undefined) f.increment(to, count);
       };
-      const wide = f.let(i32.and(n, -8));
-      f.forRange(0, wide, 8, () => {
-        for (const i of [0, 1]) {
-          values[i].set(e(v128.load(from, 16 * i)));
-          sums[i].set(f32x4.add(sums[i], values[i]));
-          if (to !== undefined) f.store(to, values[i], 16 * i);
-        }
-        step(32);
+      total.set(0);
+      left.set(n);
+      f.doWhile(i32.gtS(left, 0), () => {
+        length.set(i32.minS(left, SEGMENT));
+        for (const one of sums) one.set(f32x4.splat(0));
+        const wide = f.let(i32.and(length, -8));
+        f.forRange(0, wide, 8, () => {
+          for (const i of [0, 1]) {
+            values[i].set(e(v128.load(from, 16 * i)));
+            sums[i].set(f32x4.add(sums[i], values[i]));
+            if (to !== undefined) f.store(to, values[i], 16 * i);
+          }
+          step(32);
+        });
+        f.forRange(wide, length, 1, () => {
+          values[0].set(e(v128.load32Splat(from)));
+          sums[0].set(f32x4.add(sums[0], v128.and(values[0], first)));
+          if (to !== undefined) f.store32Lane(to, values[0], 0);
+          step(4);
+        });
+        sums[0].set(f32x4.add(sums[0], sums[1]));
+        total.set(f64.add(total, f64.promoteF32(sumOfLanes(f, sums[0]))));
+        left.set(i32.sub(left, length));
       });
-      f.forRange(wide, n, 1, () => {
-        values[0].set(e(v128.load32Splat(from)));
-        sums[0].set(f32x4.add(sums[0], v128.and(values[0], first)));
-        if (to !== undefined) f.store32Lane(to, values[0], 0);
-        step(4);
-      });
-      sums[0].set(f32x4.add(sums[0], sums[1]));
-      sums[0].set(f32x4.add(sums[0], f32x4.shuffle(sums[0], sums[0], [2, 3, 0, 1])));
-      sums[0].set(f32x4.add(sums[0], f32x4.shuffle(sums[0], sums[0], [1, 0, 3, 2])));
-      sum.set(f32x4.extractLane(sums[0], 0));
+      sum.set(f32.demoteF64(total));
     },
 
     /** `factors` = 1 / sum in all lanes, 0 where the sum is 0. */

@@ -71,6 +71,7 @@ export function reference(views: Views): SoftmaxKernels {
             for (let i = 0; i < n; i++) total += real[from + i] - most;
             value -= (labelSmoothing / n) * total;
           }
+          if (sum === 0) value = Infinity; // every class has probability 0
         }
         real[(loss >>> shift) + row] = value;
       }
@@ -81,12 +82,12 @@ export function reference(views: Views): SoftmaxKernels {
       for (let row = 0; row < rows; row++) {
         const [from, to] = [(logits >>> shift) + row * n, (out >>> shift) + row * n];
         const label = targets[(target >>> 2) + row];
-        if (label === ignoreIndex) {
+        const { most, sum } = measure(from, n);
+        if (label === ignoreIndex || sum === 0) {
           real.fill(0, to, to + n);
           continue;
         }
         const factor = real[(g >>> shift) + row];
-        const { most, sum } = measure(from, n);
         for (let i = 0; i < n; i++) {
           const wanted = labelSmoothing / n + (i === label ? 1 - labelSmoothing : 0);
           real[to + i] = factor * (Math.exp(real[from + i] - most) / sum - wanted);

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
 import { softmax, type SoftmaxKernels } from "./softmax.ts";
@@ -96,6 +97,37 @@ describe.each(implementationsOf(softmax))("softmax on $name", ({ kernels, dtype 
     }
     expect(run(kernels, dtype, "logSumExp", x, 2).map(Number.isNaN)).toEqual([true, false]);
     expect(run(kernels, dtype, "softmax", [Infinity, 1, 2], 1).every(Number.isNaN)).toBe(true);
+  });
+
+  it("gives a row of −∞ an infinite loss with gradient 0, and zero probability costs an infinity only if it is wanted", () => {
+    const [open, shut] = [[0, -Infinity, 0], [-Infinity, -Infinity, -Infinity]];
+    const { loss, gradient } = runLoss(kernels, dtype, [...shut, ...open, ...open], [0, 0, 1], [1, 1, 1], 0);
+    expect([loss[0], loss[2]]).toEqual([Infinity, Infinity]);
+    expect(loss[1]).toBeCloseTo(Math.LN2, 6);
+    expect(gradient.map((value) => value + 0)).toEqual([0, 0, 0, -0.5, 0, 0.5, 0.5, -1, 0.5]);
+    expect(runLoss(kernels, dtype, open, [0], [1], 0.25).loss).toEqual([Infinity]);
+  });
+
+  it("keeps its digits over a row of a hundred thousand", () => {
+    const x = float32(noise(100_003, 4).map((value) => 0.01 * value));
+    // Float32 sums run over 128 terms in a lane; the rest is rounding of e^x, 2 ulp, and of the result.
+    const y = run(kernels, dtype, "logSumExp", x, 1);
+    expectAll(y, run(exact, "float64", "logSumExp", x, 1), dtype === "float64" ? 1e-13 : 2 ** -24 * 12);
+    const total = run(kernels, dtype, "softmax", x, 1).reduce((sum, value) => sum + value, 0);
+    expect(Math.abs(total - 1)).toBeLessThan(dtype === "float64" ? 1e-12 : 2 ** -24 * 130);
+  });
+
+  it("is a distribution in the order of its logits, and a shift of them changes nothing", () => {
+    const logits = fc.array(fc.integer({ min: -4000, max: 4000 }).map((value) => value / 64), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(logits, fc.integer({ min: -1000, max: 1000 }), (x, shift) => {
+        const y = run(kernels, dtype, "softmax", x, 1);
+        expect(run(kernels, dtype, "softmax", x.map((value) => value + shift), 1)).toEqual(y); // the sums are exact
+        expect(Math.abs(y.reduce((sum, value) => sum + value, 0) - 1)).toBeLessThan(2e-6);
+        for (let i = 1; i < x.length; i++) expect(x[i - 1]! >= x[i]! ? y[i - 1]! >= y[i]! : y[i - 1]! <= y[i]!).toBe(true);
+      }),
+      { seed: 1, numRuns: 60 },
+    );
   });
 
   it("does nothing for no rows and for empty rows", () => {

@@ -20,11 +20,11 @@ export interface SoftmaxKernels {
   logSumExp(x: number, out: number, rows: number, n: number): void;
   /**
    * `−Σ_c q_c logSoftmax(logits)_c` per row, q = (1 − labelSmoothing) · onehot(target) + labelSmoothing / n; 0 where the
-   * target is `ignoreIndex`.
+   * target is `ignoreIndex`, ∞ where the row is −∞ throughout.
    * @param target int32 `[rows]`, each in `[0, n)` or `ignoreIndex`: the caller has checked
    */
   crossEntropy(logits: number, target: number, loss: number, rows: number, n: number, labelSmoothing: number, ignoreIndex: number): void;
-  /** `g · (softmax(logits) − q)`, g one per row; 0 where ignored. */
+  /** `g · (softmax(logits) − q)`, g one per row; 0 where ignored, and in a row that is −∞ throughout. */
   crossEntropyGrad(
     logits: number, target: number, g: number, out: number, rows: number, n: number, labelSmoothing: number, ignoreIndex: number,
   ): void;
