@@ -5,20 +5,58 @@ import { report, secondsOf } from "../testing/measure.ts";
 import { noise } from "../testing/workspace.ts";
 import { binary } from "./binary.ts";
 
-for (const [rows, n] of [[4, 1024], [197, 3072]] as const) {
+for (const [rows, n] of [
+  [4, 1024],
+  [197, 3072],
+] as const) {
   const count = rows * n;
   const [a, b, out, flags] = [allocateBlock(count * 4), allocateBlock(count * 4), allocateBlock(count * 4), allocateBlock(count)];
-  for (const [pointer, seed] of [[a, 1], [b, 2]] as const) float32View().set(noise(count, seed).map((x) => Math.abs(x) + 0.5), pointer / 4);
-  uint8View().set(noise(count, 3).map((x) => +(x > 0)), flags);
+  for (const [pointer, seed] of [
+    [a, 1],
+    [b, 2],
+  ] as const)
+    float32View().set(
+      noise(count, seed).map((x) => Math.abs(x) + 0.5),
+      pointer / 4,
+    );
+  uint8View().set(
+    noise(count, 3).map((x) => +(x > 0)),
+    flags,
+  );
   for (const build of ["simd", "relaxed"] as const) {
     const kernels = binary.implementation(build);
     const shape = `${build} [${rows}, ${n}]`;
     for (const name of ["add", "mul", "div", "maximum", "pow", "greater"] as const) {
-      report(`${name} ${shape}`, secondsOf(() => kernels[name](a, n, 1, b, n, 1, out, rows, n)), count * 12, "GB/s");
+      report(
+        `${name} ${shape}`,
+        secondsOf(() => kernels[name](a, n, 1, b, n, 1, out, rows, n)),
+        count * 12,
+        "GB/s",
+      );
     }
-    report(`add a row ${shape}`, secondsOf(() => kernels.add(a, n, 1, b, 0, 1, out, rows, n)), count * 8, "GB/s");
-    report(`mul by a number per row ${shape}`, secondsOf(() => kernels.mul(a, n, 1, b, 1, 0, out, rows, n)), count * 8, "GB/s");
-    report(`where ${shape}`, secondsOf(() => kernels.where(flags, n, 1, a, n, 1, b, 0, 0, out, rows, n)), count * 9, "GB/s");
-    report(`axpy ${shape}`, secondsOf(() => kernels.axpy(a, out, count, 0.5)), count * 12, "GB/s");
+    report(
+      `add a row ${shape}`,
+      secondsOf(() => kernels.add(a, n, 1, b, 0, 1, out, rows, n)),
+      count * 8,
+      "GB/s",
+    );
+    report(
+      `mul by a number per row ${shape}`,
+      secondsOf(() => kernels.mul(a, n, 1, b, 1, 0, out, rows, n)),
+      count * 8,
+      "GB/s",
+    );
+    report(
+      `where ${shape}`,
+      secondsOf(() => kernels.where(flags, n, 1, a, n, 1, b, 0, 0, out, rows, n)),
+      count * 9,
+      "GB/s",
+    );
+    report(
+      `axpy ${shape}`,
+      secondsOf(() => kernels.axpy(a, out, count, 0.5)),
+      count * 12,
+      "GB/s",
+    );
   }
 }

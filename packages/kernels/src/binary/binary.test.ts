@@ -68,7 +68,14 @@ interface Layout {
 const extent = ([outerStride, innerStride]: readonly [number, number], { outer, inner }: Layout) =>
   outer === 0 || inner === 0 ? 0 : (outer - 1) * outerStride + (inner - 1) * innerStride + 1;
 
-function run(kernels: BinaryKernels, dtype: "float32" | "float64", { name, from, to }: Case, layout: Layout, a: number[], b: number[]): number[] {
+function run(
+  kernels: BinaryKernels,
+  dtype: "float32" | "float64",
+  { name, from, to }: Case,
+  layout: Layout,
+  a: number[],
+  b: number[],
+): number[] {
   return inWorkspace(dtype, (w) => {
     const { outer, inner } = layout;
     const [pa, pb, out] = [w[from](a, 1), w[from](b, 3), w[to](outer * inner, 2)];
@@ -89,18 +96,25 @@ function expected({ name, to, exact }: Case, dtype: "float32" | "float64", layou
 function expectEqual(test: Case, dtype: "float32" | "float64", y: number[], truth: number[]): void {
   if (test.name !== "pow") return expect(y.map((value) => value + 0)).toEqual(truth);
   const [relative, least] = dtype === "float32" ? [2 ** -23, 2 ** -149] : [3 * 2 ** -52, 2 ** -1074];
-  const wrong = truth.flatMap((value, i) => (Object.is(y[i], value) || Math.abs(y[i]! - value) <= relative * Math.abs(value) + least ? [] : [[i, y[i], value]]));
+  const wrong = truth.flatMap((value, i) =>
+    Object.is(y[i], value) || Math.abs(y[i]! - value) <= relative * Math.abs(value) + least ? [] : [[i, y[i], value]],
+  );
   expect(wrong).toEqual([]);
 }
 
 const layouts = [
   ...[0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33].map((inner) => ({ outer: 3, inner, a: [inner, 1], b: [inner, 1] }) as Layout),
-  ...[[1, 0], [0, 1], [0, 0]].flatMap(([p, q]) =>
+  ...[
+    [1, 0],
+    [0, 1],
+    [0, 0],
+  ].flatMap(([p, q]) =>
     [1, 3, 4, 5, 11, 16].flatMap((inner) => [
       { outer: 5, inner, a: [inner, 1], b: [p! * (q ? inner : 1), q!] } as Layout,
       { outer: 5, inner, a: [p! * (q ? inner : 1), q!], b: [inner, 1] } as Layout,
       { outer: 2, inner, a: [0, q!], b: [1, 0] } as Layout,
-    ])),
+    ]),
+  ),
   { outer: 0, inner: 5, a: [5, 1], b: [5, 1] } as Layout,
 ];
 
@@ -148,13 +162,30 @@ describe.each(implementationsOf(binary))("$name", ({ dtype, kernels }) => {
     const y = run(kernels, dtype, test, layout, odd, odd).map((value) => value + 0);
     // IEEE 754 makes (−1)^±∞ = 1, JavaScript NaN.
     const exact: Case["exact"] = test.name === "pow" ? (a, b) => (a === -1 && Math.abs(b) === Infinity ? 1 : test.exact(a, b)) : test.exact;
-    expectEqual(test, dtype, y, expected({ ...test, exact }, dtype, layout, odd.map((x) => (dtype === "float32" ? Math.fround(x) : x)), odd.map((x) => (dtype === "float32" ? Math.fround(x) : x))).map((value) => value + 0));
+    expectEqual(
+      test,
+      dtype,
+      y,
+      expected(
+        { ...test, exact },
+        dtype,
+        layout,
+        odd.map((x) => (dtype === "float32" ? Math.fround(x) : x)),
+        odd.map((x) => (dtype === "float32" ? Math.fround(x) : x)),
+      ).map((value) => value + 0),
+    );
   });
 
-  it.each([["where", "reals"], ["whereInt", "ints"], ["whereBytes", "bytes"]] as const)("%s picks, and what it does not pick may be NaN", (name, kind) => {
+  it.each([
+    ["where", "reals"],
+    ["whereInt", "ints"],
+    ["whereBytes", "bytes"],
+  ] as const)("%s picks, and what it does not pick may be NaN", (name, kind) => {
     for (const inner of [0, 1, 3, 4, 5, 8, 9]) {
       for (let bits = 0; bits < 64; bits++) {
-        const strides = [0, 1, 2].map((operand) => [((bits >> (2 * operand)) & 1) * inner, (bits >> (2 * operand + 1)) & 1] as [number, number]);
+        const strides = [0, 1, 2].map(
+          (operand) => [((bits >> (2 * operand)) & 1) * inner, (bits >> (2 * operand + 1)) & 1] as [number, number],
+        );
         const outer = 3;
         const [flags, a, b] = [values("bytes", outer * inner, bits), values(kind, outer * inner, 2), values(kind, outer * inner, 3)];
         if (kind === "reals" && inner > 2) [a[2], b[1]] = [NaN, NaN];
@@ -165,7 +196,17 @@ describe.each(implementationsOf(binary))("$name", ({ dtype, kernels }) => {
         });
         const y = inWorkspace(dtype, (w) => {
           const out = w[kind](outer * inner, 3);
-          (kernels[name] as Where)(w.bytes(flags, 1), ...strides[0]!, w[kind](a, 1), ...strides[1]!, w[kind](b, 2), ...strides[2]!, out, outer, inner);
+          (kernels[name] as Where)(
+            w.bytes(flags, 1),
+            ...strides[0]!,
+            w[kind](a, 1),
+            ...strides[1]!,
+            w[kind](b, 2),
+            ...strides[2]!,
+            out,
+            outer,
+            inner,
+          );
           return read(w, kind, out, outer * inner);
         });
         expect(y).toEqual(truth);

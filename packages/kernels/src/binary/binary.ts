@@ -9,13 +9,31 @@ import { reference } from "./reference.ts";
  * that has the strides of `out`.
  */
 export type Binary = (
-  a: number, aOuter: number, aInner: number, b: number, bOuter: number, bInner: number, out: number, outer: number, inner: number,
+  a: number,
+  aOuter: number,
+  aInner: number,
+  b: number,
+  bOuter: number,
+  bInner: number,
+  out: number,
+  outer: number,
+  inner: number,
 ) => void;
 
 /** `out[i, j] = cond[…] ≠ 0 ? a[…] : b[…]`, strides as in `Binary`; `cond` holds bytes. The one not chosen may be anything. */
 export type Where = (
-  cond: number, cOuter: number, cInner: number, a: number, aOuter: number, aInner: number, b: number, bOuter: number, bInner: number,
-  out: number, outer: number, inner: number,
+  cond: number,
+  cOuter: number,
+  cInner: number,
+  a: number,
+  aOuter: number,
+  aInner: number,
+  b: number,
+  bOuter: number,
+  bInner: number,
+  out: number,
+  outer: number,
+  inner: number,
 ) => void;
 
 /** Functions of two elements, with broadcasting. Without a suffix on reals; `Int` on int32, `Bytes` and `logical` on bytes. */

@@ -34,7 +34,15 @@ const logic: Record<string, (a: Int, b: Int) => Expression<"i32">> = {
 };
 
 const BINARY = {
-  a: "i32", aOuter: "i32", aInner: "i32", b: "i32", bOuter: "i32", bInner: "i32", out: "i32", outer: "i32", inner: "i32",
+  a: "i32",
+  aOuter: "i32",
+  aInner: "i32",
+  b: "i32",
+  bOuter: "i32",
+  bInner: "i32",
+  out: "i32",
+  outer: "i32",
+  inner: "i32",
 } as const;
 const ROW = { a: "i32", aInner: "i32", b: "i32", bInner: "i32", out: "i32", n: "i32" } as const;
 
@@ -44,16 +52,40 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
 
   for (const [name, prepare] of Object.entries(reals)) binary(m, name, 2, 2, realRow(m, name, tail, prepare));
   for (const [name, one] of Object.entries(integers)) {
-    binary(m, name, 2, 2, scalarRow(m, name, 2, i32.load, (f, out, a, b) => f.store(out, one(a, b)), 2));
+    binary(
+      m,
+      name,
+      2,
+      2,
+      scalarRow(m, name, 2, i32.load, (f, out, a, b) => f.store(out, one(a, b)), 2),
+    );
   }
   for (const [name, operation] of Object.entries(comparisons)) {
     const real = f32[operation];
-    binary(m, name, 2, 0, scalarRow(m, name, 2, f32.load, (f, out, a, b) => f.store8(out, real(a, b)), 0));
+    binary(
+      m,
+      name,
+      2,
+      0,
+      scalarRow(m, name, 2, f32.load, (f, out, a, b) => f.store8(out, real(a, b)), 0),
+    );
     const int = intComparisons[operation];
-    binary(m, `${name}Int`, 2, 0, scalarRow(m, `${name}Int`, 2, i32.load, (f, out, a, b) => f.store8(out, int(a, b)), 0));
+    binary(
+      m,
+      `${name}Int`,
+      2,
+      0,
+      scalarRow(m, `${name}Int`, 2, i32.load, (f, out, a, b) => f.store8(out, int(a, b)), 0),
+    );
   }
   for (const [name, one] of Object.entries(logic)) {
-    binary(m, name, 0, 0, scalarRow(m, name, 0, i32.load8U, (f, out, a, b) => f.store8(out, one(a, b)), 0));
+    binary(
+      m,
+      name,
+      0,
+      0,
+      scalarRow(m, name, 0, i32.load8U, (f, out, a, b) => f.store8(out, one(a, b)), 0),
+    );
   }
 
   const words = whereWordsRow(m);
@@ -90,14 +122,15 @@ function realRow(m: ModuleBuilder, name: string, tail: Tails, prepare: (typeof r
     const one = prepare(new Constants(f));
     f.if(
       aInner,
-      () => f.if(
-        bInner,
-        () => elementLoop(f, tail, [a, b], out, n, (x, y) => one(x!, y!)),
-        () => {
-          const constant = f.let(v128.load32Splat(b));
-          elementLoop(f, tail, [a], out, n, (x) => one(x!, constant));
-        },
-      ),
+      () =>
+        f.if(
+          bInner,
+          () => elementLoop(f, tail, [a, b], out, n, (x, y) => one(x!, y!)),
+          () => {
+            const constant = f.let(v128.load32Splat(b));
+            elementLoop(f, tail, [a], out, n, (x) => one(x!, constant));
+          },
+        ),
       () => {
         const constant = f.let(v128.load32Splat(a));
         f.if(
@@ -115,8 +148,12 @@ function realRow(m: ModuleBuilder, name: string, tail: Tails, prepare: (typeof r
 
 /** One element at a time. */
 function scalarRow<T extends "i32" | "f32">(
-  m: ModuleBuilder, name: string, shift: number, load: (pointer: I32) => Expression<T>,
-  store: (f: FunctionBuilder, out: Int, a: Local<T>, b: Local<T>) => void, outShift: number,
+  m: ModuleBuilder,
+  name: string,
+  shift: number,
+  load: (pointer: I32) => Expression<T>,
+  store: (f: FunctionBuilder, out: Int, a: Local<T>, b: Local<T>) => void,
+  outShift: number,
 ): FunctionHandle<typeof ROW, undefined> {
   return m.internal(`${name}Row`, { params: ROW }, (f, { a, aInner, b, bInner, out, n }) => {
     const [aStep, bStep] = [f.let(i32.shl(aInner, shift)), f.let(i32.shl(bInner, shift))];
@@ -131,8 +168,18 @@ function scalarRow<T extends "i32" | "f32">(
 }
 
 const WHERE = {
-  cond: "i32", cOuter: "i32", cInner: "i32", a: "i32", aOuter: "i32", aInner: "i32", b: "i32", bOuter: "i32", bInner: "i32",
-  out: "i32", outer: "i32", inner: "i32",
+  cond: "i32",
+  cOuter: "i32",
+  cInner: "i32",
+  a: "i32",
+  aOuter: "i32",
+  aInner: "i32",
+  b: "i32",
+  bOuter: "i32",
+  bInner: "i32",
+  out: "i32",
+  outer: "i32",
+  inner: "i32",
 } as const;
 const WHERE_ROW = { cond: "i32", cInner: "i32", a: "i32", aInner: "i32", b: "i32", bInner: "i32", out: "i32", n: "i32" } as const;
 

@@ -36,7 +36,11 @@ export function tails(m: ModuleBuilder): Tails {
  * an input. An element's value does not depend on its place, so the overlap is written with what it holds.
  */
 export function elementLoop(
-  f: FunctionBuilder, tail: Tails, inputs: readonly Local<"i32">[], out: Local<"i32">, n: Local<"i32">,
+  f: FunctionBuilder,
+  tail: Tails,
+  inputs: readonly Local<"i32">[],
+  out: Local<"i32">,
+  n: Local<"i32">,
   body: (...values: Local<"v128">[]) => Expression<"v128">,
 ): void {
   const values = f.locals("v128", inputs.length, "value");

@@ -30,8 +30,13 @@ function logOfParts(k: Constants): (f: Local<"v128">, e: Local<"v128">) => Expre
 export function logBlock(k: Constants): (x: Local<"v128">) => Expression<"v128"> {
   const { f } = k;
   const [smallest, lift, liftExponent] = [k.f32(2 ** -126), k.f32(2 ** 23), k.f32(23)] as const;
-  const [one, zero, infinity, minusInfinity, rootHalf] =
-    [k.f32(1), k.f32(0), k.f32(Infinity), k.f32(-Infinity), k.i32(BITS_OF_ROOT_HALF)] as const;
+  const [one, zero, infinity, minusInfinity, rootHalf] = [
+    k.f32(1),
+    k.f32(0),
+    k.f32(Infinity),
+    k.f32(-Infinity),
+    k.i32(BITS_OF_ROOT_HALF),
+  ] as const;
   const parts = logOfParts(k);
   return (x) => {
     const subnormal = f.let(f32x4.lt(x, smallest));
@@ -57,11 +62,9 @@ export function log1pBlock(k: Constants): (x: Local<"v128">) => Expression<"v128
     const shift = f.let(i32x4.shl(exponent, 23));
     const factor = f.let(i32x4.sub(one, shift)); // the bits of 2^-e
     // (1 + x) 2^-e − 1 from x itself, which 1 + x has rounded; beyond 2^25 the 1 does not matter, but the factor ends.
-    const fraction = f.let(v128.bitselect(
-      f32x4.sub(i32x4.sub(u, shift), one),
-      f32x4.add(f32x4.mul(x, factor), f32x4.sub(factor, one)),
-      f32x4.gt(x, large),
-    ));
+    const fraction = f.let(
+      v128.bitselect(f32x4.sub(i32x4.sub(u, shift), one), f32x4.add(f32x4.mul(x, factor), f32x4.sub(factor, one)), f32x4.gt(x, large)),
+    );
     exponent.set(f32x4.convertI32x4S(exponent));
     const finite = v128.bitselect(parts(fraction, exponent), x, f32x4.lt(x, infinity));
     const within = v128.bitselect(minusInfinity, finite, f32x4.eq(x, minusOne));

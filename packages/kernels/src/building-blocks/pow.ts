@@ -5,7 +5,10 @@ import { hornerF64 } from "./polynomial.ts";
 
 /** `(ln((1 + s) / (1 − s)) − 2s) / s³` in s², and `(e^r − 1 − r) / r²`: minimax in doubles, both within 2^-40. */
 const LOG = [0.6666666667584639, 0.39999995604620553, 0.2857211115161004, 0.22176098907752068, 0.19585531410046464];
-const EXP = [0.5000000000430228, 0.16666666785146186, 0.04166666439149868, 0.008333281602592687, 0.0013889198363822655, 0.00019909073921345167, 2.4708101951997285e-05];
+const EXP = [
+  0.5000000000430228, 0.16666666785146186, 0.04166666439149868, 0.008333281602592687, 0.0013889198363822655, 0.00019909073921345167,
+  2.4708101951997285e-5,
+];
 const BITS_OF_ROOT_HALF = 0x3fe6a09e667f3bcdn;
 /** 1.5 · 2^52: adding it to a double rounds to an integer, which then stands in the low bits. */
 const MAGIC = 6_755_399_441_055_744;
@@ -23,10 +26,9 @@ export function powBlock(k: Constants): (x: Local<"v128">, y: Local<"v128">) => 
     const base = f.let(f32x4.abs(x));
     const upper = (vector: V128) => f64x2.promoteLowF32x4(vector);
     const first = f.let(positivePower(f.let(upper(base)), f.let(upper(y))));
-    const second = f.let(positivePower(
-      f.let(upper(f32x4.shuffle(base, base, [2, 3, 0, 1]))),
-      f.let(upper(f32x4.shuffle(y, y, [2, 3, 0, 1]))),
-    ));
+    const second = f.let(
+      positivePower(f.let(upper(f32x4.shuffle(base, base, [2, 3, 0, 1]))), f.let(upper(f32x4.shuffle(y, y, [2, 3, 0, 1])))),
+    );
     const size = f32x4.shuffle(first, second, [0, 1, 4, 5]);
     const halfOfY = f.let(f32x4.mul(y, half));
     const integer = f.let(f32x4.eq(f32x4.trunc(y), y));

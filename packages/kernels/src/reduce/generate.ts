@@ -114,10 +114,11 @@ function overColumns(f: FunctionBuilder, inner: Int, body: (width: 16 | 4 | 1, a
   const at = f.local("i32", "at");
   f.if(
     i32.ltS(inner, 4),
-    () => f.forRange(0, inner, 1, (j) => {
-      at.set(i32.shl(j, 2));
-      body(1, at);
-    }),
+    () =>
+      f.forRange(0, inner, 1, (j) => {
+        at.set(i32.shl(j, 2));
+        body(1, at);
+      }),
     () => {
       const whole = f.let(i32.and(inner, -16));
       f.forRange(0, whole, 16, (j) => {
@@ -165,36 +166,44 @@ function sumSquaredDeviations(m: ModuleBuilder): void {
     difference.set(f64.add(sumOfPair(differences[0]!), difference));
     f.return(f64.sub(square, f64.div(f64.mul(difference, difference), f64.convertI32S(n))));
   });
-  const narrow = m.internal("deviationsColumns4", { params: { x: "i32", mean: "i32", out: "i32", n: "i32", stride: "i32" } }, (f, { x, mean, out, n, stride }) => {
-    const means = [f.let(pair(mean, 0)), f.let(pair(mean, 8))];
-    const [squares, differences] = [f.locals("v128", 2), f.locals("v128", 2)];
-    const d = f.local("v128");
-    zero(f, [...squares, ...differences]);
-    f.forRange(0, n, 1, () => {
+  const narrow = m.internal(
+    "deviationsColumns4",
+    { params: { x: "i32", mean: "i32", out: "i32", n: "i32", stride: "i32" } },
+    (f, { x, mean, out, n, stride }) => {
+      const means = [f.let(pair(mean, 0)), f.let(pair(mean, 8))];
+      const [squares, differences] = [f.locals("v128", 2), f.locals("v128", 2)];
+      const d = f.local("v128");
+      zero(f, [...squares, ...differences]);
+      f.forRange(0, n, 1, () => {
+        for (const i of [0, 1]) {
+          d.set(f64x2.sub(pair(x, 8 * i), means[i]!));
+          differences[i]!.set(f64x2.add(differences[i]!, d));
+          squares[i]!.set(f64x2.add(squares[i]!, f64x2.mul(d, d)));
+        }
+        f.increment(x, stride);
+      });
+      const count = f.let(f64x2.splat(f64.convertI32S(n)));
       for (const i of [0, 1]) {
-        d.set(f64x2.sub(pair(x, 8 * i), means[i]!));
-        differences[i]!.set(f64x2.add(differences[i]!, d));
-        squares[i]!.set(f64x2.add(squares[i]!, f64x2.mul(d, d)));
+        const excess = f64x2.div(f64x2.mul(differences[i]!, differences[i]!), count);
+        f.store64Lane(out, f32x4.demoteF64x2Zero(f64x2.sub(squares[i]!, excess)), 0, 8 * i);
       }
-      f.increment(x, stride);
-    });
-    const count = f.let(f64x2.splat(f64.convertI32S(n)));
-    for (const i of [0, 1]) {
-      const excess = f64x2.div(f64x2.mul(differences[i]!, differences[i]!), count);
-      f.store64Lane(out, f32x4.demoteF64x2Zero(f64x2.sub(squares[i]!, excess)), 0, 8 * i);
-    }
-  });
-  const column = m.internal("deviationsColumn", { params: { x: "i32", mean: "i32", out: "i32", n: "i32", stride: "i32" } }, (f, { x, mean, out, n, stride }) => {
-    const center = f.let(single(mean));
-    const [square, difference, d] = [f.local("f64"), f.local("f64"), f.local("f64")];
-    f.forRange(0, n, 1, () => {
-      d.set(f64.sub(single(x), center));
-      difference.set(f64.add(difference, d));
-      square.set(f64.add(square, f64.mul(d, d)));
-      f.increment(x, stride);
-    });
-    f.store(out, f32.demoteF64(f64.sub(square, f64.div(f64.mul(difference, difference), f64.convertI32S(n)))));
-  });
+    },
+  );
+  const column = m.internal(
+    "deviationsColumn",
+    { params: { x: "i32", mean: "i32", out: "i32", n: "i32", stride: "i32" } },
+    (f, { x, mean, out, n, stride }) => {
+      const center = f.let(single(mean));
+      const [square, difference, d] = [f.local("f64"), f.local("f64"), f.local("f64")];
+      f.forRange(0, n, 1, () => {
+        d.set(f64.sub(single(x), center));
+        difference.set(f64.add(difference, d));
+        square.set(f64.add(square, f64.mul(d, d)));
+        f.increment(x, stride);
+      });
+      f.store(out, f32.demoteF64(f64.sub(square, f64.div(f64.mul(difference, difference), f64.convertI32S(n)))));
+    },
+  );
 
   m.func("sumSquaredDeviations", { params: { x: "i32", mean: "i32", out: "i32", ...SHAPE } }, (f, { x, mean, out, outer, n, inner }) => {
     f.forRange(0, outer, 1, () => {
@@ -209,7 +218,13 @@ function sumSquaredDeviations(m: ModuleBuilder): void {
         () => {
           const stride = f.let(i32.shl(inner, 2));
           overColumns(f, inner, (width, at) => {
-            const args = (offset: number) => ({ x: i32.add(x, i32.add(at, offset)), mean: i32.add(mean, i32.add(at, offset)), out: i32.add(out, i32.add(at, offset)), n, stride });
+            const args = (offset: number) => ({
+              x: i32.add(x, i32.add(at, offset)),
+              mean: i32.add(mean, i32.add(at, offset)),
+              out: i32.add(out, i32.add(at, offset)),
+              n,
+              stride,
+            });
             if (width === 1) f.call(column, args(0));
             else for (let offset = 0; offset < width * 4; offset += 16) f.call(narrow, args(offset));
           });
@@ -237,10 +252,11 @@ function extremum(m: ModuleBuilder, name: "max" | "min", argName: "argmax" | "ar
     const result = f.let(f32.const(start));
     f.if(
       i32.ltS(n, 4),
-      () => f.forRange(0, n, 1, () => {
-        result.set(scalars(result, f32.load(x)));
-        f.increment(x, 4);
-      }),
+      () =>
+        f.forRange(0, n, 1, () => {
+          result.set(scalars(result, f32.load(x)));
+          f.increment(x, 4);
+        }),
       () => {
         const parts = f.locals("v128", 4);
         const [nans, value] = f.locals("v128", 2);
@@ -347,36 +363,44 @@ function extremum(m: ModuleBuilder, name: "max" | "min", argName: "argmax" | "ar
       f.branch(again);
     });
   });
-  const argColumns = m.internal(`${argName}Columns`, { params: { x: "i32", out: "i32", n: "i32", stride: "i32" } }, (f, { x, out, n, stride }) => {
-    const [value, mask, index, indices] = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")];
-    f.if(i32.gtS(n, 0), () => {
-      const best = f.let(v128.load(x));
-      const one = f.let(i32x4.splat(1));
-      f.forRange(1, n, 1, () => {
-        f.increment(x, stride);
-        index.set(i32x4.add(index, one));
-        value.set(v128.load(x));
-        mask.set(betterLanes(value, best));
-        best.set(v128.bitselect(value, best, mask));
-        indices.set(v128.bitselect(index, indices, mask));
+  const argColumns = m.internal(
+    `${argName}Columns`,
+    { params: { x: "i32", out: "i32", n: "i32", stride: "i32" } },
+    (f, { x, out, n, stride }) => {
+      const [value, mask, index, indices] = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")];
+      f.if(i32.gtS(n, 0), () => {
+        const best = f.let(v128.load(x));
+        const one = f.let(i32x4.splat(1));
+        f.forRange(1, n, 1, () => {
+          f.increment(x, stride);
+          index.set(i32x4.add(index, one));
+          value.set(v128.load(x));
+          mask.set(betterLanes(value, best));
+          best.set(v128.bitselect(value, best, mask));
+          indices.set(v128.bitselect(index, indices, mask));
+        });
       });
-    });
-    f.store(out, indices);
-  });
-  const argColumn = m.internal(`${argName}Column`, { params: { x: "i32", out: "i32", n: "i32", stride: "i32" } }, (f, { x, out, n, stride }) => {
-    const [value, index, isBetter] = [f.local("f32"), f.local("i32"), f.local("i32")];
-    f.if(i32.gtS(n, 0), () => {
-      const best = f.let(f32.load(x));
-      f.forRange(1, n, 1, (i) => {
-        f.increment(x, stride);
-        value.set(f32.load(x));
-        isBetter.set(better(value, best));
-        best.set(select(isBetter, value, best));
-        index.set(select(isBetter, i, index));
+      f.store(out, indices);
+    },
+  );
+  const argColumn = m.internal(
+    `${argName}Column`,
+    { params: { x: "i32", out: "i32", n: "i32", stride: "i32" } },
+    (f, { x, out, n, stride }) => {
+      const [value, index, isBetter] = [f.local("f32"), f.local("i32"), f.local("i32")];
+      f.if(i32.gtS(n, 0), () => {
+        const best = f.let(f32.load(x));
+        f.forRange(1, n, 1, (i) => {
+          f.increment(x, stride);
+          value.set(f32.load(x));
+          isBetter.set(better(value, best));
+          best.set(select(isBetter, value, best));
+          index.set(select(isBetter, i, index));
+        });
       });
-    });
-    f.store(out, index);
-  });
+      f.store(out, index);
+    },
+  );
 
   m.func(argName, { params: REDUCTION }, (f, { x, out, outer, n, inner }) => {
     f.forRange(0, outer, 1, () => {

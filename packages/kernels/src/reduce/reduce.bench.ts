@@ -5,7 +5,13 @@ import { report, secondsOf } from "../testing/measure.ts";
 import { noise } from "../testing/workspace.ts";
 import { reduce } from "./reduce.ts";
 
-for (const [outer, n, inner] of [[1, 4096, 1], [197, 768, 1], [1, 197, 768], [1, 4096, 192], [16, 64, 64]] as const) {
+for (const [outer, n, inner] of [
+  [1, 4096, 1],
+  [197, 768, 1],
+  [1, 197, 768],
+  [1, 4096, 192],
+  [16, 64, 64],
+] as const) {
   const count = outer * n * inner;
   const [x, mean, out] = [allocateBlock(count * 4), allocateBlock(outer * inner * 4), allocateBlock(count * 4)];
   float32View().set(noise(count, 1), x / 4);
@@ -14,8 +20,18 @@ for (const [outer, n, inner] of [[1, 4096, 1], [197, 768, 1], [1, 197, 768], [1,
     const kernels = reduce.implementation(build);
     const shape = `${build} [${outer}, ${n}, ${inner}]`;
     for (const name of ["sum", "sumSquares", "max", "argmax", "cumsum"] as const) {
-      report(`${name} ${shape}`, secondsOf(() => kernels[name](x, out, outer, n, inner)), count * 4, "GB/s");
+      report(
+        `${name} ${shape}`,
+        secondsOf(() => kernels[name](x, out, outer, n, inner)),
+        count * 4,
+        "GB/s",
+      );
     }
-    report(`sumSquaredDeviations ${shape}`, secondsOf(() => kernels.sumSquaredDeviations(x, mean, out, outer, n, inner)), count * 4, "GB/s");
+    report(
+      `sumSquaredDeviations ${shape}`,
+      secondsOf(() => kernels.sumSquaredDeviations(x, mean, out, outer, n, inner)),
+      count * 4,
+      "GB/s",
+    );
   }
 }

@@ -14,7 +14,14 @@ interface Shape {
 
 const half = { float32: 2 ** -24, float64: 2 ** -53 };
 
-function run(kernels: ReduceKernels, dtype: DType, name: Simple, x: ArrayLike<number>, { outer, n, inner }: Shape, misaligned = 1): number[] {
+function run(
+  kernels: ReduceKernels,
+  dtype: DType,
+  name: Simple,
+  x: ArrayLike<number>,
+  { outer, n, inner }: Shape,
+  misaligned = 1,
+): number[] {
   return inWorkspace(dtype, (w) => {
     const count = name === "cumsum" ? x.length : outer * inner;
     const isIndex = name.startsWith("arg");
@@ -42,7 +49,10 @@ function exactSum(values: readonly number[]): number {
 
 const shapes: Shape[] = [
   ...[0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100].map((n) => ({ outer: 3, n, inner: 1 })),
-  ...[2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 20, 21, 31, 32, 33, 40].flatMap((inner) => [{ outer: 2, n: 5, inner }, { outer: 1, n: 1, inner }]),
+  ...[2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 20, 21, 31, 32, 33, 40].flatMap((inner) => [
+    { outer: 2, n: 5, inner },
+    { outer: 1, n: 1, inner },
+  ]),
   { outer: 0, n: 4, inner: 3 },
   { outer: 3, n: 4, inner: 0 },
 ];
@@ -51,14 +61,21 @@ const sizeOf = ({ outer, n, inner }: Shape) => outer * n * inner;
 describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
   it("sum and sumSquares are the exact sums, rounded once, in every shape", () => {
     for (const shape of shapes) {
-      const x = noise(sizeOf(shape), 5).map((value) => 3 * value).map(Math.fround);
-      for (const [name, term] of [["sum", (v: number) => v], ["sumSquares", (v: number) => v * v]] as const) {
+      const x = noise(sizeOf(shape), 5)
+        .map((value) => 3 * value)
+        .map(Math.fround);
+      for (const [name, term] of [
+        ["sum", (v: number) => v],
+        ["sumSquares", (v: number) => v * v],
+      ] as const) {
         const y = run(kernels, dtype, name, x, shape);
         groups(x, shape).forEach((values, g) => {
           const exact = exactSum(values.map(term));
           const size = values.reduce((sum, v) => sum + Math.abs(term(v)), 0);
           // Half an ulp of the result, and what doubles may lose.
-          expect(Math.abs(y[g]! - exact), `${name} of ${JSON.stringify(shape)}`).toBeLessThanOrEqual(half[dtype] * Math.abs(exact) + shape.n * 2 ** -53 * size);
+          expect(Math.abs(y[g]! - exact), `${name} of ${JSON.stringify(shape)}`).toBeLessThanOrEqual(
+            half[dtype] * Math.abs(exact) + shape.n * 2 ** -53 * size,
+          );
         });
       }
     }
@@ -68,10 +85,16 @@ describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
     const n = 100_003;
     const x = noise(n, 7).map((value) => Math.fround(value + 1000));
     const exact = exactSum(x);
-    for (const shape of [{ outer: 1, n, inner: 1 }, { outer: 1, n: n / 11 | 0, inner: 11 }]) {
+    for (const shape of [
+      { outer: 1, n, inner: 1 },
+      { outer: 1, n: (n / 11) | 0, inner: 11 },
+    ]) {
       const y = run(kernels, dtype, "sum", x.slice(0, sizeOf(shape)), shape);
       if (shape.inner === 1) expect(Math.abs(y[0]! - exact)).toBeLessThanOrEqual((half[dtype] + n * 2 ** -53) * exact);
-      else groups(x, shape).forEach((values, g) => expect(Math.abs(y[g]! - exactSum(values))).toBeLessThanOrEqual((half[dtype] + n * 2 ** -53) * exactSum(values)));
+      else
+        groups(x, shape).forEach((values, g) =>
+          expect(Math.abs(y[g]! - exactSum(values))).toBeLessThanOrEqual((half[dtype] + n * 2 ** -53) * exactSum(values)),
+        );
     }
   });
 
@@ -87,7 +110,9 @@ describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
       for (const offset of [0, 1000, 1e6]) {
         const x = noise(sizeOf(shape), 9).map((value) => Math.fround(value + offset));
         const parts = groups(x, shape);
-        const means = parts.map((values) => (dtype === "float32" ? Math.fround(exactSum(values) / values.length) : exactSum(values) / values.length));
+        const means = parts.map((values) =>
+          dtype === "float32" ? Math.fround(exactSum(values) / values.length) : exactSum(values) / values.length,
+        );
         const y = inWorkspace(dtype, (w) => {
           const [from, mean, out] = [w.reals(x, 1), w.reals(means, 3), w.reals(parts.length, 2)];
           kernels.sumSquaredDeviations(from, mean, out, shape.outer, shape.n, shape.inner);
@@ -107,7 +132,10 @@ describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
   it("max and min take every element, in every shape; NaN wins", () => {
     for (const shape of shapes) {
       const x = noise(sizeOf(shape), 11);
-      for (const [name, fold, none] of [["max", Math.max, -Infinity], ["min", Math.min, Infinity]] as const) {
+      for (const [name, fold, none] of [
+        ["max", Math.max, -Infinity],
+        ["min", Math.min, Infinity],
+      ] as const) {
         expect(run(kernels, dtype, name, x, shape)).toEqual(groups(x, shape).map((values) => (values.length > 0 ? fold(...values) : none)));
         for (let at = 0; at < Math.min(x.length, 40); at++) {
           const poisoned = x.map((value, i) => (i === at ? NaN : value));
@@ -121,7 +149,10 @@ describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
     for (const shape of shapes) {
       const ties = noise(sizeOf(shape), 13).map((value) => Math.round(value * 3));
       for (const x of [ties, ties.map((value, i) => (i % 7 === 5 ? NaN : value)), ties.map(() => -Infinity), ties.map(() => Infinity)]) {
-        for (const [name, fold] of [["argmax", Math.max], ["argmin", Math.min]] as const) {
+        for (const [name, fold] of [
+          ["argmax", Math.max],
+          ["argmin", Math.min],
+        ] as const) {
           const expected = groups(x, shape).map((values) => {
             const nan = values.findIndex(Number.isNaN);
             return nan >= 0 ? nan : Math.max(values.indexOf(fold(...values)), 0);
@@ -138,7 +169,10 @@ describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
         const n = Math.max(Math.floor(list.length / inner), 1);
         const shape = { outer: 1, n, inner: Math.min(inner, list.length) };
         const x = list.slice(0, sizeOf(shape));
-        for (const [arg, name] of [["argmax", "max"], ["argmin", "min"]] as const) {
+        for (const [arg, name] of [
+          ["argmax", "max"],
+          ["argmin", "min"],
+        ] as const) {
           const [indices, values] = [run(kernels, dtype, arg, x, shape), run(kernels, dtype, name, x, shape)];
           expect(groups(x, shape).map((group, g) => group[indices[g]!]! + 0)).toEqual(values.map((value) => value + 0));
         }
@@ -153,7 +187,9 @@ describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
       const expected = new Array<number>(x.length);
       groups(x, shape).forEach((values, g) => {
         let sum = 0;
-        values.forEach((value, i) => (expected[(Math.floor(g / shape.inner) * shape.n + i) * shape.inner + (g % shape.inner)] = sum += value));
+        values.forEach(
+          (value, i) => (expected[(Math.floor(g / shape.inner) * shape.n + i) * shape.inner + (g % shape.inner)] = sum += value),
+        );
       });
       const rounded = dtype === "float32" ? expected.map(Math.fround) : expected;
       expect(run(kernels, dtype, "cumsum", x, shape)).toEqual(rounded);

@@ -4,7 +4,10 @@ import type { ReduceKernels, Reduction } from "./reduce.ts";
 /** Reductions in plain loops, computed in doubles: the definition. */
 export function reference(views: Views): ReduceKernels {
   /** `result(value, n)` per group, where `value(i)` are the elements of the group. */
-  const fold = (result: (value: (i: number) => number, n: number) => number, target: () => { [index: number]: number } = () => views.real()): Reduction => {
+  const fold = (
+    result: (value: (i: number) => number, n: number) => number,
+    target: () => { [index: number]: number } = () => views.real(),
+  ): Reduction => {
     const outShift = target === indices ? 2 : views.shift;
     return (x, out, outer, n, inner) => {
       const real = views.real();

@@ -42,7 +42,11 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       t.findMost(x);
       t.exponentials(x, undefined);
       t.takeLog();
-      f.if(f32.eq(t.sum, 0), () => t.factors.set(f32x4.splat(0)), () => t.factors.set(f32x4.splat(t.log)));
+      f.if(
+        f32.eq(t.sum, 0),
+        () => t.factors.set(f32x4.splat(0)),
+        () => t.factors.set(f32x4.splat(t.log)),
+      );
       mapRow(f, n, [x], [out], ([value]) => [f32x4.sub(f32x4.sub(value, t.mosts), t.factors)]);
       t.advance(x, out);
     });
@@ -152,7 +156,12 @@ function tools(f: FunctionBuilder, n: Int) {
   const [mosts, factors, lanes] = f.locals("v128", 3);
   const first = f.let(i32x4.const(-1, 0, 0, 0));
   return {
-    bytes, most, sum, log: logOfSum, mosts, factors,
+    bytes,
+    most,
+    sum,
+    log: logOfSum,
+    mosts,
+    factors,
 
     /** The maximum, 0 where it is −∞, so that −∞ less it stays −∞. NaN is passed over: the sum will meet it. */
     findMost(x: Int): void {
@@ -218,7 +227,11 @@ function tools(f: FunctionBuilder, n: Int) {
 
     /** `factors` = 1 / sum in all lanes, 0 where the sum is 0. */
     invertSum(): void {
-      f.if(f32.eq(sum, 0), () => factors.set(f32x4.splat(0)), () => factors.set(f32x4.splat(f32.div(1, sum))));
+      f.if(
+        f32.eq(sum, 0),
+        () => factors.set(f32x4.splat(0)),
+        () => factors.set(f32x4.splat(f32.div(1, sum))),
+      );
     },
 
     /** `log` = ln sum; −∞ for 0. */

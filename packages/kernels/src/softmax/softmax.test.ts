@@ -8,7 +8,14 @@ const LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 130];
 
 type Names = "softmax" | "logSoftmax" | "logSumExp";
 
-function run(kernels: SoftmaxKernels, dtype: "float32" | "float64", name: Names, x: readonly number[], rows: number, misaligned = 1): number[] {
+function run(
+  kernels: SoftmaxKernels,
+  dtype: "float32" | "float64",
+  name: Names,
+  x: readonly number[],
+  rows: number,
+  misaligned = 1,
+): number[] {
   return inWorkspace(dtype, (w) => {
     const count = name === "logSumExp" ? rows : x.length;
     const [from, to] = [w.reals(x, misaligned), w.reals(count, misaligned + 1)];
@@ -17,7 +24,14 @@ function run(kernels: SoftmaxKernels, dtype: "float32" | "float64", name: Names,
   });
 }
 
-function runGrad(kernels: SoftmaxKernels, dtype: "float32" | "float64", name: "softmaxGrad" | "logSoftmaxGrad", y: readonly number[], g: readonly number[], rows: number): number[] {
+function runGrad(
+  kernels: SoftmaxKernels,
+  dtype: "float32" | "float64",
+  name: "softmaxGrad" | "logSoftmaxGrad",
+  y: readonly number[],
+  g: readonly number[],
+  rows: number,
+): number[] {
   return inWorkspace(dtype, (w) => {
     const [from, cotangent, to] = [w.reals(y, 1), w.reals(g, 2), w.reals(y.length, 3)];
     kernels[name](from, cotangent, to, rows, y.length / rows);
@@ -25,7 +39,14 @@ function runGrad(kernels: SoftmaxKernels, dtype: "float32" | "float64", name: "s
   });
 }
 
-function runLoss(kernels: SoftmaxKernels, dtype: "float32" | "float64", x: readonly number[], target: readonly number[], g: readonly number[], smoothing: number): { loss: number[]; gradient: number[] } {
+function runLoss(
+  kernels: SoftmaxKernels,
+  dtype: "float32" | "float64",
+  x: readonly number[],
+  target: readonly number[],
+  g: readonly number[],
+  smoothing: number,
+): { loss: number[]; gradient: number[] } {
   return inWorkspace(dtype, (w) => {
     const rows = target.length;
     const n = x.length / rows;
@@ -44,7 +65,8 @@ function expectAll(actual: readonly number[], expected: readonly number[], toler
   expect(actual.length).toBe(expected.length);
   actual.forEach((value, i) => {
     const wanted = expected[i]!;
-    if (Number.isFinite(wanted)) expect(Math.abs(value - wanted), `${i}: ${value} against ${wanted}`).toBeLessThanOrEqual(tolerance * Math.max(1, Math.abs(wanted)));
+    if (Number.isFinite(wanted))
+      expect(Math.abs(value - wanted), `${i}: ${value} against ${wanted}`).toBeLessThanOrEqual(tolerance * Math.max(1, Math.abs(wanted)));
     else expect(value, `element ${i}`).toBe(wanted);
   });
 }
@@ -59,13 +81,19 @@ describe.each(implementationsOf(softmax))("softmax on $name", ({ kernels, dtype 
     for (const name of ["softmax", "logSoftmax", "logSumExp"] as const) {
       expectAll(run(kernels, dtype, name, x, rows), run(exact, "float64", name, x, rows), (8 + n / 8) * ulp);
     }
-    for (const [name, grad] of [["softmax", "softmaxGrad"], ["logSoftmax", "logSoftmaxGrad"]] as const) {
+    for (const [name, grad] of [
+      ["softmax", "softmaxGrad"],
+      ["logSoftmax", "logSoftmaxGrad"],
+    ] as const) {
       const y = float32(run(exact, "float64", name, x, rows));
       expectAll(runGrad(kernels, dtype, grad, y, g, rows), runGrad(exact, "float64", grad, y, g, rows), (8 + n) * ulp);
     }
     const target = [0, -100, n - 1];
     for (const smoothing of [0, 0.125]) {
-      const [mine, wanted] = [runLoss(kernels, dtype, x, target, g.slice(0, 3), smoothing), runLoss(exact, "float64", x, target, g.slice(0, 3), smoothing)];
+      const [mine, wanted] = [
+        runLoss(kernels, dtype, x, target, g.slice(0, 3), smoothing),
+        runLoss(exact, "float64", x, target, g.slice(0, 3), smoothing),
+      ];
       expectAll(mine.loss, wanted.loss, (8 + n) * ulp);
       expectAll(mine.gradient, wanted.gradient, (8 + n) * ulp);
       expect(mine.loss[1]).toBe(0);
@@ -100,7 +128,10 @@ describe.each(implementationsOf(softmax))("softmax on $name", ({ kernels, dtype 
   });
 
   it("gives a row of −∞ an infinite loss with gradient 0, and zero probability costs an infinity only if it is wanted", () => {
-    const [open, shut] = [[0, -Infinity, 0], [-Infinity, -Infinity, -Infinity]];
+    const [open, shut] = [
+      [0, -Infinity, 0],
+      [-Infinity, -Infinity, -Infinity],
+    ];
     const { loss, gradient } = runLoss(kernels, dtype, [...shut, ...open, ...open], [0, 0, 1], [1, 1, 1], 0);
     expect([loss[0], loss[2]]).toEqual([Infinity, Infinity]);
     expect(loss[1]).toBeCloseTo(Math.LN2, 6);
@@ -118,11 +149,22 @@ describe.each(implementationsOf(softmax))("softmax on $name", ({ kernels, dtype 
   });
 
   it("is a distribution in the order of its logits, and a shift of them changes nothing", () => {
-    const logits = fc.array(fc.integer({ min: -4000, max: 4000 }).map((value) => value / 64), { minLength: 1, maxLength: 40 });
+    const logits = fc.array(
+      fc.integer({ min: -4000, max: 4000 }).map((value) => value / 64),
+      { minLength: 1, maxLength: 40 },
+    );
     fc.assert(
       fc.property(logits, fc.integer({ min: -1000, max: 1000 }), (x, shift) => {
         const y = run(kernels, dtype, "softmax", x, 1);
-        expect(run(kernels, dtype, "softmax", x.map((value) => value + shift), 1)).toEqual(y); // the sums are exact
+        expect(
+          run(
+            kernels,
+            dtype,
+            "softmax",
+            x.map((value) => value + shift),
+            1,
+          ),
+        ).toEqual(y); // the sums are exact
         expect(Math.abs(y.reduce((sum, value) => sum + value, 0) - 1)).toBeLessThan(2e-6);
         for (let i = 1; i < x.length; i++) expect(x[i - 1]! >= x[i]! ? y[i - 1]! >= y[i]! : y[i - 1]! <= y[i]!).toBe(true);
       }),

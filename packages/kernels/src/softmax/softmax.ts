@@ -26,7 +26,14 @@ export interface SoftmaxKernels {
   crossEntropy(logits: number, target: number, loss: number, rows: number, n: number, labelSmoothing: number, ignoreIndex: number): void;
   /** `g · (softmax(logits) − q)`, g one per row; 0 where ignored, and in a row that is −∞ throughout. */
   crossEntropyGrad(
-    logits: number, target: number, g: number, out: number, rows: number, n: number, labelSmoothing: number, ignoreIndex: number,
+    logits: number,
+    target: number,
+    g: number,
+    out: number,
+    rows: number,
+    n: number,
+    labelSmoothing: number,
+    ignoreIndex: number,
   ): void;
 }
 

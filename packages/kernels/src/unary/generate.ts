@@ -1,8 +1,24 @@
 import { f32, f32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
 import type { Build, Expression, Local, Parameters } from "../assembler/index.ts";
 import {
-  Constants, decayBlock, elementLoop, erfBlock, expBlock, expm1Block, gaussianBlock, geluErfBlock, geluErfSlopeBlock, log1pBlock,
-  log1pUnitBlock, logBlock, powBlock, sigmoidBlock, signBits, tails, tanhBlock, trigonometricBlock,
+  Constants,
+  decayBlock,
+  elementLoop,
+  erfBlock,
+  expBlock,
+  expm1Block,
+  gaussianBlock,
+  geluErfBlock,
+  geluErfSlopeBlock,
+  log1pBlock,
+  log1pUnitBlock,
+  logBlock,
+  powBlock,
+  sigmoidBlock,
+  signBits,
+  tails,
+  tanhBlock,
+  trigonometricBlock,
 } from "../building-blocks/index.ts";
 
 type Vector = Local<"v128">;
@@ -78,8 +94,14 @@ const functions: Record<string, Function> = {
     const zero = k.f32(0);
     return (x) => bitselect(x, mul(x, slope!), gt(x, zero));
   },
-  clamp: (_, [low, high]) => (x) => pmin(pmax(x, low!), high!),
-  scale: (k, [factor, offset]) => (x) => k.f.madd(x, factor!, offset!),
+  clamp:
+    (_, [low, high]) =>
+    (x) =>
+      pmin(pmax(x, low!), high!),
+  scale:
+    (k, [factor, offset]) =>
+    (x) =>
+      k.f.madd(x, factor!, offset!),
   powScalar: (k, [exponent]) => {
     const pow = powBlock(k);
     return (x) => pow(x, exponent!);
@@ -180,7 +202,10 @@ const gradients: Record<string, Gradient> = {
     const zero = k.f32(0);
     return (x, g) => or(bitselect(g, mul(g, slope!), gt(x, zero)), nanOf(x));
   },
-  clamp: (_, [low, high]) => (x, g) => or(and(g, and(ge(x, low!), le(x, high!))), nanOf(x)),
+  clamp:
+    (_, [low, high]) =>
+    (x, g) =>
+      or(and(g, and(ge(x, low!), le(x, high!))), nanOf(x)),
   powScalar: (k, [exponent]) => {
     const [pow, one, zero] = [powBlock(k), k.f32(1), k.f32(0)];
     const less = k.f.let(sub(exponent!, one));
@@ -193,7 +218,11 @@ const gradients: Record<string, Gradient> = {
 };
 
 const parameterNames: Record<string, string[]> = {
-  elu: ["alpha"], leakyRelu: ["slope"], clamp: ["low", "high"], scale: ["factor", "offset"], powScalar: ["exponent"],
+  elu: ["alpha"],
+  leakyRelu: ["slope"],
+  clamp: ["low", "high"],
+  scale: ["factor", "offset"],
+  powScalar: ["exponent"],
 };
 
 /** 2 √(2/π) (x + 0.044715 x³): tanh GELU is x times the logistic function of it. */

@@ -40,7 +40,9 @@ export function reference(views: Views): UnaryKernels {
     softplus: map((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
     softplusGrad: mapGrad((x, g) => g * logistic(x)),
     geluErf: map((x) => Math.max(x, 0) - 0.5 * within(Math.abs(x), 1e4) * erfc(Math.abs(x) * Math.SQRT1_2)),
-    geluErfGrad: mapGrad((x, g) => g * (0.5 * erfc(-x * Math.SQRT1_2) + (within(x, 1e4) * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI))),
+    geluErfGrad: mapGrad(
+      (x, g) => g * (0.5 * erfc(-x * Math.SQRT1_2) + (within(x, 1e4) * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)),
+    ),
     geluTanh: map((x) => Math.max(x, -1e4) * logistic(2 * geluInner(x))),
     geluTanhGrad: mapGrad((x, g) => {
       const t = within(x, 1e4);

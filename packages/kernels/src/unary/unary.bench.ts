@@ -10,13 +10,21 @@ const wanted = process.argv[2]?.split(",");
 
 for (const n of [4096, 197 * 3072]) {
   const [x, out] = [allocateBlock(n * 4), allocateBlock(n * 4)];
-  float32View().set(noise(n, 1).map((value) => 4 * Math.abs(value) + 0.01), x / 4);
+  float32View().set(
+    noise(n, 1).map((value) => 4 * Math.abs(value) + 0.01),
+    x / 4,
+  );
   for (const name of Object.keys(unary.implementation("reference"))) {
     if (name.endsWith("Grad") || (wanted !== undefined && !wanted.includes(name))) continue;
     for (const build of ["simd", "relaxed"] as const) {
       const kernel = unary.implementation(build)[name as "exp"] as (...args: number[]) => void;
       const rest = parameters[name] ?? [];
-      report(`${name} ${build} n=${n}`, secondsOf(() => kernel(x, out, n, ...rest)), n * 8, "GB/s");
+      report(
+        `${name} ${build} n=${n}`,
+        secondsOf(() => kernel(x, out, n, ...rest)),
+        n * 8,
+        "GB/s",
+      );
     }
   }
 }

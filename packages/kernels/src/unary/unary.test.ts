@@ -81,7 +81,14 @@ const all = [
 const float64 = unary.implementation("reference", "float64") as unknown as Record<string, Kernel>;
 
 /** Runs a function on lists; x and g may stand anywhere. */
-function run(kernels: object, w: Workspace, { name, grad, promise }: (typeof all)[number], x: ArrayLike<number>, g: ArrayLike<number>, parameters = promise.parameters ?? []): number[] {
+function run(
+  kernels: object,
+  w: Workspace,
+  { name, grad, promise }: (typeof all)[number],
+  x: ArrayLike<number>,
+  g: ArrayLike<number>,
+  parameters = promise.parameters ?? [],
+): number[] {
   const [from, cotangent, out] = [w.reals(x, 1), w.reals(g, 2), w.reals(x.length, 3)];
   (kernels as Record<string, Kernel>)[name]!(from, ...(grad ? [cotangent] : []), out, x.length, ...parameters);
   return w.readReals(out, x.length);
@@ -102,7 +109,14 @@ function exactOnce(test: (typeof all)[number], x: ArrayLike<number>, g: ArrayLik
 const ulp = (v: number) => 2 ** Math.max(Math.floor(Math.log2(Math.abs(v))) - 23, -149);
 
 /** Errors beyond the promise, worst first. */
-function expectWithin(y: readonly number[], truth: readonly number[], x: ArrayLike<number>, { ulps, absolute = 0 }: Accuracy, scale = 1, more = 0): void {
+function expectWithin(
+  y: readonly number[],
+  truth: readonly number[],
+  x: ArrayLike<number>,
+  { ulps, absolute = 0 }: Accuracy,
+  scale = 1,
+  more = 0,
+): void {
   let worst = { excess: 0, what: "" };
   for (let i = 0; i < y.length; i++) {
     const [got, want] = [y[i]!, truth[i]!];
@@ -129,14 +143,37 @@ function everyPattern(): Float32Array {
 
 /** Where most arguments are. */
 const common = Float32Array.from(noise(2 ** 16, 3), (value, i) => value * (i & 1 ? 12 : 2));
-const special = [0, -0, 1, -1, Infinity, -Infinity, NaN, 2 ** -149, -(2 ** -149), 2 ** -126, 3.4e38, -3.4e38, 87.5, 88.5, 89, -87, -88.5, -103, -104, 0.5, 2, -2];
+const special = [
+  0,
+  -0,
+  1,
+  -1,
+  Infinity,
+  -Infinity,
+  NaN,
+  2 ** -149,
+  -(2 ** -149),
+  2 ** -126,
+  3.4e38,
+  -3.4e38,
+  87.5,
+  88.5,
+  89,
+  -87,
+  -88.5,
+  -103,
+  -104,
+  0.5,
+  2,
+  -2,
+];
 
 describe.each(implementationsOf(unary))("$name", ({ name: implementation, dtype, kernels }) => {
   const precision = dtype === "float64" ? { ulps: 0.5 } : undefined;
 
   // The reference in doubles is what the others are measured by; in float32 it rounds the same once.
   it.each(implementation.startsWith("reference") ? [] : all)("$name: within the promised ulps over the whole range", (test) => {
-        for (const x of [test.promise.limit === undefined ? patterns : patterns.filter((value) => Math.abs(value) < 1e6), common]) {
+    for (const x of [test.promise.limit === undefined ? patterns : patterns.filter((value) => Math.abs(value) < 1e6), common]) {
       const g = new Float32Array(x.length).fill(1);
       const y = inWorkspace("float32", (w) => run(kernels, w, test, x, g));
       expectWithin(y, exactOnce(test, x, g), x, test.promise);
@@ -147,7 +184,9 @@ describe.each(implementationsOf(unary))("$name", ({ name: implementation, dtype,
     const g = special.map((_, i) => [1, -2.5, 3][i % 3]!);
     const y = inWorkspace(dtype, (w) => run(kernels, w, test, special, g));
     // Where a phase of 1e38 is asked for, only the range of the result is promised.
-    const truth = exact(test, special, g).map((value, i) => (Math.abs(special[i]!) > (test.promise.limit ?? Infinity) && Math.abs(y[i]!) <= 3 ? y[i]! : value));
+    const truth = exact(test, special, g).map((value, i) =>
+      Math.abs(special[i]!) > (test.promise.limit ?? Infinity) && Math.abs(y[i]!) <= 3 ? y[i]! : value,
+    );
     expectWithin(y, truth, special, precision ?? test.promise, 3, 2);
     const nan = special.map((x, i) => (Number.isNaN(x) ? y[i]! : NaN));
     expect(nan.every(Number.isNaN), "NaN gives NaN").toBe(true);
@@ -178,29 +217,82 @@ describe.each(implementationsOf(unary))("$name", ({ name: implementation, dtype,
   });
 
   it("log, rsqrt and reciprocal have their poles", () => {
-    const at = (name: string, x: number) => inWorkspace(dtype, (w) => run(kernels, w, all.find((test) => test.name === name)!, [x], []))[0];
-    expect([at("log", 0), at("log", -1), at("log1p", -1), at("log1p", -2), at("rsqrt", 0), at("sqrt", -1), at("reciprocal", -0)])
-      .toEqual([-Infinity, NaN, -Infinity, NaN, Infinity, NaN, -Infinity]);
+    const at = (name: string, x: number) =>
+      inWorkspace(dtype, (w) =>
+        run(
+          kernels,
+          w,
+          all.find((test) => test.name === name)!,
+          [x],
+          [],
+        ),
+      )[0];
+    expect([at("log", 0), at("log", -1), at("log1p", -1), at("log1p", -2), at("rsqrt", 0), at("sqrt", -1), at("reciprocal", -0)]).toEqual([
+      -Infinity,
+      NaN,
+      -Infinity,
+      NaN,
+      Infinity,
+      NaN,
+      -Infinity,
+    ]);
   });
 
   it("the limits at infinity are those of the function, not 0 · ∞", () => {
-    const at = (name: string) => inWorkspace(dtype, (w) => run(kernels, w, all.find((test) => test.name === name)!, [-Infinity, Infinity], [1, 1])).map((y) => y + 0);
+    const at = (name: string) =>
+      inWorkspace(dtype, (w) =>
+        run(
+          kernels,
+          w,
+          all.find((test) => test.name === name)!,
+          [-Infinity, Infinity],
+          [1, 1],
+        ),
+      ).map((y) => y + 0);
     for (const name of ["silu", "geluErf", "geluTanh", "softplus", "relu"]) expect(at(name), name).toEqual([0, Infinity]);
-    for (const name of ["siluGrad", "geluErfGrad", "geluTanhGrad", "softplusGrad", "reluGrad", "sigmoid"]) expect(at(name), name).toEqual([0, 1]);
+    for (const name of ["siluGrad", "geluErfGrad", "geluTanhGrad", "softplusGrad", "reluGrad", "sigmoid"])
+      expect(at(name), name).toEqual([0, 1]);
     for (const name of ["tanhGrad", "erfGrad", "sigmoidGrad"]) expect(at(name), name).toEqual([0, 0]);
     for (const name of ["tanh", "erf"]) expect(at(name), name).toEqual([-1, 1]);
   });
 
   it("kinks: relu and abs have gradient 0 at 0, leakyRelu its slope, clamp 1 on its bounds", () => {
     const at = (name: string, x: number, parameters: number[]) =>
-      inWorkspace(dtype, (w) => run(kernels, w, all.find((test) => test.name === name)!, [x], [3], parameters))[0]! + 0;
-    expect([at("reluGrad", 0, []), at("absGrad", -0, []), at("leakyReluGrad", 0, [0.25]), at("clampGrad", -1, [-1, 2]), at("clampGrad", 2, [-1, 2])])
-      .toEqual([0, 0, 0.75, 3, 3]);
+      inWorkspace(dtype, (w) =>
+        run(
+          kernels,
+          w,
+          all.find((test) => test.name === name)!,
+          [x],
+          [3],
+          parameters,
+        ),
+      )[0]! + 0;
+    expect([
+      at("reluGrad", 0, []),
+      at("absGrad", -0, []),
+      at("leakyReluGrad", 0, [0.25]),
+      at("clampGrad", -1, [-1, 2]),
+      at("clampGrad", 2, [-1, 2]),
+    ]).toEqual([0, 0, 0.75, 3, 3]);
   });
 
   it("a closed gate lets no NaN through", () => {
-    for (const [name, x, parameters] of [["reluGrad", -1, []], ["absGrad", 0, []], ["clampGrad", 5, [-1, 2]]] as const) {
-      const y = inWorkspace(dtype, (w) => run(kernels, w, all.find((test) => test.name === name)!, [x], [NaN], [...parameters]));
+    for (const [name, x, parameters] of [
+      ["reluGrad", -1, []],
+      ["absGrad", 0, []],
+      ["clampGrad", 5, [-1, 2]],
+    ] as const) {
+      const y = inWorkspace(dtype, (w) =>
+        run(
+          kernels,
+          w,
+          all.find((test) => test.name === name)!,
+          [x],
+          [NaN],
+          [...parameters],
+        ),
+      );
       expect(y[0]! + 0, name).toBe(0);
     }
   });
@@ -211,7 +303,13 @@ describe.each(implementationsOf(unary))("$name", ({ name: implementation, dtype,
       const payloads = new Float32Array(new Uint32Array([0x7fc00001, 0xffffffff, 0x7f800001, 0xffc01234]).buffer);
       const y = inWorkspace(dtype, (w) => {
         const [from, g, out] = [w.bytes(new Uint8Array(payloads.buffer)), w.reals([1, 1, 1, 1]), w.reals(4)];
-        (kernels as unknown as Record<string, Kernel>)[test.name]!(from, ...(test.grad ? [g] : []), out, 4, ...(test.promise.parameters ?? []));
+        (kernels as unknown as Record<string, Kernel>)[test.name]!(
+          from,
+          ...(test.grad ? [g] : []),
+          out,
+          4,
+          ...(test.promise.parameters ?? []),
+        );
         return w.readReals(out, 4);
       });
       expect(y, test.name).toEqual([NaN, NaN, NaN, NaN]);
@@ -239,7 +337,10 @@ describe.each(implementationsOf(unary))("$name", ({ name: implementation, dtype,
     fc.assert(
       fc.property(fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 1, maxLength: 9 }), (x) => {
         const [s, c] = [sin!, cos!].map((test) => inWorkspace(dtype, (w) => run(kernels, w, test, x, [])));
-        return x.every((value, i) => Math.abs(s![i]!) <= 1 && Math.abs(c![i]!) <= 1 && (Math.abs(value) > 1e9 || Math.abs(s![i]! ** 2 + c![i]! ** 2 - 1) < 4e-7));
+        return x.every(
+          (value, i) =>
+            Math.abs(s![i]!) <= 1 && Math.abs(c![i]!) <= 1 && (Math.abs(value) > 1e9 || Math.abs(s![i]! ** 2 + c![i]! ** 2 - 1) < 4e-7),
+        );
       }),
       { seed: 1 },
     );
