@@ -2,6 +2,7 @@ import type { Operations } from "../operation.ts";
 import { attentionOperations } from "./attention.ts";
 import { maskOperations } from "./masks.ts";
 import { positionalOperations } from "./positional.ts";
+import { recurrentOperations } from "./recurrent.ts";
 import { scoringOperations } from "./scoring.ts";
 import { tensorOperations } from "./tensor.ts";
 import { visionOperations } from "./vision.ts";
@@ -14,4 +15,5 @@ export const operations: Operations = {
   ...attentionOperations,
   ...positionalOperations,
   ...visionOperations,
+  ...recurrentOperations,
 };

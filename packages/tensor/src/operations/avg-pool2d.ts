@@ -26,9 +26,15 @@ export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
   const { kh, kw, strideH, strideW, top, left, outH, outW } = windowsOf("avgPool2d", x, options);
   const [H, W] = x.shape.slice(2);
   const count = options.countIncludePad === false ? 0 : 1;
-  return pooled("avgPool2d", widened(x), [outH, outW],
-    (read, write, planes, dtype) => poolingKernels.on(dtype).avgPool(read, write, planes, H, W, kh, kw, strideH, strideW, top, left, outH, outW, count),
-    (read, write, planes, dtype) => poolingKernels.on(dtype).avgPoolGrad(read, write, planes, H, W, kh, kw, strideH, strideW, top, left, outH, outW, count));
+  return pooled(
+    "avgPool2d",
+    widened(x),
+    [outH, outW],
+    (read, write, planes, dtype) =>
+      poolingKernels.on(dtype).avgPool(read, write, planes, H, W, kh, kw, strideH, strideW, top, left, outH, outW, count),
+    (read, write, planes, dtype) =>
+      poolingKernels.on(dtype).avgPoolGrad(read, write, planes, H, W, kh, kw, strideH, strideW, top, left, outH, outW, count),
+  );
 }
 
 /**
@@ -44,9 +50,13 @@ export function adaptiveAvgPool2d(x: Tensor, size: Pair): Tensor {
   const [outH, outW] = pairOf("adaptiveAvgPool2d", "size", size, 1);
   const [H, W] = x.shape.slice(2);
   if (H === 0 || W === 0) throw new ShapeError("adaptiveAvgPool2d", "an image needs at least one pixel", { x: x.shape });
-  return pooled("adaptiveAvgPool2d", widened(x), [outH, outW],
+  return pooled(
+    "adaptiveAvgPool2d",
+    widened(x),
+    [outH, outW],
     (read, write, planes, dtype) => poolingKernels.on(dtype).adaptiveAvgPool(read, write, planes, H, W, outH, outW),
-    (read, write, planes, dtype) => poolingKernels.on(dtype).adaptiveAvgPoolGrad(read, write, planes, H, W, outH, outW));
+    (read, write, planes, dtype) => poolingKernels.on(dtype).adaptiveAvgPoolGrad(read, write, planes, H, W, outH, outW),
+  );
 }
 
 type Kernel = (read: number, write: number, planes: number, dtype: "float32" | "float64") => void;

@@ -23,7 +23,13 @@ export function concat(parts: readonly Tensor[], axis = 0): Tensor {
     if (part.rank !== rank || part.shape.some((length, other) => other !== at && length !== like[other])) {
       throw new ShapeError("concat", `parts must have one shape but for axis ${at}`, { "part 0": like, [`part ${i}`]: part.shape });
     }
-    if (part.dtype !== dtype) throw new DTypeError("concat", "dtypes must agree: nothing is promoted silently", { "part 0": dtype, [`part ${i}`]: part.dtype }, "Convert one: cast(x, dtype).");
+    if (part.dtype !== dtype)
+      throw new DTypeError(
+        "concat",
+        "dtypes must agree: nothing is promoted silently",
+        { "part 0": dtype, [`part ${i}`]: part.dtype },
+        "Convert one: cast(x, dtype).",
+      );
   });
   const starts: number[] = [];
   let length = 0;
@@ -37,11 +43,16 @@ export function concat(parts: readonly Tensor[], axis = 0): Tensor {
     parts.forEach((part, i) => copy(dtype, part.shape, reads[i], part.strides, write + starts[i] * strides[at] * bytesPer(dtype), strides));
   });
   const lengths = parts.map((part) => part.shape[at]);
-  return record("concat", out, parts, [], (g, needs) => starts.map((start, i) => (needs[i] ? slice(g, at, start, start + lengths[i]) : undefined)));
+  return record("concat", out, parts, [], (g, needs) =>
+    starts.map((start, i) => (needs[i] ? slice(g, at, start, start + lengths[i]) : undefined)),
+  );
 }
 
 export function requireParts(where: string, parts: readonly Tensor[]): void {
   const list: unknown = parts;
-  if (!Array.isArray(list) || list.length === 0) throw new ShapeError(where, "parts must be a list of at least one tensor", { parts: Array.isArray(list) ? "an empty list" : typeof list });
+  if (!Array.isArray(list) || list.length === 0)
+    throw new ShapeError(where, "parts must be a list of at least one tensor", {
+      parts: Array.isArray(list) ? "an empty list" : typeof list,
+    });
   list.forEach((part, i) => requireTensor(where, `part ${i}`, part));
 }

@@ -11,10 +11,21 @@ import { sum } from "./reductions.ts";
 import { permute } from "./views.ts";
 
 type Pair = [number, number];
-interface Options { stride: Pair; padding: Pair; dilation: Pair; groups: number }
+interface Options {
+  stride: Pair;
+  padding: Pair;
+  dilation: Pair;
+  groups: number;
+}
 
 /** The definition, element by element. */
-function plain(x: Tensor, weight: Tensor, bias: Tensor | undefined, { stride, padding, dilation, groups }: Options, before = padding): Tensor {
+function plain(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  { stride, padding, dilation, groups }: Options,
+  before = padding,
+): Tensor {
   const [B, C, H, W] = x.shape;
   const [O, Cg, kh, kw] = weight.shape;
   const outH = Math.floor((H + 2 * padding[0] - dilation[0] * (kh - 1) - 1) / stride[0]) + 1;
@@ -22,15 +33,21 @@ function plain(x: Tensor, weight: Tensor, bias: Tensor | undefined, { stride, pa
   const [values, weights, shifts] = [x, weight, bias].map((t) => t?.toTypedArray());
   const out = new Float64Array(B * O * outH * outW);
   let at = 0;
-  for (let b = 0; b < B; b++) for (let o = 0; o < O; o++) for (let r = 0; r < outH; r++) for (let s = 0; s < outW; s++) {
-    let total = shifts === undefined ? 0 : shifts[o];
-    for (let c = 0; c < Cg; c++) for (let i = 0; i < kh; i++) for (let j = 0; j < kw; j++) {
-      const [h, w] = [r * stride[0] + i * dilation[0] - before[0], s * stride[1] + j * dilation[1] - before[1]];
-      const channel = Math.floor(o / (O / groups)) * Cg + c;
-      if (h >= 0 && h < H && w >= 0 && w < W) total += values![((b * C + channel) * H + h) * W + w] * weights![((o * Cg + c) * kh + i) * kw + j];
-    }
-    out[at++] = total;
-  }
+  for (let b = 0; b < B; b++)
+    for (let o = 0; o < O; o++)
+      for (let r = 0; r < outH; r++)
+        for (let s = 0; s < outW; s++) {
+          let total = shifts === undefined ? 0 : shifts[o];
+          for (let c = 0; c < Cg; c++)
+            for (let i = 0; i < kh; i++)
+              for (let j = 0; j < kw; j++) {
+                const [h, w] = [r * stride[0] + i * dilation[0] - before[0], s * stride[1] + j * dilation[1] - before[1]];
+                const channel = Math.floor(o / (O / groups)) * Cg + c;
+                if (h >= 0 && h < H && w >= 0 && w < W)
+                  total += values![((b * C + channel) * H + h) * W + w] * weights![((o * Cg + c) * kh + i) * kw + j];
+              }
+          out[at++] = total;
+        }
   return tensor(out, { shape: [B, O, outH, outW] });
 }
 
@@ -39,54 +56,98 @@ const pairs = (least: number, most: number) => fc.tuple(fc.integer({ min: least,
 describe.each(eachBackend())("on $name", ({ use }) => {
   it.each(loadGolden("vision-patches", { op: "conv2d" }))("agrees with $source on $name", (golden) => {
     const { stride, padding, dilation, groups } = golden.options as unknown as Options;
-    use(() => expectGolden(golden, ({ inputs: { x }, params: { weight, bias } }) => ({ y: conv2d(x, weight, { stride, padding, dilation, groups, ...(bias && { bias }) }) })));
+    use(() =>
+      expectGolden(golden, ({ inputs: { x }, params: { weight, bias } }) => ({
+        y: conv2d(x, weight, { stride, padding, dilation, groups, ...(bias && { bias }) }),
+      })),
+    );
   });
 
-  it("is the sum of its definition, for any stride, padding, dilation and groups", () => use(() => {
-    fc.assert(fc.property(pairs(1, 3), pairs(0, 3), pairs(1, 2), pairs(1, 3), fc.constantFrom(1, 2, 4), fc.constantFrom(1, 3), fc.boolean(), (stride, padding, dilation, kernel, groups, per, withBias) => {
-      const x = randomTensor([2, 4, 7, 6], 1);
-      const weight = randomTensor([per * groups, 4 / groups, ...kernel], 2);
-      const bias = withBias ? randomTensor([per * groups], 3) : undefined;
-      const y = conv2d(x, weight, { stride, padding, dilation, groups, ...(bias && { bias }) });
-      // At most 36 products of numbers below 1, each rounded once, and the bias.
-      expectClose(y, plain(x, weight, bias, { stride, padding, dilation, groups }), 37 * 37 * 2 ** -24);
-    }), { numRuns: 60 });
-  }));
+  it("is the sum of its definition, for any stride, padding, dilation and groups", () =>
+    use(() => {
+      fc.assert(
+        fc.property(
+          pairs(1, 3),
+          pairs(0, 3),
+          pairs(1, 2),
+          pairs(1, 3),
+          fc.constantFrom(1, 2, 4),
+          fc.constantFrom(1, 3),
+          fc.boolean(),
+          (stride, padding, dilation, kernel, groups, per, withBias) => {
+            const x = randomTensor([2, 4, 7, 6], 1);
+            const weight = randomTensor([per * groups, 4 / groups, ...kernel], 2);
+            const bias = withBias ? randomTensor([per * groups], 3) : undefined;
+            const y = conv2d(x, weight, { stride, padding, dilation, groups, ...(bias && { bias }) });
+            // At most 36 products of numbers below 1, each rounded once, and the bias.
+            expectClose(y, plain(x, weight, bias, { stride, padding, dilation, groups }), 37 * 37 * 2 ** -24);
+          },
+        ),
+        { numRuns: 60 },
+      );
+    }));
 
-  it("is right where one image takes several strips, and so are its gradients", () => use(() => {
-    // 64 channels × 9 taps × 33 columns × 4 bytes: 3 rows of 33 to a strip.
-    const [x, weight] = [randomTensor([2, 64, 35, 33], 1), randomTensor([5, 64, 3, 3], 2)];
-    const options: Options = { stride: [2, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
-    const y = conv2d(x, weight, options);
-    const terms = 64 * 9;
-    expectClose(y, plain(x, weight, undefined, options), 4 * terms * 2 ** -24 * Math.sqrt(terms));
-    const g = randomTensor(y.shape, 3);
-    // Linear in each operand: the gradients meet the result in ⟨g, y⟩ = ⟨dx, x⟩ = ⟨dw, w⟩.
-    const found = grad(([a, b]: Tensor[]) => sum(mul(conv2d(a, b, options), g)))([x, weight]);
-    const dot = (a: Tensor, b: Tensor) => {
-      const [p, q] = [a.toTypedArray(), b.toTypedArray()];
-      let total = 0;
-      for (let i = 0; i < p.length; i++) total += p[i] * q[i];
-      return total;
-    };
-    const expected = dot(g, y);
-    expect(Math.abs(dot(found[0], x) - expected)).toBeLessThan(1e-3);
-    expect(Math.abs(dot(found[1], weight) - expected)).toBeLessThan(1e-3);
-    // And in each direction apart.
-    const [x2, w2] = [randomTensor(x.shape, 4), randomTensor(weight.shape, 5)];
-    expect(Math.abs(dot(found[0], x2) - dot(g, conv2d(x2, weight, options)))).toBeLessThan(1e-3);
-    expect(Math.abs(dot(found[1], w2) - dot(g, conv2d(x, w2, options)))).toBeLessThan(1e-3);
-  }));
+  it("is right where one image takes several strips, and so are its gradients", () =>
+    use(() => {
+      // 64 channels × 9 taps × 33 columns × 4 bytes: 3 rows of 33 to a strip.
+      const [x, weight] = [randomTensor([2, 64, 35, 33], 1), randomTensor([5, 64, 3, 3], 2)];
+      const options: Options = { stride: [2, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+      const y = conv2d(x, weight, options);
+      const terms = 64 * 9;
+      expectClose(y, plain(x, weight, undefined, options), 4 * terms * 2 ** -24 * Math.sqrt(terms));
+      const g = randomTensor(y.shape, 3);
+      // Linear in each operand: the gradients meet the result in ⟨g, y⟩ = ⟨dx, x⟩ = ⟨dw, w⟩.
+      const found = grad(([a, b]: Tensor[]) => sum(mul(conv2d(a, b, options), g)))([x, weight]);
+      const dot = (a: Tensor, b: Tensor) => {
+        const [p, q] = [a.toTypedArray(), b.toTypedArray()];
+        let total = 0;
+        for (let i = 0; i < p.length; i++) total += p[i] * q[i];
+        return total;
+      };
+      const expected = dot(g, y);
+      expect(Math.abs(dot(found[0], x) - expected)).toBeLessThan(1e-3);
+      expect(Math.abs(dot(found[1], weight) - expected)).toBeLessThan(1e-3);
+      // And in each direction apart.
+      const [x2, w2] = [randomTensor(x.shape, 4), randomTensor(weight.shape, 5)];
+      expect(Math.abs(dot(found[0], x2) - dot(g, conv2d(x2, weight, options)))).toBeLessThan(1e-3);
+      expect(Math.abs(dot(found[1], w2) - dot(g, conv2d(x, w2, options)))).toBeLessThan(1e-3);
+    }));
 });
 
 describe("conv2d", () => {
   it("has the gradients of its central differences, second ones too: strided, dilated, in groups, 1 × 1", () => {
     const shapes = [[2, 2, 5, 4], [4, 2, 3, 2], [4]];
     expectGradient((x, w, bias) => conv2d(x, w, { bias, stride: [2, 1], padding: [1, 2], dilation: [1, 2] }), shapes, { second: true });
-    expectGradient((x, w) => conv2d(x, w, { groups: 2, padding: 1 }), [[2, 4, 3, 3], [2, 2, 2, 3]], { second: true });
-    expectGradient((x, w) => conv2d(x, w, { groups: 3, padding: "same" }), [[1, 3, 4, 3], [3, 1, 3, 3]]);
-    expectGradient((x, w) => conv2d(x, w), [[2, 3, 2, 3], [4, 3, 1, 1]], { second: true });
-    expectGradient((x, w) => conv2d(x, w, { stride: 2 }), [[1, 2, 3, 3], [3, 2, 1, 1]]);
+    expectGradient(
+      (x, w) => conv2d(x, w, { groups: 2, padding: 1 }),
+      [
+        [2, 4, 3, 3],
+        [2, 2, 2, 3],
+      ],
+      { second: true },
+    );
+    expectGradient(
+      (x, w) => conv2d(x, w, { groups: 3, padding: "same" }),
+      [
+        [1, 3, 4, 3],
+        [3, 1, 3, 3],
+      ],
+    );
+    expectGradient(
+      (x, w) => conv2d(x, w),
+      [
+        [2, 3, 2, 3],
+        [4, 3, 1, 1],
+      ],
+      { second: true },
+    );
+    expectGradient(
+      (x, w) => conv2d(x, w, { stride: 2 }),
+      [
+        [1, 2, 3, 3],
+        [3, 2, 1, 1],
+      ],
+    );
   });
 
   it("keeps height and width with padding same, the odd pixel below and to the right", () => {
@@ -94,7 +155,13 @@ describe("conv2d", () => {
     const y = conv2d(x, weight, { padding: "same" });
     expect(y.shape).toEqual([1, 1, 4, 5]);
     // Twice the larger side before, cut to what "same" keeps.
-    const wide = plain(x, weight, undefined, { stride: [1, 1], padding: [1, 2], dilation: [1, 1], groups: 1 }, [0, 1]).toArray() as number[][][][];
+    const wide = plain(
+      x,
+      weight,
+      undefined,
+      { stride: [1, 1], padding: [1, 2], dilation: [1, 1], groups: 1 },
+      [0, 1],
+    ).toArray() as number[][][][];
     expectClose(y, [[wide[0][0].slice(0, 4).map((row) => row.slice(0, 5))]], 1e-6);
   });
 
@@ -102,9 +169,16 @@ describe("conv2d", () => {
     const x = randomTensor([5, 4, 3, 2], 1);
     const weight = randomTensor([2, 3, 2, 2], 2);
     const view = permute(x, [3, 2, 0, 1]);
-    expectClose(conv2d(view, weight), plain(view, weight, undefined, { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }), 1e-6);
+    expectClose(
+      conv2d(view, weight),
+      plain(view, weight, undefined, { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }),
+      1e-6,
+    );
     expect(conv2d(zeros([0, 3, 4, 4]), weight).shape).toEqual([0, 2, 3, 3]);
-    expectClose(conv2d(zeros([1, 0, 3, 3]), zeros([2, 0, 2, 2]), { bias: tensor([1, 2]) }).slice(1, 1, 2), tensor(new Float32Array(4).fill(2), { shape: [1, 1, 2, 2] }));
+    expectClose(
+      conv2d(zeros([1, 0, 3, 3]), zeros([2, 0, 2, 2]), { bias: tensor([1, 2]) }).slice(1, 1, 2),
+      tensor(new Float32Array(4).fill(2), { shape: [1, 1, 2, 2] }),
+    );
     expect(conv2d(zeros([1, 3, 4, 4]), zeros([0, 3, 2, 2])).shape).toEqual([1, 0, 3, 3]);
   });
 
@@ -123,7 +197,9 @@ describe("conv2d", () => {
 
   it("says what disagrees", () => {
     const x = zeros([1, 4, 5, 5]);
-    expect(() => conv2d(x, zeros([2, 3, 3, 3]))).toThrow("conv2d: x [B, C, H, W] and weight [O, C / groups, kh, kw] must share C, and groups divide C and O; got x [1, 4, 5, 5], weight [2, 3, 3, 3], groups 1.");
+    expect(() => conv2d(x, zeros([2, 3, 3, 3]))).toThrow(
+      "conv2d: x [B, C, H, W] and weight [O, C / groups, kh, kw] must share C, and groups divide C and O; got x [1, 4, 5, 5], weight [2, 3, 3, 3], groups 1.",
+    );
     expect(() => conv2d(x, zeros([3, 2, 3, 3]), { groups: 2 })).toThrow("groups divide C and O");
     expect(() => conv2d(x, zeros([2, 4, 6, 3]))).toThrow("conv2d: the kernel must not be empty nor larger than the padded image");
     expect(() => conv2d(x, zeros([2, 4, 3, 3]), { stride: 2, padding: "same" })).toThrow('conv2d: padding "same" needs stride 1');

@@ -45,39 +45,79 @@ export function conv2d(x: Tensor, weight: Tensor, { bias, stride = 1, padding = 
   if (weight.rank !== 4) throw new ShapeError("conv2d", "weight must be [O, C / groups, kh, kw]", { weight: weight.shape });
   const [O, Cg, kh, kw] = weight.shape;
   if (!Number.isInteger(groups) || groups < 1 || C !== Cg * groups || O % groups !== 0) {
-    throw new ShapeError("conv2d", "x [B, C, H, W] and weight [O, C / groups, kh, kw] must share C, and groups divide C and O", { x: x.shape, weight: weight.shape, groups });
+    throw new ShapeError("conv2d", "x [B, C, H, W] and weight [O, C / groups, kh, kw] must share C, and groups divide C and O", {
+      x: x.shape,
+      weight: weight.shape,
+      groups,
+    });
   }
   if (bias !== undefined) {
     requireTensor("conv2d", "bias", bias);
-    if (bias.rank !== 1 || bias.shape[0] !== O) throw new ShapeError("conv2d", "weight [O, C / groups, kh, kw] and bias [O] must share O", { weight: weight.shape, bias: bias.shape });
+    if (bias.rank !== 1 || bias.shape[0] !== O)
+      throw new ShapeError("conv2d", "weight [O, C / groups, kh, kw] and bias [O] must share O", {
+        weight: weight.shape,
+        bias: bias.shape,
+      });
   }
   const [spanH, spanW] = [dilationH * (kh - 1) + 1, dilationW * (kw - 1) + 1];
-  if (padding === "same" && (strideH !== 1 || strideW !== 1)) throw new ShapeError("conv2d", 'padding "same" needs stride 1', { stride: [strideH, strideW] }, "Pad by numbers.");
+  if (padding === "same" && (strideH !== 1 || strideW !== 1))
+    throw new ShapeError("conv2d", 'padding "same" needs stride 1', { stride: [strideH, strideW] }, "Pad by numbers.");
   const [padH, padW] = padding === "same" ? [spanH - 1, spanW - 1] : pairOf("conv2d", "padding", padding, 0).map((n) => 2 * n);
   const [top, left] = [Math.floor(padH / 2), Math.floor(padW / 2)];
   if (kh === 0 || kw === 0 || H + padH < spanH || W + padW < spanW) {
-    throw new ShapeError("conv2d", "the kernel must not be empty nor larger than the padded image", { x: x.shape, weight: weight.shape, padding, dilation: [dilationH, dilationW] });
+    throw new ShapeError("conv2d", "the kernel must not be empty nor larger than the padded image", {
+      x: x.shape,
+      weight: weight.shape,
+      padding,
+      dilation: [dilationH, dilationW],
+    });
   }
   const geometry: Geometry = {
-    C: Cg, H, W, O: O / groups, kh, kw, strideH, strideW, top, left, dilationH, dilationW, groups,
-    outH: Math.floor((H + padH - spanH) / strideH) + 1, outW: Math.floor((W + padW - spanW) / strideW) + 1,
+    C: Cg,
+    H,
+    W,
+    O: O / groups,
+    kh,
+    kw,
+    strideH,
+    strideW,
+    top,
+    left,
+    dilationH,
+    dilationW,
+    groups,
+    outH: Math.floor((H + padH - spanH) / strideH) + 1,
+    outW: Math.floor((W + padW - spanW) / strideW) + 1,
   };
   const [image, kernel, shift] = [widened(x), widened(weight), bias === undefined ? undefined : widened(bias)];
   const dtype = requireReal("conv2d", image.dtype);
   if (kernel.dtype !== dtype || (shift !== undefined && shift.dtype !== dtype)) {
-    throw new DTypeError("conv2d", "dtypes must agree: nothing is promoted silently", { x: x.dtype, weight: weight.dtype, ...(bias && { bias: bias.dtype }) }, "Convert one: cast(x, dtype).");
+    throw new DTypeError(
+      "conv2d",
+      "dtypes must agree: nothing is promoted silently",
+      { x: x.dtype, weight: weight.dtype, ...(bias && { bias: bias.dtype }) },
+      "Convert one: cast(x, dtype).",
+    );
   }
   return correlate(image, kernel, shift, geometry);
 }
 
 /** Of one group: C and O are its channels. */
 interface Geometry {
-  readonly C: number; readonly H: number; readonly W: number;
-  readonly O: number; readonly kh: number; readonly kw: number;
-  readonly strideH: number; readonly strideW: number;
-  readonly top: number; readonly left: number;
-  readonly dilationH: number; readonly dilationW: number;
-  readonly outH: number; readonly outW: number;
+  readonly C: number;
+  readonly H: number;
+  readonly W: number;
+  readonly O: number;
+  readonly kh: number;
+  readonly kw: number;
+  readonly strideH: number;
+  readonly strideW: number;
+  readonly top: number;
+  readonly left: number;
+  readonly dilationH: number;
+  readonly dilationW: number;
+  readonly outH: number;
+  readonly outW: number;
   readonly groups: number;
 }
 
@@ -88,15 +128,35 @@ function correlate(x: Tensor, weight: Tensor, bias: Tensor | undefined, geometry
   const dtype = requireReal("conv2d", x.dtype);
   const { groups, O, outH, outW } = geometry;
   const shape = [x.shape[0], groups * O, outH, outW];
-  const out = computeOne("conv2d", [packed(x), packed(weight), ...(bias === undefined ? [] : [bias])], shape, dtype, ([image, kernel, shift], write, scratch) => {
-    if (bias !== undefined) copy(dtype, shape, shift, [0, bias.strides[0], 0, 0], write);
-    const accumulate = bias === undefined ? 0 : 1;
-    const { gemm } = matmulKernels.on(dtype);
-    eachStrip(dtype, geometry, shape[0], scratch, ({ group, image: at, output, start, pixels, patches, steps, space }) => {
-      const k = steps;
-      gemm(O, pixels, k, kernel + group.weight, k, 1, patches.fill(image + at), patches.row, 1, write + output + start, outH * outW, accumulate, space);
-    });
-  });
+  const out = computeOne(
+    "conv2d",
+    [packed(x), packed(weight), ...(bias === undefined ? [] : [bias])],
+    shape,
+    dtype,
+    ([image, kernel, shift], write, scratch) => {
+      if (bias !== undefined) copy(dtype, shape, shift, [0, bias.strides[0], 0, 0], write);
+      const accumulate = bias === undefined ? 0 : 1;
+      const { gemm } = matmulKernels.on(dtype);
+      eachStrip(dtype, geometry, shape[0], scratch, ({ group, image: at, output, start, pixels, patches, steps, space }) => {
+        const k = steps;
+        gemm(
+          O,
+          pixels,
+          k,
+          kernel + group.weight,
+          k,
+          1,
+          patches.fill(image + at),
+          patches.row,
+          1,
+          write + output + start,
+          outH * outW,
+          accumulate,
+          space,
+        );
+      });
+    },
+  );
   return record("conv2d", out, bias === undefined ? [x, weight] : [x, weight, bias], [x, weight], (g, needs) => [
     needs[0] ? inputGradient(g, weight, x.shape, geometry) : undefined,
     needs[1] ? weightGradient(x, g, weight.shape, geometry) : undefined,
@@ -131,7 +191,21 @@ function weightGradient(x: Tensor, g: Tensor, shape: Shape, geometry: Geometry):
     fillZero(dtype, write, shape);
     const { gemm } = matmulKernels.on(dtype);
     eachStrip(dtype, geometry, x.shape[0], scratch, ({ group, image: at, output, start, pixels, patches, steps, space }) => {
-      gemm(O, steps, pixels, slope + output + start, outH * outW, 1, patches.fill(image + at), 1, patches.row, write + group.weight, steps, 1, space);
+      gemm(
+        O,
+        steps,
+        pixels,
+        slope + output + start,
+        outH * outW,
+        1,
+        patches.fill(image + at),
+        1,
+        patches.row,
+        write + group.weight,
+        steps,
+        1,
+        space,
+      );
     });
   });
   return record("conv2d weight gradient", out, [x, g], [x, g], (gg, needs) => [
@@ -176,7 +250,9 @@ function eachStrip(dtype: RealDType, geometry: Geometry, batch: number, scratch:
   const itself = kh === 1 && kw === 1 && strideH === 1 && strideW === 1 && outH === H && outW === W;
   const rows = itself ? outH : Math.min(outH, Math.max(1, Math.floor(stripBytes / width / Math.max(1, steps * outW))));
   const most = rows * outW;
-  const space = scratch(Math.max(matmulScratchBytes(O, most, steps), matmulScratchBytes(steps, most, O), matmulScratchBytes(O, steps, most)));
+  const space = scratch(
+    Math.max(matmulScratchBytes(O, most, steps), matmulScratchBytes(steps, most, O), matmulScratchBytes(O, steps, most)),
+  );
   const room = itself ? 0 : scratch(steps * most * width);
   const { patches: gather, patchesGrad } = convolutionKernels.on(dtype);
   for (let b = 0; b < batch; b++) {
@@ -189,7 +265,13 @@ function eachStrip(dtype: RealDType, geometry: Geometry, batch: number, scratch:
         // The strip's own first row stands `first · strideH` below the image's.
         const place = [C, H, W, kh, kw, strideH, strideW, top - first * strideH, left, dilationH, dilationW, count, outW] as const;
         visit({
-          group: { weight: group * O * steps * width }, image, output, start: first * outW * width, pixels, steps, space,
+          group: { weight: group * O * steps * width },
+          image,
+          output,
+          start: first * outW * width,
+          pixels,
+          steps,
+          space,
           patches: itself
             ? { row: size, fill: (at) => at, add: (at, write) => write(at, size, 1) }
             : {

@@ -44,10 +44,15 @@ export function scatterAdd(x: Tensor, index: Tensor, src: Tensor, axis: number):
   const at = requireAligned("scatterAdd", x, "src", src, axis);
   requireTensor("scatterAdd", "index", index);
   if (!sameShape(index.shape, src.shape) || src.shape.some((length, other) => other !== at && length !== x.shape[other])) {
-    throw new ShapeError("scatterAdd", `index must have the shape of src, and src that of x but for axis ${at}`, { x: x.shape, index: index.shape, src: src.shape });
+    throw new ShapeError("scatterAdd", `index must have the shape of src, and src that of x but for axis ${at}`, {
+      x: x.shape,
+      index: index.shape,
+      src: src.shape,
+    });
   }
   const dtype = requireReal("scatterAdd", x.dtype);
-  if (src.dtype !== dtype) throw new DTypeError("scatterAdd", "x and src must have one dtype", { x: dtype, src: src.dtype }, "Convert one: cast(x, dtype).");
+  if (src.dtype !== dtype)
+    throw new DTypeError("scatterAdd", "x and src must have one dtype", { x: dtype, src: src.dtype }, "Convert one: cast(x, dtype).");
   const places = checkedIndices("scatterAdd", "index", index, x.shape[at]);
   return scatter("scatterAdd", x, src, places, x.shape, at);
 }
@@ -87,5 +92,8 @@ function scatter(where: string, x: Tensor | undefined, src: Tensor, index: Tenso
     if (src.size > 0) rowKernels.on(dtype).scatterAdd(read, places, write, outer, n, src.shape[axis], inner);
   });
   if (x === undefined) return record("scatterAdd", out, [src], [index], (g) => [pick(g, index, axis)]);
-  return record("scatterAdd", out, [x, src], [index], (g, needs) => [needs[0] ? g : undefined, needs[1] ? pick(g, index, axis) : undefined]);
+  return record("scatterAdd", out, [x, src], [index], (g, needs) => [
+    needs[0] ? g : undefined,
+    needs[1] ? pick(g, index, axis) : undefined,
+  ]);
 }

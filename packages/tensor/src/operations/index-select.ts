@@ -21,7 +21,8 @@ export function indexSelect(x: Tensor, index: Tensor, axis = 0): Tensor {
   requireTensor("indexSelect", "x", x);
   requireTensor("indexSelect", "index", index);
   const at = normalizeAxis("indexSelect", axis, x.rank);
-  if (index.rank !== 1) throw new ShapeError("indexSelect", "index must have one axis", { index: index.shape }, "Use gather, or embedding for rows.");
+  if (index.rank !== 1)
+    throw new ShapeError("indexSelect", "index must have one axis", { index: index.shape }, "Use gather, or embedding for rows.");
   return select(x, checkedIndices("indexSelect", "index", index, x.shape[at]), at);
 }
 

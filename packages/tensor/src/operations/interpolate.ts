@@ -34,12 +34,15 @@ export function interpolate(x: Tensor, { size, mode = "nearest", alignCorners = 
   const [outH, outW] = pairOf("interpolate", "size", size, 1);
   const [, , H, W] = x.shape;
   if (H === 0 || W === 0) throw new ShapeError("interpolate", "an image needs at least one pixel", { x: x.shape });
-  if (!["nearest", "bilinear", "bicubic"].includes(mode)) throw new UnsupportedError("interpolate", "mode must be nearest, bilinear or bicubic", { mode });
+  if (!["nearest", "bilinear", "bicubic"].includes(mode))
+    throw new UnsupportedError("interpolate", "mode must be nearest, bilinear or bicubic", { mode });
   if (mode === "nearest") {
-    if (alignCorners || antialias) throw new UnsupportedError("interpolate", "mode nearest takes neither alignCorners nor antialias", { alignCorners, antialias });
+    if (alignCorners || antialias)
+      throw new UnsupportedError("interpolate", "mode nearest takes neither alignCorners nor antialias", { alignCorners, antialias });
     return indexSelect(indexSelect(x, nearest(H, outH), 2), nearest(W, outW), 3);
   }
-  if (alignCorners && antialias) throw new UnsupportedError("interpolate", "alignCorners and antialias exclude each other", { alignCorners, antialias });
+  if (alignCorners && antialias)
+    throw new UnsupportedError("interpolate", "alignCorners and antialias exclude each other", { alignCorners, antialias });
   const image = widened(x);
   const dtype = requireReal("interpolate", image.dtype);
   const weights = (from: number, to: number) => (antialias ? wide(from, to, mode) : taps(from, to, mode, alignCorners));
@@ -67,7 +70,11 @@ function taps(from: number, to: number, mode: "bilinear" | "bicubic", alignCorne
     const at = mode === "bilinear" ? Math.max(exact, 0) : exact;
     const first = Math.floor(at);
     const part = at - first;
-    if (mode === "bilinear") return [[clamp(first), 1 - part], [clamp(first + 1), part]];
+    if (mode === "bilinear")
+      return [
+        [clamp(first), 1 - part],
+        [clamp(first + 1), part],
+      ];
     return [-1, 0, 1, 2].map((step) => [clamp(first + step), cubic(step - part, -0.75)] as const);
   });
 }

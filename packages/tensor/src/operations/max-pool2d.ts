@@ -33,9 +33,17 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
   const dtype = requireReal("maxPool2d", image.dtype);
   const [B, C, H, W] = x.shape;
   const shape = [B, C, outH, outW];
-  const [out, places] = compute("maxPool2d", [packed(image)], [{ shape, dtype }, { shape, dtype: "int32" }], ([read], [write, argmax]) => {
-    if (B * C > 0) poolingKernels.on(dtype).maxPool(read, write, argmax, B * C, H, W, kh, kw, strideH, strideW, top, left, outH, outW);
-  });
+  const [out, places] = compute(
+    "maxPool2d",
+    [packed(image)],
+    [
+      { shape, dtype },
+      { shape, dtype: "int32" },
+    ],
+    ([read], [write, argmax]) => {
+      if (B * C > 0) poolingKernels.on(dtype).maxPool(read, write, argmax, B * C, H, W, kh, kw, strideH, strideW, top, left, outH, outW);
+    },
+  );
   return record("maxPool2d", out, [image], [places], (g) => [toPlaces(g, places, x.shape)]);
 }
 
@@ -55,15 +63,41 @@ function toPlaces(g: Tensor, places: Tensor, shape: Shape): Tensor {
 }
 
 /** Checked sizes of windows over images. */
-export function windowsOf(where: string, x: Tensor, { kernelSize, stride = kernelSize, padding = 0 }: MaxPool2dOptions): {
-  kh: number; kw: number; strideH: number; strideW: number; top: number; left: number; outH: number; outW: number;
+export function windowsOf(
+  where: string,
+  x: Tensor,
+  { kernelSize, stride = kernelSize, padding = 0 }: MaxPool2dOptions,
+): {
+  kh: number;
+  kw: number;
+  strideH: number;
+  strideW: number;
+  top: number;
+  left: number;
+  outH: number;
+  outW: number;
 } {
   requireImages(where, x);
   const [kh, kw] = pairOf(where, "kernelSize", kernelSize, 1);
   const [strideH, strideW] = pairOf(where, "stride", stride, 1);
   const [top, left] = pairOf(where, "padding", padding, 0);
   const [, , H, W] = x.shape;
-  if (2 * top > kh || 2 * left > kw) throw new ShapeError(where, "padding must be at most half the kernel", { padding: [top, left], kernelSize: [kh, kw] });
-  if (H + 2 * top < kh || W + 2 * left < kw) throw new ShapeError(where, "windows must not be larger than the padded image", { x: x.shape, kernelSize: [kh, kw], padding: [top, left] });
-  return { kh, kw, strideH, strideW, top, left, outH: Math.floor((H + 2 * top - kh) / strideH) + 1, outW: Math.floor((W + 2 * left - kw) / strideW) + 1 };
+  if (2 * top > kh || 2 * left > kw)
+    throw new ShapeError(where, "padding must be at most half the kernel", { padding: [top, left], kernelSize: [kh, kw] });
+  if (H + 2 * top < kh || W + 2 * left < kw)
+    throw new ShapeError(where, "windows must not be larger than the padded image", {
+      x: x.shape,
+      kernelSize: [kh, kw],
+      padding: [top, left],
+    });
+  return {
+    kh,
+    kw,
+    strideH,
+    strideW,
+    top,
+    left,
+    outH: Math.floor((H + 2 * top - kh) / strideH) + 1,
+    outW: Math.floor((W + 2 * left - kw) / strideW) + 1,
+  };
 }

@@ -51,7 +51,12 @@ export function pad(x: Tensor, pads: readonly (readonly [number, number])[], { m
     const n = x.shape[axis];
     const most = Math.max(before, after);
     if (most > 0 && (n === 0 || (mode === "reflect" && most >= n) || (mode === "circular" && most > n))) {
-      throw new ShapeError("pad", `mode ${mode} has too few elements to take from on axis ${axis}`, { pads, shape: x.shape }, 'Pad less, or use mode: "replicate".');
+      throw new ShapeError(
+        "pad",
+        `mode ${mode} has too few elements to take from on axis ${axis}`,
+        { pads, shape: x.shape },
+        'Pad less, or use mode: "replicate".',
+      );
     }
     const places = Int32Array.from({ length: Math.max(0, before + n + after) }, (_, i) => sourceOf(i - before, n));
     out = indexSelect(out, tensor(places), axis);
@@ -73,7 +78,12 @@ function surround(x: Tensor, pads: readonly (readonly [number, number])[], value
   const start = strides.reduce((sum, stride, axis) => sum + stride * pads[axis][0], 0);
   const out = computeOne("pad", [x], shape, dtype, ([read], write) => {
     const bits = dtype === "float16" ? narrowHalf(value) : dtype === "bfloat16" ? narrowBrain(value) : value;
-    viewOf(dtype, linearMemory().buffer, write, shape.reduce((size, length) => size * length, 1)).fill(bits);
+    viewOf(
+      dtype,
+      linearMemory().buffer,
+      write,
+      shape.reduce((size, length) => size * length, 1),
+    ).fill(bits);
     copy(dtype, x.shape, read, x.strides, write + start * bytesPer(dtype), strides);
   });
   const lengths = x.shape;

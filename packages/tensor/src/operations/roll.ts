@@ -13,6 +13,6 @@ export function roll(x: Tensor, shift: number, axis: number): Tensor {
   const at = normalizeAxis("roll", axis, x.rank);
   if (!Number.isInteger(shift)) throw new ShapeError("roll", "shift must be an integer", { shift });
   const length = x.shape[at];
-  const cut = length === 0 ? 0 : (((-shift % length) + length) % length);
+  const cut = length === 0 ? 0 : ((-shift % length) + length) % length;
   return cut === 0 ? x : concat([slice(x, at, cut), slice(x, at, 0, cut)], at);
 }

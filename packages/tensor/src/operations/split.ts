@@ -14,8 +14,12 @@ export function split(x: Tensor, lengths: number | readonly number[], axis = 0):
   requireTensor("split", "x", x);
   const at = normalizeAxis("split", axis, x.rank);
   const whole = x.shape[at];
-  if (typeof lengths === "number" && !(Number.isInteger(lengths) && lengths > 0)) throw new ShapeError("split", "a part's length must be a positive integer", { lengths });
-  const list = typeof lengths === "number" ? Array.from({ length: Math.max(1, Math.ceil(whole / lengths)) }, (_, i) => Math.min(lengths, whole - i * lengths)) : lengths;
+  if (typeof lengths === "number" && !(Number.isInteger(lengths) && lengths > 0))
+    throw new ShapeError("split", "a part's length must be a positive integer", { lengths });
+  const list =
+    typeof lengths === "number"
+      ? Array.from({ length: Math.max(1, Math.ceil(whole / lengths)) }, (_, i) => Math.min(lengths, whole - i * lengths))
+      : lengths;
   if (!list.every((length) => Number.isInteger(length) && length >= 0) || list.reduce((sum, length) => sum + length, 0) !== whole) {
     throw new ShapeError("split", "lengths must be non-negative integers that add up to the axis", { lengths: list, shape: x.shape, axis });
   }

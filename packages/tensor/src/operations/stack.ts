@@ -14,7 +14,11 @@ import { unsqueeze } from "./views.ts";
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   requireParts("stack", parts);
   parts.forEach((part, i) => {
-    if (!sameShape(part.shape, parts[0].shape)) throw new ShapeError("stack", "parts must have one shape", { "part 0": parts[0].shape, [`part ${i}`]: part.shape });
+    if (!sameShape(part.shape, parts[0].shape))
+      throw new ShapeError("stack", "parts must have one shape", { "part 0": parts[0].shape, [`part ${i}`]: part.shape });
   });
-  return concat(parts.map((part) => unsqueeze(part, axis)), axis < 0 ? axis + parts[0].rank + 1 : axis);
+  return concat(
+    parts.map((part) => unsqueeze(part, axis)),
+    axis < 0 ? axis + parts[0].rank + 1 : axis,
+  );
 }

@@ -9,11 +9,21 @@ import { expand, reshape } from "./views.ts";
  */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
   requireTensor("tile", "x", x);
-  if (!repeats.every((times) => Number.isInteger(times) && times >= 0)) throw new ShapeError("tile", "repeats must be non-negative integers", { repeats });
+  if (!repeats.every((times) => Number.isInteger(times) && times >= 0))
+    throw new ShapeError("tile", "repeats must be non-negative integers", { repeats });
   const rank = Math.max(x.rank, repeats.length);
   const shape = [...new Array<number>(rank - x.rank).fill(1), ...x.shape];
   const times = [...new Array<number>(rank - repeats.length).fill(1), ...repeats];
   if (times.every((n) => n === 1)) return reshape(x, shape);
-  const apart = reshape(x, shape.flatMap((length) => [1, length]));
-  return reshape(expand(apart, shape.flatMap((length, axis) => [times[axis], length])), shape.map((length, axis) => length * times[axis]));
+  const apart = reshape(
+    x,
+    shape.flatMap((length) => [1, length]),
+  );
+  return reshape(
+    expand(
+      apart,
+      shape.flatMap((length, axis) => [times[axis], length]),
+    ),
+    shape.map((length, axis) => length * times[axis]),
+  );
 }

@@ -22,7 +22,8 @@ export function triu(x: Tensor, diagonal = 0): Tensor {
 
 function triangle(name: "tril" | "triu", x: Tensor, diagonal: number): Tensor {
   requireTensor(name, "x", x);
-  if (x.rank < 2 || !Number.isInteger(diagonal)) throw new ShapeError(name, "x must have at least two axes, and diagonal be an integer", { shape: x.shape, diagonal });
+  if (x.rank < 2 || !Number.isInteger(diagonal))
+    throw new ShapeError(name, "x must have at least two axes, and diagonal be an integer", { shape: x.shape, diagonal });
   const [rows, columns] = x.shape.slice(-2);
   const out = computeOne(name, [x], x.shape, x.dtype, ([read], write) => {
     copy(x.dtype, x.shape, read, x.strides, write);

@@ -15,7 +15,7 @@ export function bernoulli(key: RandomKey, p: number, shape: Shape): Tensor {
   return drawn<Uint8Array>("bernoulli", shape, "bool", false, (out) => {
     const limit = Math.round(p * 2 ** 32);
     const words = new Uint32Array(Math.min(chunkWords, out.length));
-    for (let i = 0; i < out.length; ) {
+    for (let i = 0; i < out.length;) {
       randomWords(key, words, i);
       for (let j = 0; j < words.length && i < out.length; j++, i++) out[i] = words[j] < limit ? 1 : 0;
     }

@@ -18,10 +18,15 @@ export interface NormalOptions extends RandomOptions {
  * float64.
  * @throws {HeedError} for a mean or deviation that is not finite, or a negative deviation.
  */
-export function normal(key: RandomKey, shape: Shape, { mean = 0, deviation = 1, dtype = "float32", requiresGrad = false }: NormalOptions = {}): Tensor {
+export function normal(
+  key: RandomKey,
+  shape: Shape,
+  { mean = 0, deviation = 1, dtype = "float32", requiresGrad = false }: NormalOptions = {},
+): Tensor {
   requireKey("normal", key);
   requireRealDType("normal", dtype);
-  if (!(Number.isFinite(mean) && deviation >= 0 && deviation < Infinity)) throw new HeedError("normal", "mean and deviation must be finite, deviation not negative", { mean, deviation });
+  if (!(Number.isFinite(mean) && deviation >= 0 && deviation < Infinity))
+    throw new HeedError("normal", "mean and deviation must be finite, deviation not negative", { mean, deviation });
   return drawn<Float32Array | Float64Array>("normal", shape, dtype, requiresGrad, (out) => {
     fillNormal(key, out, 0);
     if (mean !== 0 || deviation !== 1) for (let i = 0; i < out.length; i++) out[i] = mean + deviation * out[i];
@@ -33,7 +38,7 @@ export function fillNormal(key: RandomKey, out: Float32Array | Float64Array, sta
   const double = out instanceof Float64Array;
   const per = double ? 4 : 2; // Words for a pair of numbers.
   const words = new Uint32Array(Math.min(chunkWords, per * Math.ceil(out.length / 2)));
-  for (let i = 0; i < out.length; ) {
+  for (let i = 0; i < out.length;) {
     randomWords(key, words, ((start + i) / 2) * per);
     for (let j = 0; j < words.length && i < out.length; j += per) {
       // From (0, 1], whose logarithm is finite, and a part of the circle.

@@ -71,6 +71,7 @@ export function randomKey(seed: number): RandomKey {
  * @throws {HeedError} when it is none.
  */
 export function parseRandomKey(text: string): RandomKey {
-  if (typeof text !== "string" || !/^[0-9a-f]{16}$/.test(text)) throw new HeedError("parseRandomKey", "a key is sixteen hexadecimal digits", { text: String(text).slice(0, 40) });
+  if (typeof text !== "string" || !/^[0-9a-f]{16}$/.test(text))
+    throw new HeedError("parseRandomKey", "a key is sixteen hexadecimal digits", { text: String(text).slice(0, 40) });
   return new RandomKey([Number.parseInt(text.slice(0, 8), 16), Number.parseInt(text.slice(8), 16)]);
 }

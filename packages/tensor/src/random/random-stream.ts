@@ -29,7 +29,8 @@ export function randomStream(key: RandomKey): RandomStream {
     bits,
     uniform: () => bits() * 2 ** -32,
     integer(below) {
-      if (!Number.isInteger(below) || below < 1 || below > 2 ** 32) throw new HeedError("integer", "below must be an integer from 1 to 2^32", { below });
+      if (!Number.isInteger(below) || below < 1 || below > 2 ** 32)
+        throw new HeedError("integer", "below must be an integer from 1 to 2^32", { below });
       const limit = 2 ** 32 - (2 ** 32 % below);
       let word = bits();
       while (word >= limit) word = bits();

@@ -17,7 +17,7 @@ export function randomWords<T extends Uint32Array | Int32Array>(key: RandomKey, 
   let i = 0;
   // Words come in pairs; the ends may cut one.
   if (start % 2 === 1 && length > 0) out[i++] = pairAt(k0, k1, start - 1)[1];
-  let low = ((start + i) / 2) % 2 ** 32 | 0;
+  let low = (((start + i) / 2) % 2 ** 32) | 0;
   let high = Math.floor((start + i) / 2 ** 33);
   for (; i + 1 < length; i += 2) {
     threefry(k0, k1, low, high, out, i);
@@ -31,7 +31,7 @@ export function randomWords<T extends Uint32Array | Int32Array>(key: RandomKey, 
 const pair = /* @__PURE__ */ new Uint32Array(2);
 
 function pairAt(k0: number, k1: number, start: number): Uint32Array {
-  threefry(k0, k1, (start / 2) % 2 ** 32 | 0, Math.floor(start / 2 ** 33), pair, 0);
+  threefry(k0, k1, ((start / 2) % 2 ** 32) | 0, Math.floor(start / 2 ** 33), pair, 0);
   return pair;
 }
 

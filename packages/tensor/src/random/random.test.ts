@@ -28,9 +28,21 @@ function moments(values: ArrayLike<number>): [number, number] {
 describe("threefry", () => {
   // The known answers that Random123 1.14.0 ships for threefry2x32 with 20 rounds (tests/kat_vectors).
   it.each([
-    [[0, 0], [0, 0], ["6b200159", "99ba4efe"]],
-    [[0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], ["1cb996fc", "bb002be7"]],
-    [[0x13198a2e, 0x03707344], [0x243f6a88, 0x85a308d3], ["c4923a9c", "483df7a0"]],
+    [
+      [0, 0],
+      [0, 0],
+      ["6b200159", "99ba4efe"],
+    ],
+    [
+      [0xffffffff, 0xffffffff],
+      [0xffffffff, 0xffffffff],
+      ["1cb996fc", "bb002be7"],
+    ],
+    [
+      [0x13198a2e, 0x03707344],
+      [0x243f6a88, 0x85a308d3],
+      ["c4923a9c", "483df7a0"],
+    ],
   ])("of key %j and counter %j is %j, as published", (key, counter, expected) => {
     const out = new Uint32Array(2);
     threefry(key[0], key[1], counter[0], counter[1], out, 0);
@@ -42,10 +54,12 @@ describe("a key", () => {
   it("gives word i whatever else is read, across the carry of the counter too", () => {
     const key = randomKey(11);
     const all = words(key, 41);
-    fc.assert(fc.property(fc.nat(40), fc.nat(40), (start, length) => {
-      const count = Math.min(length, 41 - start);
-      expect(words(key, count, start)).toEqual(all.slice(start, start + count));
-    }));
+    fc.assert(
+      fc.property(fc.nat(40), fc.nat(40), (start, length) => {
+        const count = Math.min(length, 41 - start);
+        expect(words(key, count, start)).toEqual(all.slice(start, start + count));
+      }),
+    );
     const around = 2 ** 33 - 3;
     expect(words(key, 7, around)).toEqual(Array.from({ length: 7 }, (_, i) => words(key, 1, around + i)[0]));
     expect(words(key, 2, 2 ** 33)).not.toEqual(words(key, 2, 0));
@@ -73,12 +87,15 @@ describe("a key", () => {
   });
 
   it("survives JSON, and nothing else is taken for one", () => {
-    fc.assert(fc.property(fc.maxSafeInteger(), fc.string(), (seed, name) => {
-      const key = randomKey(seed).split(name);
-      const back = parseRandomKey((JSON.parse(JSON.stringify({ key })) as { key: string }).key);
-      expect(back.words).toEqual(key.words);
-    }));
-    for (const text of ["", "0123", "0123456789ABCDEF", "0123456789abcdef0"]) expect(() => parseRandomKey(text)).toThrow(/parseRandomKey: a key is sixteen/);
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), fc.string(), (seed, name) => {
+        const key = randomKey(seed).split(name);
+        const back = parseRandomKey((JSON.parse(JSON.stringify({ key })) as { key: string }).key);
+        expect(back.words).toEqual(key.words);
+      }),
+    );
+    for (const text of ["", "0123", "0123456789ABCDEF", "0123456789abcdef0"])
+      expect(() => parseRandomKey(text)).toThrow(/parseRandomKey: a key is sixteen/);
   });
 
   it("refuses what is no integer seed, name or key", () => {
@@ -125,7 +142,7 @@ describe("uniform", () => {
       expect(Math.min(...values.slice(0, 50_000))).toBeGreaterThanOrEqual(-3);
       expect(values.every((value) => value < 5)).toBe(true);
       const [mean, deviation] = moments(values);
-      expect(Math.abs(mean - 1)).toBeLessThan(5 * (8 / Math.sqrt(12)) / Math.sqrt(1e5));
+      expect(Math.abs(mean - 1)).toBeLessThan((5 * (8 / Math.sqrt(12))) / Math.sqrt(1e5));
       expect(Math.abs(deviation - 8 / Math.sqrt(12))).toBeLessThan(0.02);
     }
   });
@@ -145,7 +162,9 @@ describe("uniform", () => {
   });
 
   it("says what is wrong with its bounds or dtype", () => {
-    expect(() => uniform(randomKey(1), [2], { low: 2, high: 1 })).toThrow(/uniform: low and high must be finite, low at most high; got low 2, high 1/);
+    expect(() => uniform(randomKey(1), [2], { low: 2, high: 1 })).toThrow(
+      /uniform: low and high must be finite, low at most high; got low 2, high 1/,
+    );
     expect(() => uniform(randomKey(1), [2], { dtype: "int32" as never })).toThrow(/uniform: draws float32 or float64/);
     expect(() => uniform(randomKey(1), [-2])).toThrow(/uniform: lengths/);
   });
@@ -157,8 +176,8 @@ describe("normal", () => {
     for (const dtype of ["float32", "float64"] as const) {
       const values = normal(randomKey(6), [n], { mean: 2, deviation: 3, dtype }).toTypedArray();
       const [mean, deviation] = moments(values);
-      expect(Math.abs(mean - 2)).toBeLessThan(5 * 3 / Math.sqrt(n));
-      expect(Math.abs(deviation - 3)).toBeLessThan(5 * 3 / Math.sqrt(2 * n));
+      expect(Math.abs(mean - 2)).toBeLessThan((5 * 3) / Math.sqrt(n));
+      expect(Math.abs(deviation - 3)).toBeLessThan((5 * 3) / Math.sqrt(2 * n));
       const standard = Array.from(values, (value) => (value - 2) / 3);
       expect(Math.abs(standard.reduce((sum, z) => sum + z ** 3, 0) / n)).toBeLessThan(5 * Math.sqrt(15 / n));
       expect(Math.abs(standard.reduce((sum, z) => sum + z ** 4, 0) / n - 3)).toBeLessThan(5 * Math.sqrt(96 / n));
@@ -182,15 +201,21 @@ describe("normal", () => {
 });
 
 describe("truncatedNormal", () => {
-  it.each([[-2, 2, 0.8796], [0, Infinity, 0.6028], [-0.25, 0.25, undefined], [3, 4, undefined], [-Infinity, -5, undefined], [0.5, 0.75, undefined]])(
-    "from %d to %d stays within, with the deviation of that distribution", (low, high, deviation) => {
-      const values = truncatedNormal(randomKey(8), [20_000], { low, high }).toTypedArray();
-      expect(values.every((value) => value >= low && value <= high)).toBe(true);
-      if (deviation !== undefined) expect(Math.abs(moments(values)[1] - deviation)).toBeLessThan(0.02);
-      // The mean of a tail of the standard normal distribution beyond 5 is 5.1865.
-      if (high === -5) expect(Math.abs(moments(values)[0] + 5.1865)).toBeLessThan(0.01);
-      expect(truncatedNormal(randomKey(8), [33], { low, high }).toTypedArray()).toEqual(values.slice(0, 33));
-    });
+  it.each([
+    [-2, 2, 0.8796],
+    [0, Infinity, 0.6028],
+    [-0.25, 0.25, undefined],
+    [3, 4, undefined],
+    [-Infinity, -5, undefined],
+    [0.5, 0.75, undefined],
+  ])("from %d to %d stays within, with the deviation of that distribution", (low, high, deviation) => {
+    const values = truncatedNormal(randomKey(8), [20_000], { low, high }).toTypedArray();
+    expect(values.every((value) => value >= low && value <= high)).toBe(true);
+    if (deviation !== undefined) expect(Math.abs(moments(values)[1] - deviation)).toBeLessThan(0.02);
+    // The mean of a tail of the standard normal distribution beyond 5 is 5.1865.
+    if (high === -5) expect(Math.abs(moments(values)[0] + 5.1865)).toBeLessThan(0.01);
+    expect(truncatedNormal(randomKey(8), [33], { low, high }).toTypedArray()).toEqual(values.slice(0, 33));
+  });
 
   it("scales and moves, and refuses an empty interval", () => {
     const values = truncatedNormal(randomKey(8), [5000], { mean: 10, deviation: 0.02 }).toTypedArray();
@@ -201,10 +226,16 @@ describe("truncatedNormal", () => {
 
 describe("randomIntegers", () => {
   it("are in range and even, for ranges that do not divide 2^32 as well", () => {
-    fc.assert(fc.property(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), fc.integer({ min: 1, max: 2 ** 32 - 1 }), (low, range) => {
-      const high = Math.min(low + range, 2 ** 31);
-      expect(randomIntegers(randomKey(9), [50], low, high).toTypedArray().every((value) => value >= low && value < high)).toBe(true);
-    }));
+    fc.assert(
+      fc.property(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), fc.integer({ min: 1, max: 2 ** 32 - 1 }), (low, range) => {
+        const high = Math.min(low + range, 2 ** 31);
+        expect(
+          randomIntegers(randomKey(9), [50], low, high)
+            .toTypedArray()
+            .every((value) => value >= low && value < high),
+        ).toBe(true);
+      }),
+    );
     // Three quarters of 2^32: without rejection the first third would come twice as often.
     const range = 3 * 2 ** 30;
     const values = randomIntegers(randomKey(9), [30_000], -(2 ** 31), range - 2 ** 31).toTypedArray();
@@ -217,9 +248,11 @@ describe("randomIntegers", () => {
 
 describe("permutation", () => {
   it("holds every number once, and each order of four as often as the others", () => {
-    fc.assert(fc.property(fc.nat(200), fc.nat(), (n, seed) => {
-      expect([...permutation(randomKey(seed), n).toTypedArray()].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
-    }));
+    fc.assert(
+      fc.property(fc.nat(200), fc.nat(), (n, seed) => {
+        expect([...permutation(randomKey(seed), n).toTypedArray()].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
+      }),
+    );
     const counts = new Map<string, number>();
     for (let i = 0; i < 24_000; i++) {
       const order = randomOrder(randomKey(10).split(i), 4).join("");

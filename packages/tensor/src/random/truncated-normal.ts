@@ -23,7 +23,12 @@ export function truncatedNormal(key: RandomKey, shape: Shape, options: Truncated
   requireKey("truncatedNormal", key);
   requireRealDType("truncatedNormal", dtype);
   if (!(Number.isFinite(mean) && deviation >= 0 && deviation < Infinity && low < high && low < Infinity && high > -Infinity)) {
-    throw new HeedError("truncatedNormal", "mean and deviation must be finite, deviation not negative, low below high", { mean, deviation, low, high });
+    throw new HeedError("truncatedNormal", "mean and deviation must be finite, deviation not negative, low below high", {
+      mean,
+      deviation,
+      low,
+      high,
+    });
   }
   return drawn<Float32Array | Float64Array>("truncatedNormal", shape, dtype, requiresGrad, (out) => {
     // A wide interval around the mean takes most normal numbers; any other is met by uniform proposals.

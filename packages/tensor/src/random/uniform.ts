@@ -17,16 +17,21 @@ export interface UniformOptions extends RandomOptions {
  * and i alone, so a longer draw begins with the shorter one.
  * @throws {HeedError} unless low < high, both finite (low = high gives that number everywhere).
  */
-export function uniform(key: RandomKey, shape: Shape, { low = 0, high = 1, dtype = "float32", requiresGrad = false }: UniformOptions = {}): Tensor {
+export function uniform(
+  key: RandomKey,
+  shape: Shape,
+  { low = 0, high = 1, dtype = "float32", requiresGrad = false }: UniformOptions = {},
+): Tensor {
   requireKey("uniform", key);
   requireRealDType("uniform", dtype);
-  if (!(Number.isFinite(low) && Number.isFinite(high - low) && low <= high)) throw new HeedError("uniform", "low and high must be finite, low at most high", { low, high });
+  if (!(Number.isFinite(low) && Number.isFinite(high - low) && low <= high))
+    throw new HeedError("uniform", "low and high must be finite, low at most high", { low, high });
   return drawn<Float32Array | Float64Array>("uniform", shape, dtype, requiresGrad, (out) => {
     const width = high - low;
     const double = dtype === "float64";
     const words = new Uint32Array(Math.min(chunkWords, double ? 2 * out.length : out.length));
     const per = double ? 2 : 1;
-    for (let i = 0; i < out.length; ) {
+    for (let i = 0; i < out.length;) {
       const count = Math.min(out.length - i, chunkWords / per);
       randomWords(key, words, i * per);
       for (let j = 0; j < count; j++, i++) {

@@ -24,7 +24,13 @@ export interface Safetensors {
  * @example const { tensors, metadata } = readSafetensors(await readFile("model.safetensors"));
  */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
-  if (!(bytes instanceof Uint8Array)) throw new HeedError("readSafetensors", "bytes must be a Uint8Array", { bytes: typeof bytes }, "Wrap an ArrayBuffer: new Uint8Array(buffer).");
+  if (!(bytes instanceof Uint8Array))
+    throw new HeedError(
+      "readSafetensors",
+      "bytes must be a Uint8Array",
+      { bytes: typeof bytes },
+      "Wrap an ArrayBuffer: new Uint8Array(buffer).",
+    );
   const { entries, metadata } = parseHeader("readSafetensors", bytes);
   const tensors = Object.create(null) as Record<string, Tensor>;
   for (const entry of entries) {
@@ -41,8 +47,10 @@ function elements({ name, type, begin }: Entry, data: Uint8Array): TypedArray {
     for (let i = 0; i < array.length; i++) {
       const low = view.getInt32(8 * i, true);
       if (view.getInt32(8 * i + 4, true) !== low >> 31) {
-        throw new FormatError("readSafetensors", `${label(name)}: I64 is read as int32, so every value must fit`,
-          { [`element ${i}`]: view.getBigInt64(8 * i, true), "byte offset": begin + 8 * i });
+        throw new FormatError("readSafetensors", `${label(name)}: I64 is read as int32, so every value must fit`, {
+          [`element ${i}`]: view.getBigInt64(8 * i, true),
+          "byte offset": begin + 8 * i,
+        });
       }
       array[i] = low;
     }
@@ -52,7 +60,11 @@ function elements({ name, type, begin }: Entry, data: Uint8Array): TypedArray {
   new Uint8Array(array.buffer).set(data);
   if (type.name === "BOOL") {
     const at = data.findIndex((byte) => byte > 1);
-    if (at >= 0) throw new FormatError("readSafetensors", `${label(name)}: BOOL must be 0 or 1`, { [`element ${at}`]: data[at], "byte offset": begin + at });
+    if (at >= 0)
+      throw new FormatError("readSafetensors", `${label(name)}: BOOL must be 0 or 1`, {
+        [`element ${at}`]: data[at],
+        "byte offset": begin + at,
+      });
   }
   return array;
 }

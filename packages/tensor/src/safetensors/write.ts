@@ -15,19 +15,23 @@ import { itemTypes } from "./item-types.ts";
  * @example await writeFile("model.safetensors", writeSafetensors(model.stateDict()));
  */
 export function writeSafetensors(
-  tensors: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>, metadata: Readonly<Record<string, string>> = {},
+  tensors: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
-  const named = tensors instanceof Map ? [...(tensors as ReadonlyMap<string, Tensor>)] : Object.entries(tensors as Readonly<Record<string, Tensor>>);
+  const named =
+    tensors instanceof Map ? [...(tensors as ReadonlyMap<string, Tensor>)] : Object.entries(tensors as Readonly<Record<string, Tensor>>);
   const parts = named.map(([name, tensor]) => {
     requireTensor("writeSafetensors", name, tensor);
     // A lone surrogate becomes another character in UTF-8: two names could collide.
-    if (name === "__metadata__" || /\p{Surrogate}/u.test(name)) throw new FormatError("writeSafetensors", "cannot be the name of a tensor", { name: JSON.stringify(name) });
+    if (name === "__metadata__" || /\p{Surrogate}/u.test(name))
+      throw new FormatError("writeSafetensors", "cannot be the name of a tensor", { name: JSON.stringify(name) });
     return { name, tensor, type: itemTypes.find((type) => type.dtype === tensor.dtype)! };
   });
   parts.sort((a, b) => b.type.bytes - a.type.bytes);
   const header = Object.create(null) as Record<string, unknown>;
   for (const [key, value] of Object.entries(metadata)) {
-    if (typeof value !== "string") throw new FormatError("writeSafetensors", "metadata must be strings", { [key]: typeof value }, "Use JSON.stringify.");
+    if (typeof value !== "string")
+      throw new FormatError("writeSafetensors", "metadata must be strings", { [key]: typeof value }, "Use JSON.stringify.");
   }
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   let end = 0;

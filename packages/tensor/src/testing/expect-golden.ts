@@ -35,9 +35,13 @@ export function expectGolden(golden: GoldenCase, operation: (given: GoldenInputs
 
 /** A sentence for each result or gradient that is off. */
 function outOfPlace(golden: GoldenCase, operation: (given: GoldenInputs) => Tensors, dtype: RealDType): string[] {
-  const leaves = (tensors: Tensors, prefix: string): Tensors => Object.fromEntries(Object.entries(tensors).map(([name, x]) => [
-    name, isReal(x.dtype) ? tensor(x.toTypedArray(), { shape: x.shape, dtype, requiresGrad: prefix + name in golden.gradients }) : x,
-  ]));
+  const leaves = (tensors: Tensors, prefix: string): Tensors =>
+    Object.fromEntries(
+      Object.entries(tensors).map(([name, x]) => [
+        name,
+        isReal(x.dtype) ? tensor(x.toTypedArray(), { shape: x.shape, dtype, requiresGrad: prefix + name in golden.gradients }) : x,
+      ]),
+    );
   const exact = dtype === "float64" ? { ...golden.inputs, ...golden.inputs64 } : golden.inputs;
   const [inputs, params] = [leaves(exact, ""), leaves(golden.params, "param.")];
   const results = operation({ inputs, params, dtype });
@@ -47,7 +51,8 @@ function outOfPlace(golden: GoldenCase, operation: (given: GoldenInputs) => Tens
     const [key, expected] = dtype === "float64" && in64 !== undefined ? [`${kind}64.${name}`, in64] : [`${kind}.${name}`, in32];
     try {
       if (actual === undefined) throw new Error("is missing");
-      if (!isReal(expected.dtype) && actual.dtype !== expected.dtype) throw new Error(`has dtype ${actual.dtype} instead of ${expected.dtype}`);
+      if (!isReal(expected.dtype) && actual.dtype !== expected.dtype)
+        throw new Error(`has dtype ${actual.dtype} instead of ${expected.dtype}`);
       expectClose(actual, expected, golden.toleranceOf(key));
     } catch (error) {
       faults.push(`${key}: ${(error as Error).message}`);
@@ -58,7 +63,9 @@ function outOfPlace(golden: GoldenCase, operation: (given: GoldenInputs) => Tens
   if (cotangents.length === 0 || faults.length > 0) return faults;
 
   // The stored gradients are those of the sum over results of (result * cotangent).
-  const terms = cotangents.map(([name, cotangent]) => sum(mul(results[name], tensor(cotangent.toTypedArray(), { shape: cotangent.shape, dtype }))));
+  const terms = cotangents.map(([name, cotangent]) =>
+    sum(mul(results[name], tensor(cotangent.toTypedArray(), { shape: cotangent.shape, dtype }))),
+  );
   terms.reduce((total, term) => add(total, term)).backward();
   for (const [name, expected] of Object.entries(golden.gradients)) {
     const leaf = name.startsWith("param.") ? params[name.slice("param.".length)] : inputs[name];

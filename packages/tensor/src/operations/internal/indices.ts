@@ -14,8 +14,12 @@ export function checkedIndices(where: string, name: string, index: Tensor, lengt
   const end = dense.offset + dense.size;
   for (let i = dense.offset; i < end; i++) {
     if (values[i] >= 0 && values[i] < length) continue;
-    throw new ShapeError(where, `${name} must be from 0 to ${length - 1}`, { [`${name} ${i - dense.offset} (row-major)`]: values[i], shape: index.shape },
-      values[i] < 0 ? "Negative indices do not count from the end here." : "");
+    throw new ShapeError(
+      where,
+      `${name} must be from 0 to ${length - 1}`,
+      { [`${name} ${i - dense.offset} (row-major)`]: values[i], shape: index.shape },
+      values[i] < 0 ? "Negative indices do not count from the end here." : "",
+    );
   }
   return dense;
 }

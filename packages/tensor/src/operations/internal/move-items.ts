@@ -5,7 +5,16 @@ import { isReal, viewOf, type DType } from "../../core/dtype.ts";
  * `out[o, i, :] = x[o, ids[i], :]` for dense `x [outer, n, width]`, `ids [count]`, `out [outer, count, width]`, of any dtype.
  * Addresses are in bytes.
  */
-export function selectRows(dtype: DType, x: number, ids: number, out: number, outer: number, n: number, count: number, width: number): void {
+export function selectRows(
+  dtype: DType,
+  x: number,
+  ids: number,
+  out: number,
+  outer: number,
+  n: number,
+  count: number,
+  width: number,
+): void {
   if (outer * count * width === 0) return;
   if (isReal(dtype)) {
     const bytes = dtype === "float32" ? 4 : 8;

@@ -13,7 +13,13 @@ export interface RandomOptions {
 }
 
 /** A tensor on the engine's heap that `fill` writes. */
-export function drawn<A extends TypedArray>(where: string, shape: Shape, dtype: DType, requiresGrad: boolean, fill: (out: A) => void): Tensor {
+export function drawn<A extends TypedArray>(
+  where: string,
+  shape: Shape,
+  dtype: DType,
+  requiresGrad: boolean,
+  fill: (out: A) => void,
+): Tensor {
   requireShape(where, shape);
   const array = heapArray(dtype, sizeOf(shape));
   fill(array as A);
