@@ -29,7 +29,7 @@ export { all, any, logicalAnd, logicalNot, logicalOr, logicalXor } from "./opera
 export { linear, matmul } from "./operations/matmul.ts";
 export { pow, reciprocal, rsqrt, sqrt, square } from "./operations/powers.ts";
 export {
-  argmax, argmin, logSumExp, max, mean, min, norm, std, sum, variance,
+  argmax, argmin, logSumExp, max, mean, min, norm, std, sum, variance, variance as var,
   type ReduceOptions, type VarianceOptions,
 } from "./operations/reductions.ts";
 export { elu, leakyRelu, relu } from "./operations/relu.ts";

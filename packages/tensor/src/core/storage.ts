@@ -1,4 +1,4 @@
-import { allocateBlock, configuration, freeBlock, linearMemory, Region, ScopeError } from "@heed/kernels";
+import { allocateBlock, configuration, freeBlock, linearMemory, ScopeError, type Region } from "@heed/kernels";
 import { bytesPer, heapArray, viewOf, type DType, type TypedArray } from "./dtype.ts";
 import type { Scope } from "./scope.ts";
 

@@ -1,6 +1,3 @@
-import { binaryKernels, unaryKernels } from "@heed/kernels";
-import { computeOne } from "../core/compute.ts";
-import { requireReal } from "../core/dtype.ts";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { applyBinary, operands, type Operand } from "./binary.ts";

@@ -38,7 +38,7 @@ describe.each(eachBackend())("on $name", ({ use }) => {
       const y = softmax(x, axis);
       expectClose(sum(y, axis), sum(y, axis).mul(0).add(1), 8 * 2 ** -24);
       expectClose(y, inFloat64((at) => softmax(at, axis), x), 16 * 2 ** -24);
-    }), { numRuns: 40 });
+    }), { numRuns: 40, seed: 1 });
   }));
 });
 

@@ -110,7 +110,8 @@ export function slice(x: Tensor, axis: number, start?: number, stop?: number, st
   const count = Math.max(0, Math.ceil((end - first) / step));
   const shape = x.shape.map((n, i) => (i === at ? count : n));
   const strides = x.strides.map((s, i) => (i === at ? s * step : s));
-  const out = new Tensor(x.storage, shape, strides, count === 0 ? x.offset : x.offset + first * x.strides[at]);
+  // An empty view stays where it is: its strides mean nothing, and must not lead out of the storage.
+  const out = new Tensor(x.storage, shape, strides, sizeOf(shape) === 0 ? x.offset : x.offset + first * x.strides[at]);
   const before = x.shape;
   return record("slice", out, [x], [], (g) => [sliceGradient(g, before, at, first, step)]);
 }

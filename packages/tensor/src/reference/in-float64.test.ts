@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { eye, ones, tensor, zeros } from "../core/construct.ts";
 import { grad } from "../core/tape.ts";
-import { Tensor } from "../core/tensor.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { add } from "../operations/arithmetic.ts";
 import { matmul } from "../operations/matmul.ts";
 import { sum } from "../operations/reductions.ts";

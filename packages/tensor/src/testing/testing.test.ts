@@ -52,7 +52,7 @@ describe("expectGradient", () => {
   });
 
   it("refuses a missing gradient", () => {
-    expect(() => expectGradient((x) => exp(x.detach()), [[3]])).toThrow();
+    expect(() => expectGradient((x) => exp(x.detach()), [[3]])).toThrow(/nothing was recorded/);
     expect(() => expectGradient((x, y) => mul(x, exp(y.detach())), [[3], [3]])).toThrow(/gradient by input 1/);
   });
 
@@ -67,7 +67,7 @@ describe("expectGradient", () => {
   it("refuses a wrong second gradient where asked", () => {
     const flat = (x: Tensor): Tensor => record("flat", square(x.detach()), [x], [x], (g) => [mul(g, mul(x.detach(), 2))]);
     expectGradient(flat, [[3]]);
-    expect(() => expectGradient(flat, [[3]], { second: true })).toThrow();
+    expect(() => expectGradient(flat, [[3]], { second: true })).toThrow(/second gradient by input 0/);
   });
 
   it("hands integers on", () => {
