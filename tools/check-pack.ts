@@ -6,10 +6,10 @@ import { promisify } from "node:util";
 import { build, type Plugin } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
+import { otherNodes, runOn } from "./nodes.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..");
-const otherRuntimes = ["20.20.2", "22.23.3", "26.10.0"];
 
 /**
  * Packs every built package as it would be published and looks at the tarballs only: publint, are-the-types-wrong, what lies in them,
@@ -35,7 +35,7 @@ async function checkPacks(): Promise<void> {
     };
     await Promise.all([worker(), worker()]);
 
-    const runtimes = [process.version, ...(process.argv.includes("--runtimes") ? otherRuntimes : [])];
+    const runtimes = [process.version.slice(1), ...(process.argv.includes("--runtimes") ? otherNodes : [])];
     writeFileSync(join(consumer, "main.mjs"), importsOfAll(names, consumer));
     for (const version of runtimes) {
       const faults = await consumerFaults(version, consumer);
@@ -155,11 +155,8 @@ function importsOfAll(names: string[], consumer: string): string {
 }
 
 async function consumerFaults(version: string, consumer: string): Promise<string[]> {
-  // The variable would hand this process's conditions on, and with them the sources.
-  const options = { cwd: consumer, env: { ...process.env, NODE_OPTIONS: "" } };
   try {
-    if (version === process.version) await run(process.execPath, ["main.mjs"], options);
-    else await run("npx", ["-y", `--package=node@${version}`, "--", "node", "main.mjs"], options);
+    await runOn(version, "main.mjs", consumer);
     return [];
   } catch (error) {
     return (error as { stderr: string }).stderr.trim().split("\n");
