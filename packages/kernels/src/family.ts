@@ -1,6 +1,7 @@
 import { activeBuild, type Build } from "./configure.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { viewsOf, type Views } from "./memory/views.ts";
+import { isProfiling, timed } from "./profile.ts";
 
 export type { Build } from "./configure.ts";
 
@@ -31,7 +32,10 @@ export function defineFamily<K extends object>(
   const made: { relaxed?: K; simd?: K; reference?: K; reference64?: K } = {};
   const family: Family<K> = {
     name,
-    on: (dtype) => (dtype === "float64" ? family.implementation("reference", "float64") : family.implementation(activeBuild())),
+    on(dtype) {
+      const kernels = dtype === "float64" ? family.implementation("reference", "float64") : family.implementation(activeBuild());
+      return isProfiling() ? timed(name, kernels) : kernels;
+    },
     implementation(which, dtype = "float32") {
       if (which !== "reference") return (made[which] ??= instantiate<K>(wasm(which)));
       return dtype === "float64" ? (made.reference64 ??= reference(viewsOf("float64"))) : (made.reference ??= reference(viewsOf("float32")));

@@ -1,5 +1,6 @@
 import type { Experiment } from "../experiment.ts";
 import { kernels } from "./kernels/index.ts";
+import { vision } from "./vision/index.ts";
 
 /** Every experiment, in the order in which `bench list` names them. To add one: a folder here, and a line below. */
-export const experiments: readonly Experiment[] = [kernels];
+export const experiments: readonly Experiment[] = [vision, kernels];

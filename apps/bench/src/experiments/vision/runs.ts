@@ -1,0 +1,210 @@
+import { AdamW, cosine, crossEntropy, predict, trainStep, type Schedule } from "@heed/nn";
+import { profileKernels } from "@heed/kernels";
+import {
+  argmax, configure, mean, noGrad, randomKey, readSafetensors, resident, scope, slice, softmax, writeSafetensors, type Tensor,
+} from "@heed/tensor";
+import { VisionTransformer } from "@heed/vision-patches";
+import type { ImageSet } from "@heed/datasets";
+import type { ClassificationDetails } from "../../classification/classification.ts";
+import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics, StepProfile } from "../../experiment.ts";
+import { pngAddress } from "../../report/png.ts";
+import type { AttentionSample } from "../../report/outcome.ts";
+import { batchOf, Epochs, type Batch } from "./batch.ts";
+import { prepareData, type VisionData } from "./data.ts";
+import { vision } from "./index.ts";
+import { buildModel, patchSize, type Classifier, type ModelName } from "./models.ts";
+
+type Config = {
+  readonly model: ModelName;
+  readonly rate: number;
+  readonly epochs: number;
+  /** Learn from a part of the training pictures, and measure on the rest, not on the test pictures. */
+  readonly validate: boolean;
+  readonly drawAttention: boolean;
+  readonly imageSize: number;
+  readonly embedDim: number;
+  readonly depth: number;
+  readonly numHeads: number;
+  readonly batchSize: number;
+};
+
+const dropoutP = 0.1;
+const weightDecay = 0.05;
+const labelSmoothing = 0.1;
+const clipNorm = 1;
+/** Share of the steps in which the rate rises. */
+const warmup = 0.05;
+/** Pictures that are evaluated together. */
+const group = 64;
+
+const runs: Runs<Config, VisionData> = {
+  prepare: (settings, context) => prepareData(settings, vision.profiles[settings.profile], context),
+  create: (config, data, context) => new VisionRun(config, data, context),
+  profileStep(config, data, context) {
+    const run = new VisionRun(config, data, context);
+    for (let i = 0; i < 10; i++) run.step();
+    const steps = 10;
+    const { milliseconds, kernels } = profileKernels(() => {
+      for (let i = 0; i < steps; i++) run.step();
+    });
+    return stepProfile(config.model, milliseconds / steps, kernels.map((one) => ({ ...one, calls: one.calls / steps, milliseconds: one.milliseconds / steps })));
+  },
+};
+export default runs;
+
+class VisionRun implements Run {
+  readonly totalSteps: number;
+  readonly evaluateEvery: number;
+  readonly stepsPerEpoch: number;
+  readonly facts: JsonObject;
+  readonly #config: Config;
+  readonly #data: VisionData;
+  readonly #context: RunContext;
+  readonly #model: Classifier;
+  readonly #optimiser: AdamW;
+  readonly #schedule: Schedule;
+  readonly #epochs: Epochs;
+  readonly #measured: { readonly set: ImageSet; readonly indices: Int32Array };
+  readonly #key;
+
+  constructor(config: Config, data: VisionData, context: RunContext) {
+    configure({ precision: context.settings.precision });
+    this.#config = config;
+    this.#data = data;
+    this.#context = context;
+    this.#key = randomKey(context.seed).split("vision").split(config.model);
+    const { train, test, search } = data;
+    const { model, flops } = buildModel(config.model, { ...config, numClasses: train.classNames.length, dropoutP }, this.#key.split("model"));
+    this.#model = model;
+    this.#epochs = new Epochs(train, config.validate ? search.train : everything(train), config.batchSize, data, this.#key.split("data"));
+    this.#measured = config.validate ? { set: train, indices: search.validation } : { set: test, indices: everything(test) };
+    this.stepsPerEpoch = this.#epochs.stepsPerEpoch;
+    this.totalSteps = config.epochs * this.stepsPerEpoch;
+    this.evaluateEvery = this.stepsPerEpoch * Math.max(1, Math.round(config.epochs / 20));
+    this.#schedule = cosine({ base: config.rate, warmup: Math.ceil(warmup * this.totalSteps), total: this.totalSteps });
+    this.#optimiser = new AdamW(model.parameters(), { lr: config.rate, weightDecay, noDecay: ({ rank }) => rank < 2 });
+    this.facts = { parameters: model.parameterCount, flops, learningRate: config.rate, epochs: config.epochs };
+    resident([model, this.#optimiser]); // until the worker thread ends, and its memory with it
+  }
+
+  step(): StepMetrics {
+    const batch = this.#epochs.at(this.#optimiser.steps);
+    const { loss } = trainStep<Batch>(batch, {
+      optimiser: this.#optimiser, schedule: this.#schedule, clipNorm, key: this.#key.split("dropout"),
+      loss: ({ images, labels }) => crossEntropy(this.#model.forward(images), labels, { labelSmoothing }),
+    });
+    return { loss, examples: batch.labels.size };
+  }
+
+  evaluate(): Metrics {
+    const { confusion, loss } = this.#confusion();
+    const sizes = confusion.map((row) => row.reduce((sum, count) => sum + count, 0));
+    const right = confusion.reduce((sum, row, truth) => sum + row[truth]!, 0);
+    const recalls = confusion.flatMap((row, truth) => (sizes[truth] === 0 ? [] : [row[truth]! / sizes[truth]!]));
+    return {
+      accuracy: right / sizes.reduce((sum, size) => sum + size, 0),
+      perClassAccuracy: recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length,
+      loss,
+    };
+  }
+
+  finish(): JsonObject {
+    const details: ClassificationDetails = {
+      confusion: this.#confusion().confusion,
+      ...(this.#config.drawAttention && this.#model instanceof VisionTransformer ? { attention: this.#samples(this.#model) } : {}),
+    };
+    return details as unknown as JsonObject;
+  }
+
+  saveState(): Uint8Array {
+    const { steps, tensors } = this.#optimiser.stateDict();
+    return writeSafetensors({ ...prefixed("model.", this.#model.stateDict()), ...prefixed("optimiser.", tensors) }, { steps: String(steps) });
+  }
+
+  loadState(state: Uint8Array): void {
+    const { tensors, metadata } = readSafetensors(state);
+    const all = tensors instanceof Map ? (Object.fromEntries(tensors) as Record<string, Tensor>) : (tensors as Record<string, Tensor>);
+    this.#model.loadStateDict(withoutPrefix("model.", all));
+    this.#optimiser.loadStateDict({ steps: Number(metadata.steps), tensors: withoutPrefix("optimiser.", all) });
+  }
+
+  #confusion(): { confusion: number[][]; loss: number } {
+    const { set, indices } = this.#measured;
+    const classes = set.classNames.length;
+    const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+    let loss = 0;
+    for (let first = 0; first < indices.length; first += group) {
+      this.#context.checkStop();
+      const { images, labels } = batchOf(set, indices.subarray(first, first + group), this.#data);
+      const logits = predict(this.#model, images);
+      loss += noGrad(() => scope(() => crossEntropy(logits, labels, { reduction: "sum" }).item()));
+      const said = argmax(logits, 1).toTypedArray();
+      labels.toTypedArray().forEach((truth, i) => confusion[truth]![said[i]!]!++);
+    }
+    return { confusion, loss: loss / indices.length };
+  }
+
+  /** One test picture of each of the first classes, with the weights of the class token over the patches, mean of heads. */
+  #samples(model: VisionTransformer): AttentionSample[] {
+    const { test } = this.#data;
+    const shown = test.classNames.flatMap((_, label) => {
+      const index = test.labels.indexOf(label);
+      return index < 0 ? [] : [index];
+    }).slice(0, 8);
+    const { images } = batchOf(test, shown, this.#data);
+    const grid = test.width / patchSize;
+    const { probabilities, layers } = noGrad(() => scope(() => ({
+      probabilities: softmax(model.forward(images), 1),
+      layers: model.attentionWeights(images).map((weights) => mean(slice(slice(weights, 2, 0, 1), 3, 1), 1)), // [N, 1, P]
+    })));
+    const chances = probabilities.toTypedArray();
+    const classes = test.classNames.length;
+    return shown.map((index, i) => {
+      const own = chances.subarray(i * classes, (i + 1) * classes);
+      const best = own.indexOf(Math.max(...own));
+      const maps = [0, layers.length - 1].filter((layer, at, all) => all.indexOf(layer) === at);
+      return {
+        title: test.classNames[test.labels[index]!]!,
+        subtitle: `predicted ${test.classNames[best]!}, ${Math.round(own[best]! * 100)} %`,
+        png: pngAddress(interleaved(test, index), test.width, test.height),
+        grid: [grid, grid] as const,
+        maps: maps.map((layer) => ({
+          label: `layer ${layer + 1} of ${layers.length}, mean of heads`,
+          weights: [...layers[layer]!.toTypedArray().subarray(i * grid * grid, (i + 1) * grid * grid)],
+        })),
+      };
+    });
+  }
+}
+
+const everything = (set: ImageSet): Int32Array => Int32Array.from({ length: set.count }, (_, i) => i);
+
+/** `[H, W, 3]` bytes of one picture. */
+function interleaved({ images, channels, height, width }: ImageSet, index: number): Uint8Array {
+  const plane = height * width;
+  return Uint8Array.from({ length: plane * 3 }, (_, at) => images[(index * channels + (at % 3)) * plane + Math.floor(at / 3)]!);
+}
+
+function prefixed(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, value]) => [prefix + name, value]));
+}
+
+function withoutPrefix(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(tensors).flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [])));
+}
+
+function stepProfile(model: string, milliseconds: number, kernels: readonly { family: string; kernel: string; calls: number; milliseconds: number }[]): StepProfile {
+  const products = kernels.filter(({ family }) => family === "matmul");
+  const others = kernels.filter(({ family }) => family !== "matmul");
+  const sum = (rows: typeof kernels, key: "calls" | "milliseconds") => rows.reduce((total, row) => total + row[key], 0);
+  const rest = milliseconds - sum(kernels, "milliseconds");
+  return {
+    title: `a training step of ${model}`,
+    milliseconds,
+    rows: [
+      { work: "matrix products", milliseconds: sum(products, "milliseconds"), calls: sum(products, "calls") },
+      ...others.map(({ family, kernel, calls, milliseconds: own }) => ({ work: `${family}.${kernel}`, milliseconds: own, calls })),
+      { work: "around the kernels", milliseconds: rest, calls: 0 },
+    ],
+  };
+}
