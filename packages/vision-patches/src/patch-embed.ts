@@ -1,6 +1,7 @@
 import { linear, reshape, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import { Module, Parameter, torchUniform } from "@heed/nn";
-import { pairOf, patchify } from "./patchify.ts";
+import { pairOf } from "./internal/pair.ts";
+import { patchify } from "./patchify.ts";
 
 /** The projection of `PatchEmbed`, with timm's names: a convolution whose kernel and stride are the patch. */
 class PatchProjection extends Module {
@@ -34,7 +35,7 @@ export class PatchEmbed extends Module {
 
   constructor({ key, patchSize, channels = 3, embedDim, bias = true }: PatchEmbedOptions) {
     super();
-    this.patchSize = pairOf("PatchEmbed", patchSize);
+    this.patchSize = pairOf("PatchEmbed", "patchSize", patchSize);
     this.proj = new PatchProjection(channels, embedDim, this.patchSize, key.split("proj"), bias);
   }
 

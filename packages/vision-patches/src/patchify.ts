@@ -1,4 +1,5 @@
 import { permute, reshape, ShapeError, type Tensor } from "@heed/tensor";
+import { pairOf } from "./internal/pair.ts";
 
 export interface PatchOptions {
   /** Pixels of a patch: a side, or [height, width]. */
@@ -13,7 +14,7 @@ export interface PatchOptions {
  * @see Dosovitskiy et al. 2021, eq. 1 (arXiv:2010.11929)
  */
 export function patchify(images: Tensor, { patchSize, order = "channelsFirst" }: PatchOptions): Tensor {
-  const [h, w] = pairOf("patchify", patchSize);
+  const [h, w] = pairOf("patchify", "patchSize", patchSize);
   if (images.rank !== 4 || images.shape[2] % h !== 0 || images.shape[3] % w !== 0) {
     throw new ShapeError("patchify", "images must be [B, C, H, W] with H and W multiples of the patch", { images: images.shape, patchSize: [h, w] }, "Resize or crop them.");
   }
@@ -28,8 +29,11 @@ export function patchify(images: Tensor, { patchSize, order = "channelsFirst" }:
  * @throws {ShapeError} when P or the width of a patch does not fit.
  */
 export function unpatchify(patches: Tensor, { patchSize, order = "channelsFirst", height, width }: PatchOptions & { readonly height: number; readonly width: number }): Tensor {
-  const [h, w] = pairOf("unpatchify", patchSize);
+  const [h, w] = pairOf("unpatchify", "patchSize", patchSize);
   const [rows, columns] = [height / h, width / w];
+  if (![rows, columns].every((n) => Number.isInteger(n) && n >= 0)) {
+    throw new ShapeError("unpatchify", "height and width must be multiples of the patch", { image: [height, width], patchSize: [h, w] });
+  }
   if (patches.rank !== 3 || patches.shape[1] !== rows * columns || patches.shape[2] % (h * w) !== 0) {
     throw new ShapeError("unpatchify", "patches must be [B, (height / h) · (width / w), C · h · w]", { patches: patches.shape, patchSize: [h, w], image: [height, width] });
   }
@@ -37,11 +41,4 @@ export function unpatchify(patches: Tensor, { patchSize, order = "channelsFirst"
   const C = patches.shape[2] / (h * w);
   const cut = reshape(patches, order === "channelsFirst" ? [B, rows, columns, C, h, w] : [B, rows, columns, h, w, C]);
   return reshape(permute(cut, order === "channelsFirst" ? [0, 3, 1, 4, 2, 5] : [0, 5, 1, 3, 2, 4]), [B, C, height, width]);
-}
-
-/** A side or a pair as a pair of whole numbers from 1 on. */
-export function pairOf(where: string, size: number | readonly [number, number]): readonly [number, number] {
-  const pair = typeof size === "number" ? ([size, size] as const) : size;
-  if (pair.length !== 2 || !pair.every((n) => Number.isInteger(n) && n >= 1)) throw new ShapeError(where, "patchSize must be a whole number or a pair, from 1 on", { patchSize: size });
-  return pair;
 }

@@ -1,8 +1,9 @@
-import { broadcastTo, concat, mean, normal, reshape, ShapeError, slice, squeeze, transpose, truncatedNormal, zeros, type RandomKey, type Tensor } from "@heed/tensor";
+import { broadcastTo, concat, HeedError, mean, normal, reshape, ShapeError, slice, split, squeeze, transpose, truncatedNormal, zeros, type RandomKey, type Tensor } from "@heed/tensor";
+import { sameShape } from "@heed/tensor/operation";
 import { attention } from "@heed/attention";
 import { Dropout, dropoutKey, FeedForward, LayerNorm, Linear, Module, Parameter } from "@heed/nn";
 import { PatchEmbed } from "./patch-embed.ts";
-import { pairOf } from "./patchify.ts";
+import { pairOf } from "./internal/pair.ts";
 
 export interface VisionTransformerOptions {
   readonly key: RandomKey;
@@ -18,6 +19,10 @@ export interface VisionTransformerOptions {
   readonly mlpRatio?: number;
   /** What the head reads: the class token (default), or the mean of the patches. */
   readonly globalPool?: "token" | "avg";
+  /** A learned token in front of the patches. Default: when `globalPool` is "token", which needs it. */
+  readonly classToken?: boolean;
+  /** A bias for queries, keys and values. Default true. */
+  readonly qkvBias?: boolean;
   readonly dropoutP?: number;
   /** Default 1e-6, as timm. */
   readonly layerNormEps?: number;
@@ -32,9 +37,9 @@ class BlockAttention extends Module {
   readonly numHeads: number;
   readonly dropoutP: number;
 
-  constructor(embedDim: number, numHeads: number, dropoutP: number, key: RandomKey) {
+  constructor({ embedDim, numHeads, dropoutP = 0, qkvBias = true }: VisionTransformerOptions, key: RandomKey) {
     super();
-    this.qkv = new Linear(embedDim, 3 * embedDim, { key: key.split("qkv"), init: small, biasInit: "zeros" });
+    this.qkv = new Linear(embedDim, 3 * embedDim, { key: key.split("qkv"), init: small, bias: qkvBias, biasInit: "zeros" });
     this.proj = new Linear(embedDim, embedDim, { key: key.split("proj"), init: small, biasInit: "zeros" });
     this.numHeads = numHeads;
     this.dropoutP = dropoutP;
@@ -53,10 +58,10 @@ class BlockAttention extends Module {
     return attention(query, key, value, { returns: ["weights"] }).weights;
   }
 
+  /** Query, key and value, views `[B, H, L, D]` of one product. */
   #heads(x: Tensor): Tensor[] {
     const [B, L, E] = x.shape;
-    const qkv = this.qkv.forward(x);
-    return [0, 1, 2].map((i) => transpose(reshape(slice(qkv, 2, i * E, (i + 1) * E), [B, L, this.numHeads, E / this.numHeads]), 1, 2));
+    return split(this.qkv.forward(x), E, 2).map((part) => transpose(reshape(part, [B, L, this.numHeads, E / this.numHeads]), 1, 2));
   }
 }
 
@@ -68,10 +73,11 @@ class Block extends Module {
   readonly drop1: Dropout;
   readonly drop2: Dropout;
 
-  constructor({ embedDim, numHeads, mlpRatio = 4, dropoutP = 0, layerNormEps: eps = 1e-6 }: VisionTransformerOptions, key: RandomKey) {
+  constructor(options: VisionTransformerOptions, key: RandomKey) {
     super();
+    const { embedDim, mlpRatio = 4, dropoutP = 0, layerNormEps: eps = 1e-6 } = options;
     this.norm1 = new LayerNorm(embedDim, { eps });
-    this.attn = new BlockAttention(embedDim, numHeads, dropoutP, key.split("attn"));
+    this.attn = new BlockAttention(options, key.split("attn"));
     this.norm2 = new LayerNorm(embedDim, { eps });
     this.mlp = new FeedForward(embedDim, Math.round(embedDim * mlpRatio), { key: key.split("mlp"), dropoutP, init: small, biasInit: "zeros" });
     this.drop1 = new Dropout(dropoutP);
@@ -86,8 +92,16 @@ class Block extends Module {
 
 /**
  * A vision transformer: patches, a class token in front, positions added, pre-norm blocks, a norm, a linear head.
- * `[B, C, H, W]` → logits `[B, numClasses]`. Parameters with timm's names.
+ *
+ * Letters: B batch, C channels, P patches, E embedDim.
+ * Parameters with timm's names: `cls_token` `[1, 1, E]`, `pos_embed` `[1, (1 +) P, E]`, `patch_embed.proj.weight`,
+ * `blocks.0.attn.qkv.weight` …, `norm.weight`, `head.weight`. Weights start normal, deviation 0.02, cut off at two
+ * deviations; biases and the head at 0.
+ * @throws {ShapeError} when the image is no multiple of the patch, or embedDim none of numHeads.
  * @see Dosovitskiy et al. 2021 (arXiv:2010.11929)
+ * @example
+ * const vit = new VisionTransformer({ key, imageSize: 64, patchSize: 16, numClasses: 10, embedDim: 128, depth: 4, numHeads: 4 });
+ * const logits = vit.forward(images); // [B, 3, 64, 64] → [B, 10]
  */
 export class VisionTransformer extends Module {
   readonly cls_token: Parameter | null;
@@ -96,39 +110,52 @@ export class VisionTransformer extends Module {
   readonly blocks: readonly Block[];
   readonly norm: LayerNorm;
   readonly head: Linear;
+  /** `[C, H, W]` */
+  readonly imageShape: readonly [channels: number, height: number, width: number];
+  readonly globalPool: "token" | "avg";
   readonly #fixed: Tensor | undefined;
-  readonly #pool: "token" | "avg";
 
   constructor(options: VisionTransformerOptions) {
     super();
-    const { key, embedDim, depth, numHeads, numClasses, globalPool = "token", layerNormEps: eps = 1e-6 } = options;
-    const [height, width] = pairOf("VisionTransformer", options.imageSize);
-    const [h, w] = pairOf("VisionTransformer", options.patchSize);
-    if (height % h !== 0 || width % w !== 0) throw new ShapeError("VisionTransformer", "the image must be a multiple of the patch", { imageSize: [height, width], patchSize: [h, w] });
+    const { key, channels = 3, embedDim, depth, numHeads, numClasses, globalPool = "token", classToken = globalPool === "token", layerNormEps: eps = 1e-6, fixedPositions } = options;
+    const [height, width] = pairOf("VisionTransformer", "imageSize", options.imageSize);
+    const [h, w] = pairOf("VisionTransformer", "patchSize", options.patchSize);
+    if (height % h !== 0 || width % w !== 0) {
+      throw new ShapeError("VisionTransformer", "the image must be a multiple of the patch", { imageSize: [height, width], patchSize: [h, w] }, "Resize or crop the images.");
+    }
     if (embedDim % numHeads !== 0) throw new ShapeError("VisionTransformer", "embedDim must be a multiple of numHeads", { embedDim, numHeads });
-    const tokens = (height / h) * (width / w) + (globalPool === "token" ? 1 : 0);
-    this.cls_token = globalPool === "token" ? new Parameter(normal(key.split("cls_token"), [1, 1, embedDim], { deviation: 1e-6 })) : null;
-    this.pos_embed = options.fixedPositions === undefined ? new Parameter(small(key.split("pos_embed"), [1, tokens, embedDim])) : null;
-    this.#fixed = options.fixedPositions;
-    this.patch_embed = new PatchEmbed({ key: key.split("patch_embed"), patchSize: [h, w], channels: options.channels ?? 3, embedDim });
+    if (globalPool === "token" && !classToken) throw new HeedError("VisionTransformer", 'globalPool "token" reads the class token', { classToken }, 'Use globalPool: "avg".');
+    const positions = [(height / h) * (width / w) + (classToken ? 1 : 0), embedDim];
+    if (fixedPositions !== undefined && !sameShape(fixedPositions.shape, positions)) {
+      throw new ShapeError("VisionTransformer", "fixedPositions must be [(1 +) P, embedDim]", { fixedPositions: fixedPositions.shape, expected: positions });
+    }
+    this.cls_token = classToken ? new Parameter(normal(key.split("cls_token"), [1, 1, embedDim], { deviation: 1e-6 })) : null;
+    this.pos_embed = fixedPositions === undefined ? new Parameter(small(key.split("pos_embed"), [1, ...positions])) : null;
+    this.patch_embed = new PatchEmbed({ key: key.split("patch_embed"), patchSize: [h, w], channels, embedDim });
     this.blocks = Array.from({ length: depth }, (_, i) => new Block(options, key.split("blocks").split(i)));
     this.norm = new LayerNorm(embedDim, { eps });
     this.head = new Linear(embedDim, numClasses, { key: key.split("head"), init: (_key, shape) => zeros(shape), biasInit: "zeros" });
-    this.#pool = globalPool;
+    this.imageShape = [channels, height, width];
+    this.globalPool = globalPool;
+    this.#fixed = fixedPositions;
   }
 
-  /** Logits `[B, numClasses]`. */
+  /**
+   * Logits `[B, numClasses]` of images `[B, C, H, W]`.
+   * @throws {ShapeError} for images of another size than the model's: resize them, or the table (`resizePositions`).
+   */
   forward(images: Tensor): Tensor {
     const y = this.tokens(images);
-    return this.head.forward(this.#pool === "token" ? squeeze(slice(y, 1, 0, 1), 1) : mean(y, 1));
+    if (this.globalPool === "token") return this.head.forward(squeeze(slice(y, 1, 0, 1), 1));
+    return this.head.forward(mean(this.cls_token === null ? y : slice(y, 1, 1), 1));
   }
 
-  /** Tokens after the last norm: `[B, (1 +) P, embedDim]`. */
+  /** Tokens after the last norm: `[B, (1 +) P, E]`. */
   tokens(images: Tensor): Tensor {
     return this.norm.forward(this.blocks.reduce((x, block) => block.forward(x), this.#embed(images)));
   }
 
-  /** Attention weights of every block, `[B, H, L, L]` each: what looked at what. */
+  /** Attention weights of every block, `[B, H, L, L]` each, L = (1 +) P: what looked at what. Rows sum to 1. */
   attentionWeights(images: Tensor): Tensor[] {
     let x = this.#embed(images);
     return this.blocks.map((block) => {
@@ -139,6 +166,9 @@ export class VisionTransformer extends Module {
   }
 
   #embed(images: Tensor): Tensor {
+    if (images.rank !== 4 || !sameShape(images.shape.slice(1), this.imageShape)) {
+      throw new ShapeError("VisionTransformer", "images must be [B, C, H, W] of the model's size", { images: images.shape, expected: ["B", ...this.imageShape] }, "Resize them, or the table of positions (resizePositions).");
+    }
     const patches = this.patch_embed.forward(images);
     const tokens = this.cls_token === null ? patches : concat([broadcastTo(this.cls_token, [patches.shape[0], 1, patches.shape[2]]), patches], 1);
     return tokens.add(this.pos_embed ?? this.#fixed!);

@@ -2,8 +2,8 @@ import { BasicBlock } from "@heed/cnn-baseline";
 import { BatchNorm2d, evaluating, training } from "@heed/nn";
 import * as T from "@heed/tensor";
 import type { Tensor } from "@heed/tensor";
-import { normalizeImage, PatchEmbed, patchify, unpatchify, VisionTransformer } from "@heed/vision-patches";
-import { Pending, type Operation, type Operations, type Tensors } from "../operation.ts";
+import { normalizeImage, PatchEmbed, patchify, resizePositions, unpatchify, VisionTransformer } from "@heed/vision-patches";
+import type { Operation, Operations, Tensors } from "../operation.ts";
 import { withParams } from "../with-params.ts";
 
 const key = T.randomKey(0); // modules draw parameters that are replaced at once
@@ -42,8 +42,6 @@ interface VitOptions {
   layer_norm_eps: number;
 }
 const vit: Operation<VitOptions> = ({ inputs, params }, options) => {
-  if (!options.qkv_bias) throw new Pending("qkv without bias is not there yet");
-  if (options.class_token !== (options.global_pool === "token")) throw new Pending("a class token that is not pooled is not there yet");
   const model = new VisionTransformer({
     key,
     imageSize: options.image_size,
@@ -55,6 +53,8 @@ const vit: Operation<VitOptions> = ({ inputs, params }, options) => {
     numClasses: options.num_classes,
     mlpRatio: options.mlp_ratio,
     globalPool: options.global_pool,
+    classToken: options.class_token,
+    qkvBias: options.qkv_bias,
     layerNormEps: options.layer_norm_eps,
   });
   withParams(model, params);
@@ -63,6 +63,16 @@ const vit: Operation<VitOptions> = ({ inputs, params }, options) => {
 
 const normalize: Operation<{ mean: number[]; std: number[] }> = ({ inputs }, { mean, std }) => ({
   y: normalizeImage(inputs.image!, { mean, std }),
+});
+
+interface PositionOptions {
+  old_grid: Pair;
+  new_grid: Pair;
+  num_prefix_tokens: number;
+  antialias: boolean;
+}
+const positions: Operation<PositionOptions> = ({ params }, { old_grid: from, new_grid: to, num_prefix_tokens: prefix, antialias }) => ({
+  pos_embed: resizePositions(params.pos_embed!, { from, to, prefix, antialias }),
 });
 
 interface ConvolutionOptions {
@@ -129,6 +139,7 @@ export const visionOperations = {
   unpatchify: image,
   patch_embed: patchEmbed,
   vit,
+  pos_embed_resize: positions,
   image_normalize: normalize,
   conv2d,
   max_pool2d: maxPool,

@@ -1,6 +1,9 @@
 import { ShapeError } from "@heed/kernels";
+import { zeros } from "../core/construct.ts";
 import { normalizeAxis } from "../core/shape.ts";
+import { noGrad, recordMany } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { concat } from "./concat.ts";
 import { slice } from "./views.ts";
 
 /**
@@ -24,5 +27,9 @@ export function split(x: Tensor, lengths: number | readonly number[], axis = 0):
     throw new ShapeError("split", "lengths must be non-negative integers that add up to the axis", { lengths: list, shape: x.shape, axis });
   }
   let start = 0;
-  return list.map((length) => slice(x, at, start, (start += length)));
+  const parts = noGrad(() => list.map((length) => slice(x, at, start, (start += length))));
+  const shapes = parts.map((part) => part.shape);
+  // The gradients of all parts are written once, side by side, where those of slices would each be padded and then added.
+  recordMany("split", parts, [x], [], (cotangents) => [concat(shapes.map((shape, i) => cotangents[i] ?? zeros(shape, { dtype: x.dtype })), at)]);
+  return parts;
 }
