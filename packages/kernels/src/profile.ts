@@ -32,9 +32,10 @@ export function profileKernels<T>(fn: () => T): { result: T; milliseconds: numbe
 
 /** The same kernels, each with a clock around it. */
 export function timed<K extends object>(family: string, kernels: K): K {
-  return new Proxy(kernels, {
-    get(target, kernel) {
-      const run = Reflect.get(target, kernel) as unknown;
+  // Not over the kernels themselves: the exports of a WebAssembly module are frozen, and a proxy may not disguise them.
+  return new Proxy({} as K, {
+    get(_, kernel) {
+      const run = Reflect.get(kernels, kernel) as unknown;
       if (typeof run !== "function" || typeof kernel !== "string") return run;
       return (...args: number[]): unknown => {
         const start = performance.now();
