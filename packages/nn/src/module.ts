@@ -14,14 +14,22 @@ import { Buffer, Parameter } from "./parameter.ts";
  * }
  */
 export abstract class Module implements Stateful {
-  /** The name below the root that was last walked (`encoder.layers.0.dropout`); "" for a root. */
-  path = "";
+  /** The module that holds this one, and under which name; known once that one was walked (`parameters()`, `resident` …). */
+  #holder: { readonly module: Module; readonly name: string } | undefined;
 
-  /** This module and all below it, depth first, by path. Sets `path` on the way. */
-  *modules(prefix = ""): Generator<Module> {
-    this.path = prefix;
-    yield this;
-    for (const [name, child] of children(this)) if (child instanceof Module) yield* child.modules(join(prefix, name));
+  /** The name below the outermost module that holds it (`encoder.layers.0.dropout`); "" for that one. Dropout keys hang on it. */
+  get path(): string {
+    return this.#holder === undefined ? "" : join(this.#holder.module.path, this.#holder.name);
+  }
+
+  /** This module and all below it, depth first, with their names below this one. */
+  *namedModules(prefix = ""): Generator<[string, Module]> {
+    yield [prefix, this];
+    for (const [name, child] of children(this)) {
+      if (!(child instanceof Module)) continue;
+      child.#holder ??= { module: this, name };
+      yield* child.namedModules(join(prefix, name));
+    }
   }
 
   /** Parameters by name. One that stands in several places is named once, by the first. */
@@ -77,11 +85,11 @@ export abstract class Module implements Stateful {
   #named<T extends Tensor>(kind: abstract new (...args: never[]) => T): Map<string, T> {
     const found = new Map<string, T>();
     const seen = new Set<Tensor>();
-    for (const module of this.modules()) {
+    for (const [path, module] of this.namedModules()) {
       for (const [name, child] of children(module)) {
         if (!(child instanceof kind) || seen.has(child)) continue;
         seen.add(child);
-        found.set(join(module.path, name), child);
+        found.set(join(path, name), child);
       }
     }
     return found;
