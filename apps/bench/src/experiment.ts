@@ -199,5 +199,7 @@ export interface RunResult extends RunPlan {
 export interface StepProfile {
   readonly title: string;
   readonly milliseconds: number;
+  /** One sentence below the table. */
+  readonly conclusion?: string;
   readonly rows: readonly { readonly work: string; readonly milliseconds: number; readonly calls: number; readonly flops?: number }[];
 }

@@ -19,4 +19,4 @@ export { unary as unaryKernels, type UnaryKernels } from "./unary/unary.ts";
 export { binary as binaryKernels, type BinaryKernels } from "./binary/binary.ts";
 export { softmax as softmaxKernels, type SoftmaxKernels } from "./softmax/softmax.ts";
 export { reduce as reduceKernels, type ReduceKernels } from "./reduce/reduce.ts";
-export { profileKernels, type KernelTime } from "./profile.ts";
+export { profileKernels, type KernelCallListener, type KernelTime } from "./profile.ts";

@@ -6,7 +6,11 @@ export interface KernelTime {
   milliseconds: number;
 }
 
+/** What is told of a call: enough to count its work. */
+export type KernelCallListener = (family: string, kernel: string, args: readonly number[]) => void;
+
 let times: Map<string, KernelTime> | undefined;
+let listener: KernelCallListener | undefined;
 
 /** Whether `profileKernels` is open. */
 export function isProfiling(): boolean {
@@ -16,37 +20,50 @@ export function isProfiling(): boolean {
 /**
  * Runs `fn` and tells how long each kernel took, the slowest first. What is not in the rows went to everything around the
  * kernels: shapes, copies in and out, collection of garbage. Each timed call costs a fraction of a microsecond more.
+ *
+ * @param onCall hears of every call, after it and outside its time: arguments tell sizes, and so floating-point operations
  */
-export function profileKernels<T>(fn: () => T): { result: T; milliseconds: number; kernels: KernelTime[] } {
-  const outer = times;
+export function profileKernels<T>(fn: () => T, onCall?: KernelCallListener): { result: T; milliseconds: number; kernels: KernelTime[] } {
+  const outer = { times, listener };
   const own = (times = new Map<string, KernelTime>());
+  listener = onCall;
   const start = performance.now();
   try {
     const result = fn();
     const milliseconds = performance.now() - start;
     return { result, milliseconds, kernels: [...own.values()].sort((a, b) => b.milliseconds - a.milliseconds) };
   } finally {
-    times = outer;
+    ({ times, listener } = outer);
   }
 }
 
+const clocked = /* @__PURE__ */ new WeakMap<object, object>();
+
 /** The same kernels, each with a clock around it. */
 export function timed<K extends object>(family: string, kernels: K): K {
-  // Not over the kernels themselves: the exports of a WebAssembly module are frozen, and a proxy may not disguise them.
-  return new Proxy({} as K, {
-    get(_, kernel) {
-      const run = Reflect.get(kernels, kernel) as unknown;
-      if (typeof run !== "function" || typeof kernel !== "string") return run;
-      return (...args: number[]): unknown => {
-        const start = performance.now();
-        try {
-          return (run as (...args: number[]) => unknown)(...args);
-        } finally {
-          note(family, kernel, performance.now() - start);
-        }
-      };
-    },
-  });
+  let own = clocked.get(kernels) as K | undefined;
+  if (own === undefined) {
+    // A copy: the exports of a WebAssembly module are frozen.
+    own = Object.fromEntries(
+      Object.entries(kernels).map(([name, kernel]) => [name, typeof kernel === "function" ? clock(family, name, kernel as Kernel) : (kernel as unknown)]),
+    ) as K;
+    clocked.set(kernels, own);
+  }
+  return own;
+}
+
+type Kernel = (...args: number[]) => unknown;
+
+function clock(family: string, name: string, kernel: Kernel): Kernel {
+  return (...args) => {
+    const start = performance.now();
+    try {
+      return kernel(...args);
+    } finally {
+      note(family, name, performance.now() - start);
+      listener?.(family, name, args);
+    }
+  };
 }
 
 function note(family: string, kernel: string, milliseconds: number): void {

@@ -174,7 +174,7 @@ async function profileSteps(plans: readonly RunPlan[], { module, settings, data,
     }
     if (profile === undefined) throw new UserError(`--profile-step: ${name} has no training step to look into.`);
     display.close();
-    process.stdout.write(`\n${profile.title}: ${number(profile.milliseconds)} ms\n\n${stepTable(profile)}\n`);
+    process.stdout.write(`\n${profile.title}: ${number(profile.milliseconds)} ms\n\n${stepTable(profile)}\n${profile.conclusion === undefined ? "" : `\n${profile.conclusion}\n`}`);
   }
   return 0;
 }

@@ -1,18 +1,18 @@
 import { AdamW, cosine, crossEntropy, predict, trainStep, type Schedule } from "@heed/nn";
-import { profileKernels } from "@heed/kernels";
 import {
   argmax, configure, mean, noGrad, randomKey, readSafetensors, resident, scope, slice, softmax, writeSafetensors, type Tensor,
 } from "@heed/tensor";
 import { VisionTransformer } from "@heed/vision-patches";
 import type { ImageSet } from "@heed/datasets";
 import type { ClassificationDetails } from "../../classification/classification.ts";
-import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics, StepProfile } from "../../experiment.ts";
+import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics } from "../../experiment.ts";
 import { pngAddress } from "../../report/png.ts";
 import type { AttentionSample } from "../../report/outcome.ts";
 import { batchOf, Epochs, type Batch } from "./batch.ts";
 import { prepareData, type VisionData } from "./data.ts";
 import { vision } from "./index.ts";
 import { buildModel, patchSize, type Classifier, type ModelName } from "./models.ts";
+import { profileStep } from "./profile-step.ts";
 
 type Config = {
   readonly model: ModelName;
@@ -28,7 +28,8 @@ type Config = {
   readonly batchSize: number;
 };
 
-const dropoutP = 0.1;
+/** None: these small models see every picture changed anew each time, and drawing masks would take a quarter of a step. */
+const dropoutP = 0;
 const weightDecay = 0.05;
 const labelSmoothing = 0.1;
 const clipNorm = 1;
@@ -40,15 +41,7 @@ const group = 64;
 const runs: Runs<Config, VisionData> = {
   prepare: (settings, context) => prepareData(settings, vision.profiles[settings.profile], context),
   create: (config, data, context) => new VisionRun(config, data, context),
-  profileStep(config, data, context) {
-    const run = new VisionRun(config, data, context);
-    for (let i = 0; i < 10; i++) run.step();
-    const steps = 10;
-    const { milliseconds, kernels } = profileKernels(() => {
-      for (let i = 0; i < steps; i++) run.step();
-    });
-    return stepProfile(config.model, milliseconds / steps, kernels.map((one) => ({ ...one, calls: one.calls / steps, milliseconds: one.milliseconds / steps })));
-  },
+  profileStep: (config, data, context) => profileStep(config.model, new VisionRun(config, data, context)),
 };
 export default runs;
 
@@ -191,20 +184,4 @@ function prefixed(prefix: string, tensors: Readonly<Record<string, Tensor>>): Re
 
 function withoutPrefix(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(tensors).flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [])));
-}
-
-function stepProfile(model: string, milliseconds: number, kernels: readonly { family: string; kernel: string; calls: number; milliseconds: number }[]): StepProfile {
-  const products = kernels.filter(({ family }) => family === "matmul");
-  const others = kernels.filter(({ family }) => family !== "matmul");
-  const sum = (rows: typeof kernels, key: "calls" | "milliseconds") => rows.reduce((total, row) => total + row[key], 0);
-  const rest = milliseconds - sum(kernels, "milliseconds");
-  return {
-    title: `a training step of ${model}`,
-    milliseconds,
-    rows: [
-      { work: "matrix products", milliseconds: sum(products, "milliseconds"), calls: sum(products, "calls") },
-      ...others.map(({ family, kernel, calls, milliseconds: own }) => ({ work: `${family}.${kernel}`, milliseconds: own, calls })),
-      { work: "around the kernels", milliseconds: rest, calls: 0 },
-    ],
-  };
 }
