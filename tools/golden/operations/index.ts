@@ -1,5 +1,6 @@
 import type { Operations } from "../operation.ts";
 import { attentionOperations } from "./attention.ts";
+import { graphOperations } from "./graph-attention.ts";
 import { maskOperations } from "./masks.ts";
 import { positionalOperations } from "./positional.ts";
 import { recurrentOperations } from "./recurrent.ts";
@@ -16,4 +17,5 @@ export const operations: Operations = {
   ...positionalOperations,
   ...visionOperations,
   ...recurrentOperations,
+  ...graphOperations,
 };

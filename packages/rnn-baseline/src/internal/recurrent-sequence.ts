@@ -132,18 +132,20 @@ function layoutOf(rule: CellRule, B: number, L: number, I: number, H: number, D:
   return { dtype, width: bytesPer(dtype), B, L, I, H, D, row, gatesStride: L * row, outputStride: L * D * H, lengths, active: (t) => counts[t], runs };
 }
 
-/** A matrix `[k, n]`, n = panels · 8 + rest, packed so that a product with few rows reads it from front to back. */
-interface Packed {
+/** A matrix `[k, n]`: as it lies, with its strides, or in panels of eight columns, which a product with few rows reads from front to back. */
+interface Factor {
   readonly at: number;
   readonly k: number;
   readonly n: number;
+  readonly strides: readonly [row: number, column: number] | undefined;
 }
 
 /** Columns of a tile of the matrix product. */
 const PANEL = 8;
 
-/** Packs a strided `[k, n]` into panels of eight columns; the last may be narrower. */
-function pack(place: Layout, from: number, k: number, n: number, rowStride: number, columnStride: number, scratch: Scratch): Packed {
+/** Packs a strided `[k, n]` into panels; the last may be narrower. For a single step that does not pay. */
+function pack(place: Layout, from: number, k: number, n: number, rowStride: number, columnStride: number, scratch: Scratch): Factor {
+  if (place.L === 1) return { at: from, k, n, strides: [rowStride, columnStride] };
   const at = scratch(k * n * place.width);
   const kernels = copyKernels.on(place.dtype);
   const copy = place.width === 4 ? kernels.copy4 : kernels.copy8;
@@ -154,13 +156,22 @@ function pack(place: Layout, from: number, k: number, n: number, rowStride: numb
     const done = whole * PANEL;
     copy(from + done * columnStride * place.width, at + done * k * place.width, 1, 1, k, rest, 0, 0, rowStride, columnStride, 0, 0, rest, 1);
   }
-  return { at, k, n };
+  return { at, k, n, strides: undefined };
 }
 
-/** `c (+)= a · packed` for m rows. */
-function multiply({ dtype, width }: Layout, m: number, a: number, rowStrideA: number, { at, k, n }: Packed, c: number, rowStrideC: number, accumulate: number, space: number): void {
+/** Scratch of `multiply` for at most m rows. */
+function multiplyBytes({ L }: Layout, m: number, n: number, k: number): number {
+  return matmulScratchBytes(m, L === 1 ? n : PANEL, k);
+}
+
+/** `c (+)= a · factor` for m rows. */
+function multiply({ dtype, width }: Layout, m: number, a: number, rowStrideA: number, { at, k, n, strides }: Factor, c: number, rowStrideC: number, accumulate: number, space: number): void {
   if (m === 0) return;
   const { gemm, gemmBatched } = matmulKernels.on(dtype);
+  if (strides !== undefined) {
+    gemm(m, n, k, a, rowStrideA, 1, at, strides[0], strides[1], c, rowStrideC, accumulate, space);
+    return;
+  }
   const whole = Math.floor(n / PANEL);
   const done = whole * PANEL;
   if (whole > 0) gemmBatched(whole, 0, PANEL * k, PANEL, m, PANEL, k, a, rowStrideA, 1, at, PANEL, 1, c, rowStrideC, accumulate, space);
@@ -211,7 +222,7 @@ function runForward(
   const copy = width === 4 ? copies.copy4 : copies.copy8;
   const state = B * H * width;
   const projected = rule.inputSlots * H;
-  const space = scratch(Math.max(matmulScratchBytes(B * L, projected, I), matmulScratchBytes(B, PANEL, H)));
+  const space = scratch(Math.max(matmulScratchBytes(B * L, projected, I), multiplyBytes(place, B, row, H)));
   const zeros = scratch(H * width);
   zero(zeros, H * width);
 
@@ -277,7 +288,7 @@ function runBackward(
   const projected = rule.inputSlots * H;
   const blocks = hiddenBlocks(rule);
   const space = scratch(Math.max(
-    matmulScratchBytes(B * L, I, projected), matmulScratchBytes(projected, I, B * L), matmulScratchBytes(B, PANEL, row), matmulScratchBytes(row, H, Math.max(B, B * L)),
+    matmulScratchBytes(B * L, I, projected), matmulScratchBytes(projected, I, B * L), multiplyBytes(place, B, H, row), matmulScratchBytes(row, H, Math.max(B, B * L)),
   ));
   const zeros = scratch(H * width);
   zero(zeros, H * width);

@@ -1,5 +1,6 @@
-import { f32x4, i32, ModuleBuilder, type Build, type FunctionBuilder, type Local, type V128 } from "@heed/kernels/assembler";
+import { f32x4, ModuleBuilder, type Build, type V128 } from "@heed/kernels/assembler";
 import { Constants, mapRow, sigmoidBlock, tanhBlock } from "@heed/kernels/building-blocks";
+import { advance, blocks } from "../internal/rows.ts";
 
 /** The WebAssembly of a step of an LSTM. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
@@ -13,7 +14,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const tanh = tanhBlock(k);
     const cell = f.local("v128");
     f.forRange(0, B, 1, () => {
-      mapRow(f, H, [...quarters(f, pre, H), cPrev], [...quarters(f, gates, H), c, h], ([preI, preF, preG, preO, before]) => {
+      mapRow(f, H, [...blocks(f, pre, H, 4), cPrev], [...blocks(f, gates, H, 4), c, h], ([preI, preF, preG, preO, before]) => {
         const i = sigmoid(preI).value;
         const forget = sigmoid(preF).value;
         const g = f.let(tanh(preG));
@@ -37,8 +38,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const tanh = tanhBlock(k);
     const [hidden, squashed, dcell] = f.locals("v128", 3);
     f.forRange(0, B, 1, () => {
-      const inputs = [dy, dh, dc, cPrev, c, ...quarters(f, gates, H)];
-      mapRow(f, H, inputs, [...quarters(f, dpre, H), dcPrev], ([output, next, given, before, cell, i, forget, g, o]) => {
+      const inputs = [dy, dh, dc, cPrev, c, ...blocks(f, gates, H, 4)];
+      mapRow(f, H, inputs, [...blocks(f, dpre, H, 4), dcPrev], ([output, next, given, before, cell, i, forget, g, o]) => {
         const times = (...factors: V128[]) => factors.reduce((product, factor) => f32x4.mul(product, factor));
         hidden.set(f32x4.add(output, next));
         squashed.set(tanh(cell));
@@ -57,19 +58,4 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     });
   });
   return m.toBytes();
-}
-
-type Int = Local<"i32">;
-
-/** Pointers to the four gates of a row. */
-function quarters(f: FunctionBuilder, row: Int, H: Int): Int[] {
-  const bytes = f.let(i32.shl(H, 2));
-  const pointers = [row];
-  while (pointers.length < 4) pointers.push(f.let(i32.add(pointers[pointers.length - 1], bytes)));
-  return pointers;
-}
-
-/** To the next row. */
-function advance(f: FunctionBuilder, pointers: Int[], elements: Int): void {
-  for (const pointer of pointers) f.increment(pointer, i32.shl(elements, 2));
 }
