@@ -14,6 +14,8 @@ interface Range {
 const free: Range[] = [];
 const sizes = new Map<number, number>();
 let top = ALIGNMENT; // Everything at and above this address was never handed out.
+let used = 0;
+let most = 0;
 
 /** A 64-byte aligned block that lives until `freeBlock`. First fit by address, so that memory stays dense. */
 export function allocateBlock(bytes: number): number {
@@ -24,16 +26,21 @@ export function allocateBlock(bytes: number): number {
     const pointer = range.start;
     range.start += size;
     if (range.start === range.end) free.splice(i, 1);
-    sizes.set(pointer, size);
-    return pointer;
+    return handOut(pointer, size);
   }
   const last = free.at(-1);
   const start = last?.end === top ? last.start : top;
   linearMemory().ensure(start + size);
   if (start !== top) free.pop();
   top = start + size;
-  sizes.set(start, size);
-  return start;
+  return handOut(start, size);
+}
+
+function handOut(pointer: number, size: number): number {
+  sizes.set(pointer, size);
+  used += size;
+  if (used > most) most = used;
+  return pointer;
 }
 
 /** Gives a block back. */
@@ -41,6 +48,7 @@ export function freeBlock(pointer: number): void {
   const size = sizes.get(pointer);
   if (size === undefined) throw new Error(`internal: no block at ${pointer}`);
   sizes.delete(pointer);
+  used -= size;
   let low = 0;
   for (let high = free.length; low < high; ) {
     const middle = (low + high) >> 1;
@@ -75,14 +83,18 @@ export class Region {
 
   allocate(bytes: number): number {
     const size = roundUp(bytes);
+    const pointer = size >= LARGE ? this.#takeLarge(size) : (this.#recycled.get(size)?.pop() ?? this.#cut(size));
     this.liveBytes += size;
-    if (size >= LARGE) {
-      const pointer = allocateBlock(size);
-      this.#large.add(pointer);
-      return pointer;
-    }
-    const recycled = this.#recycled.get(size)?.pop();
-    if (recycled !== undefined) return recycled;
+    return pointer;
+  }
+
+  #takeLarge(size: number): number {
+    const pointer = allocateBlock(size);
+    this.#large.add(pointer);
+    return pointer;
+  }
+
+  #cut(size: number): number {
     if (this.#next + size > this.#end) {
       this.#next = allocateBlock(CHUNK);
       this.#end = this.#next + CHUNK;
@@ -106,20 +118,31 @@ export class Region {
   }
 
   end(): void {
-    for (const pointer of this.#large) freeBlock(pointer);
     for (const pointer of this.#chunks) freeBlock(pointer);
-    this.#large.clear();
     this.#chunks.length = 0;
-    this.#recycled.clear();
-    this.#next = this.#end = 0;
+    this.reset();
+  }
+
+  /** Ends all blocks, but keeps the first chunk for the next ones: for regions that are used again and again. */
+  reset(): void {
+    if (this.#large.size > 0) {
+      for (const pointer of this.#large) freeBlock(pointer);
+      this.#large.clear();
+    }
+    while (this.#chunks.length > 1) freeBlock(this.#chunks.pop()!);
+    if (this.#recycled.size > 0) this.#recycled.clear();
+    this.#next = this.#chunks[0] ?? 0;
+    this.#end = this.#chunks.length === 0 ? 0 : this.#next + CHUNK;
     this.liveBytes = 0;
   }
 }
 
-/** Bytes that the allocator has handed out (chunks count whole), and that it has ever used at once. */
-export function allocatorBytes(): { used: number; top: number } {
-  const unused = free.reduce((sum, range) => sum + range.end - range.start, 0);
-  return { used: top - ALIGNMENT - unused, top };
+/**
+ * Bytes that the allocator has handed out now, and the most ever at once (chunks of regions count whole); and the address
+ * from which on nothing was ever handed out.
+ */
+export function allocatorBytes(): { used: number; most: number; top: number } {
+  return { used, most, top };
 }
 
 function roundUp(bytes: number): number {

@@ -2,7 +2,7 @@ import { Region, unaryKernels } from "@heed/kernels";
 import { copy } from "../operations/copy.ts";
 import { axpy } from "../operations/axpy.ts";
 import { isReal, requireReal, type DType } from "./dtype.ts";
-import { currentScope, newStorage } from "./scope.ts";
+import { currentScope, newStorage, type Scope } from "./scope.ts";
 import type { Shape } from "./shape.ts";
 import { sizeOf } from "./shape.ts";
 import { byteOffset, spanOf, Tensor } from "./tensor.ts";
@@ -19,17 +19,30 @@ export type Scratch = (bytes: number) => number;
 /** Calls kernels. Addresses are those of each operand's element 0; strides are the operand's own. */
 export type KernelBody = (inputs: readonly number[], outputs: readonly number[], scratch: Scratch) => void;
 
-/** Scratch of the running call; calls nest (a kernel body never computes tensors, but copies inside do). */
+/** Workspaces of no running call. Calls nest: a kernel body never computes tensors, but copies inside do. */
 const idle: Region[] = [];
 
-function withWorkspace<T>(fn: (workspace: Region) => T): T {
-  const workspace = idle.pop() ?? new Region();
-  try {
-    return fn(workspace);
-  } finally {
-    workspace.end();
-    idle.push(workspace);
+/** Gives a workspace back, without what it allocated but its first chunk. */
+function recycle(workspace: Region): void {
+  workspace.reset();
+  idle.push(workspace);
+}
+
+/** Byte addresses of the inputs' elements 0. */
+function addresses(where: string, inputs: readonly Tensor[], scope: Scope | undefined, workspace: Region): number[] {
+  const found = new Array<number>(inputs.length);
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i];
+    const { storage } = input;
+    const start = storage.home === "heap" ? copiedIn(where, input, scope, workspace) : storage.addressInMemory(where);
+    found[i] = start + byteOffset(input);
   }
+  return found;
+}
+
+function copiedIn(where: string, input: Tensor, scope: Scope | undefined, workspace: Region): number {
+  const [low, high] = spanOf(input);
+  return input.storage.addressForReading(where, low, high, scope, workspace);
 }
 
 /**
@@ -41,19 +54,23 @@ function withWorkspace<T>(fn: (workspace: Region) => T): T {
  */
 export function compute(where: string, inputs: readonly Tensor[], outputs: readonly OutputSpec[], body: KernelBody): Tensor[] {
   const scope = currentScope();
-  return withWorkspace((workspace) => {
-    const scratch: Scratch = (bytes) => workspace.allocate(bytes);
-    const reads = inputs.map((input) => {
-      const [low, high] = spanOf(input);
-      return input.storage.addressForReading(where, low, high, scope, workspace) + byteOffset(input);
-    });
-    const results = outputs.map(({ shape, dtype }) => new Tensor(newStorage(dtype, sizeOf(shape)), shape));
-    const writes = results.map((result) => result.storage.writeInPlace(where, scope, workspace, true));
-    body(reads, writes.map(({ address }) => address), scratch);
-    for (const write of writes) write.done();
-    for (const result of results) result.storage.version = 0;
+  const workspace = idle.pop() ?? new Region();
+  try {
+    const reads = addresses(where, inputs, scope, workspace);
+    const results = new Array<Tensor>(outputs.length);
+    const writes = new Array<number>(outputs.length);
+    for (let i = 0; i < outputs.length; i++) {
+      const { shape, dtype } = outputs[i];
+      const storage = newStorage(dtype, sizeOf(shape));
+      results[i] = new Tensor(storage, shape);
+      writes[i] = scope === undefined ? workspace.allocate(storage.bytes) : storage.addressInMemory(where);
+    }
+    body(reads, writes, (bytes) => workspace.allocate(bytes));
+    if (scope === undefined) for (let i = 0; i < results.length; i++) results[i].storage.fillFrom(writes[i]);
     return results;
-  });
+  } finally {
+    recycle(workspace);
+  }
 }
 
 /** `compute` with one result. */
@@ -67,15 +84,15 @@ export function computeOne(where: string, inputs: readonly Tensor[], shape: Shap
  */
 export function mutate(where: string, targets: readonly Tensor[], inputs: readonly Tensor[], body: (targets: readonly number[], inputs: readonly number[], scratch: Scratch) => void): void {
   const scope = currentScope();
-  withWorkspace((workspace) => {
-    const reads = inputs.map((input) => {
-      const [low, high] = spanOf(input);
-      return input.storage.addressForReading(where, low, high, scope, workspace) + byteOffset(input);
-    });
-    const writes = targets.map((target) => target.storage.writeInPlace(where, scope, workspace));
-    body(writes.map(({ address }, i) => address + byteOffset(targets[i])), reads, (bytes) => workspace.allocate(bytes));
-    for (const write of writes) write.done();
-  });
+  const workspace = idle.pop() ?? new Region();
+  try {
+    const reads = addresses(where, inputs, scope, workspace);
+    const writes = targets.map((target) => target.storage.addressForWriting(where, scope, workspace));
+    body(writes.map((address, i) => address + byteOffset(targets[i])), reads, (bytes) => workspace.allocate(bytes));
+    for (let i = 0; i < targets.length; i++) targets[i].storage.written(writes[i], scope);
+  } finally {
+    recycle(workspace);
+  }
 }
 
 /** The same elements densely in row-major order: `x` itself where they are, else a copy. Not recorded. */

@@ -14,9 +14,11 @@ const arrays = {
   int32: Int32Array, uint8: Uint8Array, bool: Uint8Array,
 } as const;
 
+const widths = { float32: 4, float64: 8, float16: 2, bfloat16: 2, int32: 4, uint8: 1, bool: 1 } as const;
+
 /** Bytes of one element. */
 export function bytesPer(dtype: DType): 1 | 2 | 4 | 8 {
-  return arrays[dtype].BYTES_PER_ELEMENT as 1 | 2 | 4 | 8;
+  return widths[dtype];
 }
 
 /** A zeroed array on the engine's heap. */

@@ -1,5 +1,5 @@
 import { allocatorBytes, Region, ScopeError } from "@heed/kernels";
-import { residentReport, Storage } from "./storage.ts";
+import { forgetBlocksOf, residentReport, Storage } from "./storage.ts";
 import { Tensor } from "./tensor.ts";
 import type { DType } from "./dtype.ts";
 
@@ -9,6 +9,8 @@ export class Scope {
   readonly outermost: Scope;
   readonly region = new Region();
   ended = false;
+  /** Recordings from this number on were made while it was open. */
+  readonly firstRecording = recordings;
   /** Of the outermost scope: outside storages that have a copy in its region. */
   readonly shadowed = new Set<Storage>();
 
@@ -19,7 +21,17 @@ export class Scope {
 }
 
 let current: Scope | undefined;
-let highWater = 0;
+let recordings = 0;
+
+/** The number of the next recording: later ones have greater numbers. */
+export function nextRecording(): number {
+  return recordings;
+}
+
+/** Counts a recording, and tells its number. */
+export function countRecording(): number {
+  return recordings++;
+}
 
 /** The innermost open scope. */
 export function currentScope(): Scope | undefined {
@@ -71,11 +83,10 @@ export function scope<T>(fn: () => T): T {
     moveOut(result, own);
     return result;
   } finally {
-    const live = liveBytes();
-    if (live > highWater) highWater = live;
     current = own.parent;
     journal = outerJournal;
     if (own.parent === undefined) for (const storage of own.shadowed) storage.leaveScope();
+    forgetBlocksOf(own);
     own.ended = true;
     own.region.end();
   }
@@ -83,7 +94,9 @@ export function scope<T>(fn: () => T): T {
 
 /** Scopes and modes are synchronous: what an asynchronous function does later would run outside them. */
 export function refuseAsync(where: string, result: unknown): void {
-  if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== "function") return;
+  const promise = result as PromiseLike<unknown> | null | undefined;
+  if (typeof promise?.then !== "function") return;
+  promise.then(undefined, () => {}); // What it may still fail of is this error's doing: no unhandled rejection besides.
   throw new ScopeError(where, "the function must be synchronous, but it returned a promise", {},
     `Await first, and call ${where} on what follows.`);
 }
@@ -92,7 +105,7 @@ function moveOut(result: unknown, from: Scope): void {
   const tensors = new Set<Tensor>();
   collectTensors(result, tensors, new Set());
   if (from.parent === undefined) {
-    for (const tensor of tensors) tensor.detachFromScope();
+    for (const tensor of tensors) tensor.detachFromScope(from);
   } else {
     for (const tensor of tensors) for (const saved of tensor.recordedStorages()) if (saved.scope === from) saved.moveTo(from.parent);
   }
@@ -100,7 +113,6 @@ function moveOut(result: unknown, from: Scope): void {
     const storage = tensor.storage;
     storage.check("scope");
     if (storage.scope === from) tensor.takeOwnElements(from.parent);
-    else if (from.parent === undefined) continue;
   }
 }
 
@@ -125,13 +137,14 @@ function liveBytes(): number {
 }
 
 /**
- * What linear memory holds now: bytes of live blocks (residents, and the open scopes'), the most there ever were at the
- * end of a scope, the bytes that the memory has grown to, and in debug mode (`configure({ debug: true })`) each live
- * block with the call that made it. Tensors on the engine's heap are not counted: the engine owns those.
+ * What linear memory holds now: bytes of live blocks (residents, and the open scopes'), the most that were ever handed
+ * out at once (with what running kernels borrowed, small blocks in chunks), the bytes that the memory has grown to, and
+ * in debug mode (`configure({ debug: true })`) each live tensor's block with the call that made it. Tensors on the
+ * engine's heap are not counted: the engine owns those.
  */
 export function memory(): {
   liveBytes: number; highWaterBytes: number; reservedBytes: number; blocks: ReturnType<typeof residentReport>["blocks"];
 } {
-  const live = liveBytes();
-  return { liveBytes: live, highWaterBytes: Math.max(highWater, live), reservedBytes: allocatorBytes().top, blocks: residentReport().blocks };
+  const { most, top } = allocatorBytes();
+  return { liveBytes: liveBytes(), highWaterBytes: most, reservedBytes: top, blocks: residentReport().blocks };
 }

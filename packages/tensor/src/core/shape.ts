@@ -32,12 +32,16 @@ export function isRowMajor(shape: Shape, strides: readonly number[]): boolean {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((length, axis) => length === b[axis]);
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
 }
 
 /** NumPy's broadcasting: axes align at the end, length 1 stretches. */
 export function broadcastShapes(where: string, ...shapes: readonly Shape[]): number[] {
-  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
+  let rank = 0;
+  for (const shape of shapes) if (shape.length > rank) rank = shape.length;
   const result = new Array<number>(rank).fill(1);
   for (const shape of shapes) {
     for (let axis = 0; axis < shape.length; axis++) {
@@ -56,7 +60,9 @@ export function broadcastShapes(where: string, ...shapes: readonly Shape[]): num
 /** Strides that read an array of `shape` and `strides` as if it had the broadcast shape `to`: 0 where it stretches. */
 export function broadcastStrides(shape: Shape, strides: readonly number[], to: Shape): number[] {
   const lead = to.length - shape.length;
-  return to.map((_, axis) => (axis < lead || shape[axis - lead] === 1 ? 0 : strides[axis - lead]));
+  const result = new Array<number>(to.length);
+  for (let axis = 0; axis < to.length; axis++) result[axis] = axis < lead || shape[axis - lead] === 1 ? 0 : strides[axis - lead];
+  return result;
 }
 
 /** An axis counted from the front; negative ones count from the end. */

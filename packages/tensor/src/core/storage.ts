@@ -4,7 +4,6 @@ import type { Scope } from "./scope.ts";
 
 /** A copy in linear memory of elements `low … high` of a heap storage, kept until the outermost scope ends. */
 interface Shadow {
-  readonly scope: Scope;
   readonly pointer: number;
   readonly low: number;
   readonly high: number;
@@ -33,7 +32,8 @@ export class Storage {
   scope: Scope | undefined;
   #pointer = 0;
   #array: TypedArray | undefined;
-  #shadow: Shadow | undefined;
+  /** Copies in the region of the open outermost scope. All those of the present version, and perhaps older ones. */
+  #shadows: Shadow[] = [];
 
   constructor(dtype: DType, length: number, array?: TypedArray) {
     this.dtype = dtype;
@@ -100,36 +100,41 @@ export class Storage {
     return pointer - low * width;
   }
 
-  /**
-   * Lets `write` change the elements in place at the byte address it is given, then counts a new version. A heap storage
-   * is written back at once outside scopes, and when the outermost scope ends inside one.
-   *
-   * @param overwrites every element will be written, so the old ones need not be there
-   */
-  writeInPlace(
-    where: string, scope: Scope | undefined, workspace: Region, overwrites = false,
-  ): { address: number; done: () => void } {
+  /** The byte address of element 0 of what lives in linear memory. */
+  addressInMemory(where: string): number {
     this.check(where);
-    if (this.home !== "heap") return { address: this.#pointer, done: () => void this.version++ };
-    if (scope !== undefined) {
-      const shadow = this.#shadowIn(scope.outermost, 0, this.length);
-      return {
-        address: shadow.pointer,
-        done: () => {
-          shadow.version = ++this.version;
-          shadow.dirty = true;
-        },
-      };
-    }
+    return this.#pointer;
+  }
+
+  /**
+   * The byte address of element 0, at which all elements may be read and changed in place until `written`. A heap storage
+   * is copied in.
+   */
+  addressForWriting(where: string, scope: Scope | undefined, workspace: Region): number {
+    this.check(where);
+    if (this.home !== "heap") return this.#pointer;
+    if (scope !== undefined) return this.#shadowIn(scope.outermost, 0, this.length).pointer;
     const address = workspace.allocate(this.bytes);
-    if (!overwrites) copyIn(this.#array!, 0, this.length, address);
-    return {
-      address,
-      done: () => {
-        this.version++;
-        copyOut(address, this.#array!);
-      },
-    };
+    copyIn(this.#array!, 0, this.length, address);
+    return address;
+  }
+
+  /** Counts a new version after a write. A heap storage is written back: at once outside scopes, else when the outermost ends. */
+  written(address: number, scope: Scope | undefined): void {
+    this.version++;
+    if (this.home !== "heap") return;
+    if (scope === undefined) {
+      copyOut(address, this.#array!);
+      return;
+    }
+    const shadow = this.#shadows.find(({ pointer }) => pointer === address)!;
+    shadow.version = this.version;
+    shadow.dirty = true;
+  }
+
+  /** Takes the elements of a fresh heap storage from linear memory. */
+  fillFrom(address: number): void {
+    copyOut(address, this.#array!);
   }
 
   /** Moves to an enclosing scope, or to the heap. */
@@ -155,12 +160,16 @@ export class Storage {
   /** Gives an owner: from now on the elements stay in linear memory. */
   own(): void {
     this.check("resident");
-    if (this.owners++ > 0) return;
+    if (this.owners > 0) {
+      this.owners++;
+      return;
+    }
     const block = allocateBlock(this.bytes);
+    this.owners = 1;
     residentBytes += this.bytes;
     if (this.home === "heap") {
       this.#flush();
-      this.#dropShadow();
+      this.#shadows = []; // Their blocks end with the region.
       copyIn(this.#array!, 0, this.length, block);
       this.#array = undefined;
     } else {
@@ -194,7 +203,7 @@ export class Storage {
   /** Writes a newer copy back when the outermost scope ends. */
   leaveScope(): void {
     this.#flush();
-    this.#shadow = undefined;
+    this.#shadows = [];
   }
 
   #enter(scope: Scope): void {
@@ -216,28 +225,39 @@ export class Storage {
   }
 
   #shadowIn(outermost: Scope, low: number, high: number): Shadow {
-    const old = this.#shadow;
-    if (old !== undefined && old.low <= low && old.high >= high && old.version === this.version) return old;
-    this.#flush();
-    this.#dropShadow();
-    const pointer = outermost.region.allocate((high - low) * bytesPer(this.dtype));
-    copyIn(this.#array!, low, high, pointer);
+    let copied = high - low;
+    let stale = false;
+    for (const shadow of this.#shadows) {
+      if (shadow.version !== this.version) stale = true;
+      else if (shadow.low <= low && shadow.high >= high) return shadow;
+      else copied += shadow.high - shadow.low;
+    }
+    if (stale) this.#releaseStale(outermost);
+    // Windows that overlap would copy their common elements again and again: then the whole, once.
+    const [from, to] = copied > this.length ? [0, this.length] : [low, high];
+    const pointer = outermost.region.allocate((to - from) * bytesPer(this.dtype));
+    copyIn(this.#array!, from, to, pointer);
     outermost.shadowed.add(this);
-    return (this.#shadow = { scope: outermost, pointer, low, high, version: this.version, dirty: false });
+    const shadow = { pointer, low: from, high: to, version: this.version, dirty: false };
+    this.#shadows.push(shadow);
+    return shadow;
   }
 
-  #dropShadow(): void {
-    const old = this.#shadow;
-    if (old === undefined) return;
-    // A running kernel may still read it: the region takes it back when the scope ends.
-    this.#shadow = undefined;
+  /** Copies of older versions: no kernel that runs now reads them, since a version changes only after a kernel. */
+  #releaseStale(outermost: Scope): void {
+    this.#shadows = this.#shadows.filter((shadow) => {
+      if (shadow.version === this.version) return true;
+      outermost.region.release(shadow.pointer, (shadow.high - shadow.low) * bytesPer(this.dtype));
+      return false;
+    });
   }
 
   #flush(): void {
-    const shadow = this.#shadow;
-    if (shadow?.dirty !== true) return;
-    copyOut(shadow.pointer, this.#array!);
-    shadow.dirty = false;
+    for (const shadow of this.#shadows) {
+      if (!shadow.dirty) continue;
+      copyOut(shadow.pointer, this.#array!);
+      shadow.dirty = false;
+    }
   }
 }
 
@@ -259,9 +279,15 @@ function remember(storage: Storage): void {
   if (configuration().debug) (origins ??= new Map()).set(storage, new Error().stack ?? "");
 }
 
+/** Forgets which calls made the blocks of a scope that ends. */
+export function forgetBlocksOf(scope: Scope): void {
+  if (origins === undefined) return;
+  for (const storage of origins.keys()) if (storage.scope === scope) origins.delete(storage);
+}
+
 /** Bytes with an owner, and in debug mode every live block with the call that made it. */
 export function residentReport(): { residentBytes: number; blocks: { bytes: number; dtype: DType; home: string; stack: string }[] } {
-  const blocks = [...(origins ?? [])].filter(([storage]) => storage.scope?.ended !== true)
+  const blocks = [...(origins ?? [])]
     .map(([storage, stack]) => ({ bytes: storage.bytes, dtype: storage.dtype, home: storage.home, stack }));
   return { residentBytes, blocks };
 }

@@ -2,10 +2,10 @@ import { HeedError, ScopeError, ShapeError, UnsupportedError } from "@heed/kerne
 import { add } from "../operations/arithmetic.ts";
 import { full } from "./construct.ts";
 import { addInPlace, copyInto } from "./compute.ts";
-import { journaled, refuseAsync } from "./scope.ts";
+import { countRecording, journaled, nextRecording, refuseAsync } from "./scope.ts";
 import { sameShape } from "./shape.ts";
 import { Storage } from "./storage.ts";
-import { Tensor } from "./tensor.ts";
+import { requireTensor, Tensor } from "./tensor.ts";
 import { isReal } from "./dtype.ts";
 
 /** Cotangents of the results in, cotangents of the inputs out; `undefined` stands for zero. */
@@ -23,7 +23,6 @@ export interface Recording {
   rule: BackwardRule | undefined;
 }
 
-let recordings = 0;
 let recordingOn = true;
 /** How many calls of a gradient function are open: inside one, the walk is itself recorded. */
 let depth = 0;
@@ -68,9 +67,9 @@ function withRecording<T>(on: boolean, fn: () => T): T {
 export function recordMany(
   name: string, outputs: readonly Tensor[], inputs: readonly Tensor[], saved: readonly Tensor[], rule: BackwardRule,
 ): void {
-  if (!recordingOn || !inputs.some((input) => input.requiresGrad)) return;
+  if (!recordingOn || !needsGradient(inputs)) return;
   const recording: Recording = {
-    name, order: recordings++, inputs, saved, versions: saved.map((tensor) => tensor.storage.version), rule,
+    name, order: countRecording(), inputs, saved, versions: saved.map((tensor) => tensor.storage.version), rule,
   };
   outputs.forEach((output, index) => {
     if (!isReal(output.dtype)) return;
@@ -79,12 +78,17 @@ export function recordMany(
   });
 }
 
+function needsGradient(inputs: readonly Tensor[]): boolean {
+  for (const input of inputs) if (input.requiresGrad) return true;
+  return false;
+}
+
 /** `recordMany` for one result; returns it. */
 export function record(
   name: string, output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[],
   rule: (cotangent: Tensor, needs: readonly boolean[]) => readonly (Tensor | undefined)[],
 ): Tensor {
-  recordMany(name, [output], inputs, saved, ([cotangent], needs) => rule(cotangent!, needs));
+  if (recordingOn && needsGradient(inputs)) recordMany(name, [output], inputs, saved, ([cotangent], needs) => rule(cotangent!, needs));
   return output;
 }
 
@@ -105,7 +109,7 @@ export function runBackward(y: Tensor, cotangent: Tensor | undefined): void {
       "Make an input with requiresGrad: true, outside noGrad.");
   }
   const seed = seedFor("backward", y, cotangent);
-  withRecording(false, () => differentiate(y, seed, undefined, true));
+  withRecording(false, () => differentiate(y, seed, undefined, 0, true));
 }
 
 function seedFor(where: string, y: Tensor, cotangent: Tensor | undefined): Tensor {
@@ -121,19 +125,24 @@ function seedFor(where: string, y: Tensor, cotangent: Tensor | undefined): Tenso
 }
 
 /**
- * Walks the recordings from the newest to the oldest. With `targets`, returns their gradients; without, adds to `.grad` of
- * the leaves.
+ * Walks the recordings from the newest to the oldest, down to number `first`. With `targets`, returns their gradients;
+ * without, adds to `.grad` of the leaves.
  */
-function differentiate(y: Tensor, seed: Tensor, targets: readonly Tensor[] | undefined, consume: boolean): (Tensor | undefined)[] {
+function differentiate(y: Tensor, seed: Tensor, targets: readonly Tensor[] | undefined, first: number, consume: boolean): (Tensor | undefined)[] {
   const pending = new Pending();
   const found: (Tensor | undefined)[] = (targets ?? []).map(() => undefined);
   const give = (tensor: Tensor, gradient: Tensor) => {
     const target = targets?.indexOf(tensor) ?? -1;
     if (target >= 0) {
       const before = found[target];
-      found[target] = before === undefined ? gradient : add(before, gradient);
-    } else if (tensor.recording !== undefined) pending.add(tensor.recording, tensor.recordingIndex, gradient);
-    else if (targets === undefined && tensor.requiresGrad) accumulate(tensor, gradient);
+      const sum = before === undefined ? gradient : add(before, gradient);
+      found[target] = sum;
+      pending.hold(sum, before);
+    } else if (tensor.recording !== undefined) {
+      // Older ones are none of a gradient function's business: its targets did not exist yet, and somebody else may
+      // still want to walk them.
+      if (tensor.recording.order >= first) pending.add(tensor.recording, tensor.recordingIndex, gradient);
+    } else if (targets === undefined && tensor.requiresGrad) accumulate(tensor, gradient);
   };
 
   give(y, seed);
@@ -152,34 +161,38 @@ function differentiate(y: Tensor, seed: Tensor, targets: readonly Tensor[] | und
       }
     });
     const needs = recording.inputs.map((input) => input.requiresGrad);
-    const { result: gradients, created } = journaled(() => rule(cotangents, needs));
     const { inputs } = recording;
-    if (consume) {
-      recording.rule = undefined;
-      recording.saved = recording.inputs = [];
-    }
-    pending.born(created);
-    inputs.forEach((input, i) => {
-      const gradient = gradients[i];
-      if (!needs[i] || gradient === undefined) return;
-      if (!sameShape(gradient.shape, input.shape)) {
-        throw new Error(`internal: "${recording.name}" gave input ${i} of shape [${input.shape}] a gradient of shape [${gradient.shape}]`);
+    const { created } = journaled(() => {
+      const gradients = rule(cotangents, needs);
+      for (let i = 0; i < inputs.length; i++) {
+        const gradient = gradients[i];
+        if (!needs[i] || gradient === undefined) continue;
+        if (!sameShape(gradient.shape, inputs[i].shape)) {
+          throw new Error(`internal: "${recording.name}" gave input ${i} of shape [${inputs[i].shape}] a gradient of shape [${gradient.shape}]`);
+        }
+        give(inputs[i], gradient);
       }
-      const { created: sums } = journaled(() => give(input, gradient));
-      pending.born(sums);
     });
     // Early release is for what only this walk can hold: not when the walk itself is recorded.
-    if (consume) pending.releaseUnused(found);
+    if (!consume) continue;
+    recording.rule = undefined;
+    recording.saved = recording.inputs = [];
+    pending.releaseUnused(created, cotangents);
   }
   return found;
 }
 
-/** Cotangents that wait, newest recording first, and the temporary storages that nothing waits for any more. */
+/** Cotangents that wait, newest recording first, and the temporary storages that they lie in. */
 class Pending {
   readonly #waiting = new Map<Recording, (Tensor | undefined)[]>();
   /** Recordings as a binary heap, newest on top. */
   readonly #heap: Recording[] = [];
+  /** Storages made by the walk that something waiting lies in. */
   readonly #temporaries = new Set<Storage>();
+  /** How many waiting cotangents, or results, lie in a storage. */
+  readonly #holds = new Map<Storage, number>();
+  /** Cotangents that sums replaced since the last release. */
+  readonly #summed: Tensor[] = [];
 
   add(recording: Recording, index: number, gradient: Tensor): void {
     let slots = this.#waiting.get(recording);
@@ -188,7 +201,9 @@ class Pending {
       this.#push(recording);
     }
     const before = slots[index];
-    slots[index] = before === undefined ? gradient : add(before, gradient);
+    const sum = before === undefined ? gradient : add(before, gradient);
+    slots[index] = sum;
+    this.hold(sum, before);
   }
 
   take(): { recording: Recording; cotangents: (Tensor | undefined)[] } | undefined {
@@ -199,20 +214,31 @@ class Pending {
     return { recording, cotangents };
   }
 
-  born(storages: readonly Storage[]): void {
-    for (const storage of storages) this.#temporaries.add(storage);
+  /** Something waits in `gradient`, and no more in what it replaced. */
+  hold({ storage }: Tensor, replaced: Tensor | undefined): void {
+    this.#holds.set(storage, (this.#holds.get(storage) ?? 0) + 1);
+    if (replaced !== undefined) this.#summed.push(replaced);
   }
 
-  releaseUnused(results: readonly (Tensor | undefined)[]): void {
-    if (this.#temporaries.size === 0) return;
-    const used = new Set<Storage>();
-    for (const result of results) if (result !== undefined) used.add(result.storage);
-    for (const slots of this.#waiting.values()) for (const slot of slots) if (slot !== undefined) used.add(slot.storage);
-    for (const storage of this.#temporaries) {
-      if (used.has(storage)) continue;
-      storage.end();
-      this.#temporaries.delete(storage);
+  /** Ends what a step created or took, as far as nothing waiting lies in it. */
+  releaseUnused(created: readonly Storage[], taken: readonly (Tensor | undefined)[]): void {
+    for (const tensor of taken) if (tensor !== undefined) this.#drop(tensor.storage);
+    for (const { storage } of this.#summed) this.#drop(storage);
+    this.#summed.length = 0;
+    for (const storage of created) {
+      if (this.#holds.has(storage)) this.#temporaries.add(storage);
+      else storage.end();
     }
+  }
+
+  #drop(storage: Storage): void {
+    const left = this.#holds.get(storage)! - 1;
+    if (left > 0) {
+      this.#holds.set(storage, left);
+      return;
+    }
+    this.#holds.delete(storage);
+    if (this.#temporaries.delete(storage)) storage.end();
   }
 
   #push(recording: Recording): void {
@@ -286,6 +312,7 @@ export function valueAndGrad<X extends TensorTree, Rest extends readonly unknown
 ): (x: X, ...rest: Rest) => { value: Tensor; gradient: X } {
   return (x, ...rest) => {
     const nested = depth > 0;
+    const first = nextRecording();
     const inner = mapTree(x, (tensor) => {
       const alias = new Tensor(tensor.storage, tensor.shape, tensor.strides, tensor.offset, true);
       return nested ? record("alias", alias, [tensor], [], (g) => [g]) : alias;
@@ -296,8 +323,9 @@ export function valueAndGrad<X extends TensorTree, Rest extends readonly unknown
     try {
       const y = withRecording(true, () => f(inner as X, ...rest));
       refuseAsync("grad", y);
+      requireTensor("grad", "the function's result", y);
       const seed = seedFor("grad", y, undefined);
-      const found = withRecording(nested, () => differentiate(y, seed, targets, !nested));
+      const found = withRecording(nested, () => differentiate(y, seed, targets, first, !nested));
       let at = 0;
       const gradient = mapTree(x, (tensor) => found[at++] ?? full(tensor.shape, 0, { dtype: tensor.dtype })) as X;
       return { value: nested ? y : y.detach(), gradient };

@@ -140,9 +140,9 @@ export class Tensor {
     return storages;
   }
 
-  /** @internal Leaves the outermost scope: its history stays behind. */
-  detachFromScope(): void {
-    if (this.recording === undefined) return;
+  /** @internal Leaves the outermost scope: what was recorded in it stays behind. */
+  detachFromScope(scope: Scope): void {
+    if (this.recording === undefined || this.recording.order < scope.firstRecording) return;
     this.recording = undefined;
     this.recordingLost = true;
   }
@@ -200,13 +200,14 @@ function gatherElements(x: Tensor, elements: TypedArray): TypedArray {
 /** The elements of its storage that a tensor touches: `[low, high)`. */
 export function spanOf(x: Tensor): [number, number] {
   if (x.size === 0) return [x.offset, x.offset];
+  const { shape, strides } = x;
   let low = x.offset;
   let high = x.offset;
-  x.shape.forEach((length, axis) => {
-    const reach = (length - 1) * x.strides[axis];
+  for (let axis = 0; axis < shape.length; axis++) {
+    const reach = (shape[axis] - 1) * strides[axis];
     if (reach < 0) low += reach;
     else high += reach;
-  });
+  }
   return [low, high + 1];
 }
 
