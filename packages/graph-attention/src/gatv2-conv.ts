@@ -1,0 +1,60 @@
+import { add, HeedError, indexSelect, leakyRelu, mul, reshape, ShapeError, sum, type Tensor } from "@heed/tensor";
+import type { Linear, Parameter } from "@heed/nn";
+import type { Graph } from "./graph.ts";
+import { attentionVector, glorot, GraphConv, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+
+export interface GATv2Options extends GraphConvOptions {
+  /** One matrix for sources and targets. Default false. */
+  readonly shareWeights?: boolean;
+  /** Width of edge features. Needs `addSelfLoops: false`: a loop would have none. */
+  readonly edgeDim?: number;
+}
+
+/**
+ * Graph attention whose ranking of neighbours depends on the node that asks: l = lin_l(x), r = lin_r(x); for an edge j → i
+ * the score is `att · leakyRelu(l_j + r_i + lin_edge(edge_ij))`; `y_i = Σ_j weight_ij l_j + bias`. Otherwise as `GATConv`.
+ *
+ * Parameters with PyTorch Geometric's names: `lin_l`, `lin_r`, `lin_edge.weight`, `att` `[1, heads, out]`, `bias`.
+ * @see Brody, Alon, Yahav 2022 (arXiv:2105.14491)
+ */
+export class GATv2Conv extends GraphConv {
+  readonly lin_l: Linear;
+  readonly lin_r: Linear;
+  readonly lin_edge: Linear | null;
+  readonly att: Parameter;
+
+  constructor(inFeatures: number, outFeatures: number, options: GATv2Options) {
+    super("GATv2Conv", inFeatures, outFeatures, options);
+    const { key, shareWeights = false, edgeDim, bias = true } = options;
+    if (edgeDim !== undefined && this.addSelfLoops) {
+      throw new HeedError("GATv2Conv", "a self loop would have no edge features", { edgeDim }, "Pass addSelfLoops: false, and loops with features of your own.");
+    }
+    const width = this.heads * outFeatures;
+    this.lin_l = glorot(inFeatures, width, key.split("lin_l"), bias);
+    this.lin_r = shareWeights ? this.lin_l : glorot(inFeatures, width, key.split("lin_r"), bias);
+    this.lin_edge = edgeDim === undefined ? null : glorot(edgeDim, width, key.split("lin_edge"));
+    this.att = attentionVector(key.split("att"), this.heads, outFeatures);
+  }
+
+  /** @param edgeFeatures `[edgeCount, edgeDim]`, in the order of the graph's edges */
+  forward(x: Tensor, graph: Graph, edgeFeatures?: Tensor): Tensor {
+    return this.attend(x, graph, edgeFeatures).output;
+  }
+
+  /** As `forward`, with the weights per edge and the edges they belong to. */
+  attend(x: Tensor, graph: Graph, edgeFeatures?: Tensor): GraphConvResult {
+    const used = this.edgesFor("GATv2Conv", x, graph);
+    if ((edgeFeatures !== undefined) !== (this.lin_edge !== null)) {
+      throw new HeedError("GATv2Conv", "edge features and edgeDim go together", { edgeFeatures: edgeFeatures?.shape ?? "none", edgeDim: this.lin_edge?.weight.shape[1] ?? "none" });
+    }
+    if (edgeFeatures !== undefined && (edgeFeatures.rank !== 2 || edgeFeatures.shape[0] !== graph.edgeCount || edgeFeatures.shape[1] !== this.lin_edge!.weight.shape[1])) {
+      throw new ShapeError("GATv2Conv", "edgeFeatures must be [edgeCount, edgeDim]", { edgeFeatures: edgeFeatures.shape, edgeCount: graph.edgeCount });
+    }
+    const left = this.project(x, this.lin_l);
+    const right = this.lin_r === this.lin_l ? left : this.project(x, this.lin_r);
+    const pairs = add(indexSelect(left, used.sources), indexSelect(right, used.targets));
+    const hidden = edgeFeatures === undefined ? pairs : add(pairs, reshape(this.lin_edge!.forward(edgeFeatures), pairs.shape));
+    const scores = sum(mul(leakyRelu(hidden, { slope: this.negativeSlope }), this.att), -1);
+    return this.aggregate(scores, left, used);
+  }
+}
