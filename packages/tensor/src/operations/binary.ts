@@ -1,7 +1,7 @@
 import { binaryKernels, DTypeError, float32View, float64View, int32View, uint8View, type BinaryKernels } from "@heed/kernels";
 import { computeOne, packed, type Scratch } from "../core/compute.ts";
 import { bytesPer, type DType } from "../core/dtype.ts";
-import { broadcastShapes, broadcastStrides, sizeOf } from "../core/shape.ts";
+import { broadcastShapes, broadcastStrides, sameShape, sizeOf } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { cast } from "./cast.ts";
 import { mergeAxes } from "./copy.ts";
@@ -33,6 +33,9 @@ type ComparisonName = "greater" | "greaterEqual" | "less" | "lessEqual" | "equal
  */
 export function applyBinary(where: string, name: BinaryName, a: Operand, b: Operand, outDtype?: DType): Tensor {
   const dtype = (typeof a === "number" ? (b as Tensor) : a).dtype;
+  if (a instanceof Tensor && b instanceof Tensor && sameShape(a.shape, b.shape) && a.isRowMajor && b.isRowMajor) {
+    return applyDense(where, kernelFor(where, name, dtype), a, b, outDtype ?? dtype);
+  }
   const shape = broadcastShapes(where, ...[a, b].flatMap((side) => (typeof side === "number" ? [] : [side.shape])));
   const result = outDtype ?? dtype;
   const kernel = kernelFor(where, name, dtype);
@@ -62,6 +65,14 @@ export function applyBinary(where: string, name: BinaryName, a: Operand, b: Oper
       for (let i = 0; i < merged.lengths[axis]; i++) visit(axis + 1, p + i * sa[axis] * width, q + i * sb[axis] * width);
     };
     visit(0, x, y);
+  });
+}
+
+/** The common case: both operands lie as the result does. */
+function applyDense(where: string, kernel: BinaryKernels["add"], a: Tensor, b: Tensor, result: DType): Tensor {
+  const n = a.size;
+  return computeOne(where, [a, b], a.shape, result, ([x, y], out) => {
+    if (n > 0) kernel(x, 0, 1, y, 0, 1, out, 1, n);
   });
 }
 
