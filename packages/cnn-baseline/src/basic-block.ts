@@ -17,12 +17,20 @@ export class BasicBlock extends Module {
   constructor(inChannels: number, outChannels: number, { key, stride = 1 }: { readonly key: RandomKey; readonly stride?: number }) {
     super();
     const conv = (name: string, from: number, kernelSize: number, step: number) =>
-      new Conv2d(from, outChannels, { key: key.split(name), kernelSize, stride: step, padding: kernelSize >> 1, bias: false, init: "kaiming" });
+      new Conv2d(from, outChannels, {
+        key: key.split(name),
+        kernelSize,
+        stride: step,
+        padding: kernelSize >> 1,
+        bias: false,
+        init: "kaiming",
+      });
     this.conv1 = conv("conv1", inChannels, 3, stride);
     this.bn1 = new BatchNorm2d(outChannels);
     this.conv2 = conv("conv2", outChannels, 3, 1);
     this.bn2 = new BatchNorm2d(outChannels);
-    this.downsample = stride === 1 && inChannels === outChannels ? null : [conv("downsample.0", inChannels, 1, stride), new BatchNorm2d(outChannels)];
+    this.downsample =
+      stride === 1 && inChannels === outChannels ? null : [conv("downsample.0", inChannels, 1, stride), new BatchNorm2d(outChannels)];
   }
 
   forward(x: Tensor): Tensor {

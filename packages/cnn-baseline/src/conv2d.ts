@@ -27,14 +27,23 @@ export class Conv2d extends Module {
   readonly bias: Parameter | null;
   readonly #options: Pick<Conv2dOptions, "stride" | "padding" | "dilation" | "groups">;
 
-  constructor(inChannels: number, outChannels: number, { key, kernelSize, bias = true, init = "torch", groups = 1, ...options }: Conv2dOptions) {
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    { key, kernelSize, bias = true, init = "torch", groups = 1, ...options }: Conv2dOptions,
+  ) {
     super();
-    if (inChannels % groups !== 0 || outChannels % groups !== 0) throw new ShapeError("Conv2d", "channels must be multiples of groups", { inChannels, outChannels, groups });
+    if (inChannels % groups !== 0 || outChannels % groups !== 0)
+      throw new ShapeError("Conv2d", "channels must be multiples of groups", { inChannels, outChannels, groups });
     const [kh, kw] = typeof kernelSize === "number" ? [kernelSize, kernelSize] : kernelSize;
     const shape = [outChannels, inChannels / groups, kh, kw];
     const fanIn = shape[1] * kh * kw;
-    this.weight = new Parameter(init === "kaiming" ? kaimingNormalFanOut(key.split("weight"), shape) : torchUniform(key.split("weight"), shape, fanIn));
-    this.bias = !bias ? null : new Parameter(init === "kaiming" ? zeros([outChannels]) : torchUniform(key.split("bias"), [outChannels], fanIn));
+    this.weight = new Parameter(
+      init === "kaiming" ? kaimingNormalFanOut(key.split("weight"), shape) : torchUniform(key.split("weight"), shape, fanIn),
+    );
+    this.bias = !bias
+      ? null
+      : new Parameter(init === "kaiming" ? zeros([outChannels]) : torchUniform(key.split("bias"), [outChannels], fanIn));
     this.#options = { ...options, groups };
   }
 

@@ -27,12 +27,34 @@ export class ResNet extends Module {
   readonly #stages: readonly (readonly BasicBlock[])[];
   readonly #pool: boolean;
 
-  constructor({ key, channels = 3, numClasses, widths, blocksPerStage = 1, stem: { kernelSize = 3, stride = 1, pool = false } = {} }: ResNetOptions) {
+  constructor({
+    key,
+    channels = 3,
+    numClasses,
+    widths,
+    blocksPerStage = 1,
+    stem: { kernelSize = 3, stride = 1, pool = false } = {},
+  }: ResNetOptions) {
     super();
-    this.conv1 = new Conv2d(channels, widths[0], { key: key.split("conv1"), kernelSize, stride, padding: kernelSize >> 1, bias: false, init: "kaiming" });
+    this.conv1 = new Conv2d(channels, widths[0], {
+      key: key.split("conv1"),
+      kernelSize,
+      stride,
+      padding: kernelSize >> 1,
+      bias: false,
+      init: "kaiming",
+    });
     this.bn1 = new BatchNorm2d(widths[0]);
-    this.#stages = widths.map((width, stage) => Array.from({ length: blocksPerStage }, (_, i) =>
-      new BasicBlock(i > 0 ? width : widths[Math.max(0, stage - 1)], width, { key: key.split(`layer${stage + 1}`).split(i), stride: stage > 0 && i === 0 ? 2 : 1 })));
+    this.#stages = widths.map((width, stage) =>
+      Array.from(
+        { length: blocksPerStage },
+        (_, i) =>
+          new BasicBlock(i > 0 ? width : widths[Math.max(0, stage - 1)], width, {
+            key: key.split(`layer${stage + 1}`).split(i),
+            stride: stage > 0 && i === 0 ? 2 : 1,
+          }),
+      ),
+    );
     // torchvision's names: layer1, layer2 …
     this.#stages.forEach((blocks, stage) => Object.assign(this, { [`layer${stage + 1}`]: blocks }));
     this.fc = new Linear(widths.at(-1)!, numClasses, { key: key.split("fc") });

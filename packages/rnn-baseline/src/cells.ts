@@ -28,7 +28,8 @@ abstract class Cell extends Module {
   constructor(rule: CellRule, inputSize: number, hiddenSize: number, { key, bias = true }: CellOptions) {
     super();
     for (const [name, size] of Object.entries({ inputSize, hiddenSize })) {
-      if (!Number.isInteger(size) || size < 1) throw new ShapeError(`${rule.name}Cell`, `${name} must be a whole number, at least 1`, { [name]: size });
+      if (!Number.isInteger(size) || size < 1)
+        throw new ShapeError(`${rule.name}Cell`, `${name} must be a whole number, at least 1`, { [name]: size });
     }
     const rows = hiddenBlocks(rule) * hiddenSize;
     const initial = (name: string, shape: number[]) => new Parameter(torchUniform(key.split(name), shape, hiddenSize));
@@ -47,10 +48,18 @@ abstract class Cell extends Module {
     const B = x.shape[0];
     for (const [name, value] of Object.entries(state ?? {})) {
       requireTensor(where, `state.${name}`, value);
-      if (!sameShape(value.shape, [B, H])) throw new ShapeError(where, "states must be [B, hiddenSize]", { [name]: value.shape, expected: [B, H] });
+      if (!sameShape(value.shape, [B, H]))
+        throw new ShapeError(where, "states must be [B, hiddenSize]", { [name]: value.shape, expected: [B, H] });
     }
     const bias = this.bias_ih === null ? undefined : this.#rule.bias(widened(this.bias_ih), widened(this.bias_hh!));
-    const direction = { reverse: false, weightIh: widened(this.weight_ih), weightHh: widened(this.weight_hh), bias, h0: state?.h, c0: state?.c };
+    const direction = {
+      reverse: false,
+      weightIh: widened(this.weight_ih),
+      weightHh: widened(this.weight_hh),
+      bias,
+      h0: state?.h,
+      c0: state?.c,
+    };
     const { h, c } = recurrentSequence(this.#rule, reshape(widened(x), [B, 1, inputSize]), [direction], undefined);
     return { h: reshape(h, [B, H]), ...(c !== undefined && { c: reshape(c, [B, H]) }) };
   }

@@ -42,6 +42,10 @@ export class PatchEmbed extends Module {
   forward(images: Tensor): Tensor {
     const { weight, bias } = this.proj;
     const [embedDim, ...rest] = weight.shape;
-    return linear(patchify(images, { patchSize: this.patchSize }), reshape(weight, [embedDim, rest[0] * rest[1] * rest[2]]), bias ?? undefined);
+    return linear(
+      patchify(images, { patchSize: this.patchSize }),
+      reshape(weight, [embedDim, rest[0] * rest[1] * rest[2]]),
+      bias ?? undefined,
+    );
   }
 }

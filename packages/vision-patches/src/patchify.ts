@@ -16,7 +16,12 @@ export interface PatchOptions {
 export function patchify(images: Tensor, { patchSize, order = "channelsFirst" }: PatchOptions): Tensor {
   const [h, w] = pairOf("patchify", "patchSize", patchSize);
   if (images.rank !== 4 || images.shape[2] % h !== 0 || images.shape[3] % w !== 0) {
-    throw new ShapeError("patchify", "images must be [B, C, H, W] with H and W multiples of the patch", { images: images.shape, patchSize: [h, w] }, "Resize or crop them.");
+    throw new ShapeError(
+      "patchify",
+      "images must be [B, C, H, W] with H and W multiples of the patch",
+      { images: images.shape, patchSize: [h, w] },
+      "Resize or crop them.",
+    );
   }
   const [B, C, H, W] = images.shape;
   const cut = reshape(images, [B, C, H / h, h, W / w, w]);
@@ -28,14 +33,21 @@ export function patchify(images: Tensor, { patchSize, order = "channelsFirst" }:
  * The inverse of `patchify`: `[B, P, C · h · w]` → `[B, C, height, width]`.
  * @throws {ShapeError} when P or the width of a patch does not fit.
  */
-export function unpatchify(patches: Tensor, { patchSize, order = "channelsFirst", height, width }: PatchOptions & { readonly height: number; readonly width: number }): Tensor {
+export function unpatchify(
+  patches: Tensor,
+  { patchSize, order = "channelsFirst", height, width }: PatchOptions & { readonly height: number; readonly width: number },
+): Tensor {
   const [h, w] = pairOf("unpatchify", "patchSize", patchSize);
   const [rows, columns] = [height / h, width / w];
   if (![rows, columns].every((n) => Number.isInteger(n) && n >= 0)) {
     throw new ShapeError("unpatchify", "height and width must be multiples of the patch", { image: [height, width], patchSize: [h, w] });
   }
   if (patches.rank !== 3 || patches.shape[1] !== rows * columns || patches.shape[2] % (h * w) !== 0) {
-    throw new ShapeError("unpatchify", "patches must be [B, (height / h) · (width / w), C · h · w]", { patches: patches.shape, patchSize: [h, w], image: [height, width] });
+    throw new ShapeError("unpatchify", "patches must be [B, (height / h) · (width / w), C · h · w]", {
+      patches: patches.shape,
+      patchSize: [h, w],
+      image: [height, width],
+    });
   }
   const B = patches.shape[0];
   const C = patches.shape[2] / (h * w);

@@ -25,9 +25,14 @@ export interface ResizePositionsOptions {
 export function resizePositions(table: Tensor, { from, to, prefix = 1, antialias = false }: ResizePositionsOptions): Tensor {
   const [rows, columns] = pairOf("resizePositions", "from", from);
   const size = pairOf("resizePositions", "to", to);
-  if (!Number.isInteger(prefix) || prefix < 0) throw new ShapeError("resizePositions", "prefix must be a whole number, at least 0", { prefix });
+  if (!Number.isInteger(prefix) || prefix < 0)
+    throw new ShapeError("resizePositions", "prefix must be a whole number, at least 0", { prefix });
   if (table.rank !== 3 || table.shape[0] !== 1 || table.shape[1] !== prefix + rows * columns) {
-    throw new ShapeError("resizePositions", "the table must be [1, prefix + rows · columns, E]", { table: table.shape, from: [rows, columns], prefix });
+    throw new ShapeError("resizePositions", "the table must be [1, prefix + rows · columns, E]", {
+      table: table.shape,
+      from: [rows, columns],
+      prefix,
+    });
   }
   if (sameShape(size, [rows, columns])) return table;
   const E = table.shape[2];

@@ -1,4 +1,20 @@
-import { broadcastTo, concat, HeedError, mean, normal, reshape, ShapeError, slice, split, squeeze, transpose, truncatedNormal, zeros, type RandomKey, type Tensor } from "@heed/tensor";
+import {
+  broadcastTo,
+  concat,
+  HeedError,
+  mean,
+  normal,
+  reshape,
+  ShapeError,
+  slice,
+  split,
+  squeeze,
+  transpose,
+  truncatedNormal,
+  zeros,
+  type RandomKey,
+  type Tensor,
+} from "@heed/tensor";
 import { sameShape } from "@heed/tensor/operation";
 import { attention } from "@heed/attention";
 import { Dropout, dropoutKey, FeedForward, LayerNorm, Linear, Module, Parameter } from "@heed/nn";
@@ -79,7 +95,12 @@ class Block extends Module {
     this.norm1 = new LayerNorm(embedDim, { eps });
     this.attn = new BlockAttention(options, key.split("attn"));
     this.norm2 = new LayerNorm(embedDim, { eps });
-    this.mlp = new FeedForward(embedDim, Math.round(embedDim * mlpRatio), { key: key.split("mlp"), dropoutP, init: small, biasInit: "zeros" });
+    this.mlp = new FeedForward(embedDim, Math.round(embedDim * mlpRatio), {
+      key: key.split("mlp"),
+      dropoutP,
+      init: small,
+      biasInit: "zeros",
+    });
     this.drop1 = new Dropout(dropoutP);
     this.drop2 = new Dropout(dropoutP);
   }
@@ -117,17 +138,38 @@ export class VisionTransformer extends Module {
 
   constructor(options: VisionTransformerOptions) {
     super();
-    const { key, channels = 3, embedDim, depth, numHeads, numClasses, globalPool = "token", classToken = globalPool === "token", layerNormEps: eps = 1e-6, fixedPositions } = options;
+    const {
+      key,
+      channels = 3,
+      embedDim,
+      depth,
+      numHeads,
+      numClasses,
+      globalPool = "token",
+      classToken = globalPool === "token",
+      layerNormEps: eps = 1e-6,
+      fixedPositions,
+    } = options;
     const [height, width] = pairOf("VisionTransformer", "imageSize", options.imageSize);
     const [h, w] = pairOf("VisionTransformer", "patchSize", options.patchSize);
     if (height % h !== 0 || width % w !== 0) {
-      throw new ShapeError("VisionTransformer", "the image must be a multiple of the patch", { imageSize: [height, width], patchSize: [h, w] }, "Resize or crop the images.");
+      throw new ShapeError(
+        "VisionTransformer",
+        "the image must be a multiple of the patch",
+        { imageSize: [height, width], patchSize: [h, w] },
+        "Resize or crop the images.",
+      );
     }
-    if (embedDim % numHeads !== 0) throw new ShapeError("VisionTransformer", "embedDim must be a multiple of numHeads", { embedDim, numHeads });
-    if (globalPool === "token" && !classToken) throw new HeedError("VisionTransformer", 'globalPool "token" reads the class token', { classToken }, 'Use globalPool: "avg".');
+    if (embedDim % numHeads !== 0)
+      throw new ShapeError("VisionTransformer", "embedDim must be a multiple of numHeads", { embedDim, numHeads });
+    if (globalPool === "token" && !classToken)
+      throw new HeedError("VisionTransformer", 'globalPool "token" reads the class token', { classToken }, 'Use globalPool: "avg".');
     const positions = [(height / h) * (width / w) + (classToken ? 1 : 0), embedDim];
     if (fixedPositions !== undefined && !sameShape(fixedPositions.shape, positions)) {
-      throw new ShapeError("VisionTransformer", "fixedPositions must be [(1 +) P, embedDim]", { fixedPositions: fixedPositions.shape, expected: positions });
+      throw new ShapeError("VisionTransformer", "fixedPositions must be [(1 +) P, embedDim]", {
+        fixedPositions: fixedPositions.shape,
+        expected: positions,
+      });
     }
     this.cls_token = classToken ? new Parameter(normal(key.split("cls_token"), [1, 1, embedDim], { deviation: 1e-6 })) : null;
     this.pos_embed = fixedPositions === undefined ? new Parameter(small(key.split("pos_embed"), [1, ...positions])) : null;
@@ -167,10 +209,16 @@ export class VisionTransformer extends Module {
 
   #embed(images: Tensor): Tensor {
     if (images.rank !== 4 || !sameShape(images.shape.slice(1), this.imageShape)) {
-      throw new ShapeError("VisionTransformer", "images must be [B, C, H, W] of the model's size", { images: images.shape, expected: ["B", ...this.imageShape] }, "Resize them, or the table of positions (resizePositions).");
+      throw new ShapeError(
+        "VisionTransformer",
+        "images must be [B, C, H, W] of the model's size",
+        { images: images.shape, expected: ["B", ...this.imageShape] },
+        "Resize them, or the table of positions (resizePositions).",
+      );
     }
     const patches = this.patch_embed.forward(images);
-    const tokens = this.cls_token === null ? patches : concat([broadcastTo(this.cls_token, [patches.shape[0], 1, patches.shape[2]]), patches], 1);
+    const tokens =
+      this.cls_token === null ? patches : concat([broadcastTo(this.cls_token, [patches.shape[0], 1, patches.shape[2]]), patches], 1);
     return tokens.add(this.pos_embed ?? this.#fixed!);
   }
 }

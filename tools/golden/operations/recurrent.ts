@@ -24,7 +24,8 @@ const rnn: Operation<RnnOptions> = ({ inputs: { x, h0, c0, lengths }, params }, 
     return { y: turned(output), h, c };
   }
   const { mode } = options;
-  const network = mode === "gru" ? new GRU(inputSize, options.hidden, settings) : new RNN(inputSize, options.hidden, { ...settings, nonlinearity: mode });
+  const network =
+    mode === "gru" ? new GRU(inputSize, options.hidden, settings) : new RNN(inputSize, options.hidden, { ...settings, nonlinearity: mode });
   const { output, h } = withParams(network, params).forward(turned(x!), { ...ends, ...(h0 && { state: { h: h0 } }) });
   return { y: turned(output), h };
 };
@@ -35,7 +36,8 @@ const rnnCell: Operation<CellOptions> = ({ inputs: { x, h, c }, params }, { mode
   const settings = { key: randomKey(0), bias };
   const inputSize = x!.shape[1]!;
   if (mode === "lstm") return { ...withParams(new LSTMCell(inputSize, hidden, settings), params).forward(x!, { h: h!, c: c! }) };
-  const cell = mode === "gru" ? new GRUCell(inputSize, hidden, settings) : new RNNCell(inputSize, hidden, { ...settings, nonlinearity: mode });
+  const cell =
+    mode === "gru" ? new GRUCell(inputSize, hidden, settings) : new RNNCell(inputSize, hidden, { ...settings, nonlinearity: mode });
   return { ...withParams(cell, params).forward(x!, { h: h! }) };
 };
 

@@ -6,7 +6,14 @@ import { advance, blocks } from "../internal/rows.ts";
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const FORWARD = {
-    gates: "i32", gatesStride: "i32", hPrev: "i32", hPrevStride: "i32", h: "i32", hStride: "i32", B: "i32", H: "i32",
+    gates: "i32",
+    gatesStride: "i32",
+    hPrev: "i32",
+    hPrevStride: "i32",
+    h: "i32",
+    hStride: "i32",
+    B: "i32",
+    H: "i32",
   } as const;
   m.func("gruCell", { params: FORWARD }, (f, { gates, gatesStride, hPrev, hPrevStride, h, hStride, B, H }) => {
     const k = new Constants(f);
@@ -27,7 +34,16 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   });
 
   const BACKWARD = {
-    dy: "i32", dyStride: "i32", dh: "i32", gates: "i32", dgates: "i32", gatesStride: "i32", hPrev: "i32", hPrevStride: "i32", B: "i32", H: "i32",
+    dy: "i32",
+    dyStride: "i32",
+    dh: "i32",
+    gates: "i32",
+    dgates: "i32",
+    gatesStride: "i32",
+    hPrev: "i32",
+    hPrevStride: "i32",
+    B: "i32",
+    H: "i32",
   } as const;
   m.func("gruCellGrad", { params: BACKWARD }, (f, { dy, dyStride, dh, gates, dgates, gatesStride, hPrev, hPrevStride, B, H }) => {
     const one = new Constants(f).f32(1);

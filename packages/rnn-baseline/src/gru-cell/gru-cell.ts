@@ -24,8 +24,16 @@ export interface GruCellKernels {
    * @param dgates `[B, 4 H]`, overwritten with the gradients of the sums, with the same stride; may be `gates`
    */
   gruCellGrad(
-    dy: number, dyStride: number, dh: number, gates: number, dgates: number, gatesStride: number,
-    hPrev: number, hPrevStride: number, B: number, H: number,
+    dy: number,
+    dyStride: number,
+    dh: number,
+    gates: number,
+    dgates: number,
+    gatesStride: number,
+    hPrev: number,
+    hPrevStride: number,
+    B: number,
+    H: number,
   ): void;
 }
 

@@ -3,7 +3,12 @@ import { hiddenBlocks, type CellRule } from "./cell-rule.ts";
 import type { Direction, SequenceResult } from "./recurrent-sequence.ts";
 
 /** `recurrentSequence` written with operations, step by step: what defines it, and its second derivative. */
-export function denseSequence(rule: CellRule, x: Tensor, directions: readonly Direction[], lengths: readonly number[] | undefined): SequenceResult {
+export function denseSequence(
+  rule: CellRule,
+  x: Tensor,
+  directions: readonly Direction[],
+  lengths: readonly number[] | undefined,
+): SequenceResult {
   const [B, L] = x.shape;
   const ends = lengths ?? Array<number>(B).fill(L);
   const results = directions.map(({ reverse, weightIh, weightHh, bias, h0, c0 }) => {
@@ -11,11 +16,17 @@ export function denseSequence(rule: CellRule, x: Tensor, directions: readonly Di
     const empty = zeros([B, H], { dtype: x.dtype });
     const slots = slotsOf(rule, weightHh, H);
     let h = h0 ?? empty;
-    let c = rule.hasCell ? c0 ?? empty : undefined;
+    let c = rule.hasCell ? (c0 ?? empty) : undefined;
     const outputs: Tensor[] = [];
     for (let i = 0; i < L; i++) {
       const t = reverse ? L - 1 - i : i;
-      const open = reshape(tensor(Uint8Array.from(ends, (end) => Number(t < end)), { dtype: "bool" }), [B, 1]);
+      const open = reshape(
+        tensor(
+          Uint8Array.from(ends, (end) => Number(t < end)),
+          { dtype: "bool" },
+        ),
+        [B, 1],
+      );
       const now = where(open, reshape(slice(x, 1, t, t + 1), [B, x.shape[2]]), 0);
       const projected = linear(now, weightIh);
       const spare = (rule.slots - rule.inputSlots) * H;
@@ -29,9 +40,20 @@ export function denseSequence(rule: CellRule, x: Tensor, directions: readonly Di
     return { output: L === 0 ? zeros([B, 0, H], { dtype: x.dtype }) : stack(outputs, 1), h, c };
   });
   return {
-    output: concat(results.map(({ output }) => output), 2),
-    h: stack(results.map(({ h }) => h), 0),
-    c: rule.hasCell ? stack(results.map(({ c }) => c!), 0) : undefined,
+    output: concat(
+      results.map(({ output }) => output),
+      2,
+    ),
+    h: stack(
+      results.map(({ h }) => h),
+      0,
+    ),
+    c: rule.hasCell
+      ? stack(
+          results.map(({ c }) => c!),
+          0,
+        )
+      : undefined,
   };
 }
 

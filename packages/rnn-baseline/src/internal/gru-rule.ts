@@ -7,7 +7,10 @@ export const gruRule: CellRule = {
   name: "GRU",
   slots: 4,
   inputSlots: 3,
-  hidden: [{ from: 0, slot: 0, count: 2 }, { from: 2, slot: 3, count: 1 }],
+  hidden: [
+    { from: 0, slot: 0, count: 2 },
+    { from: 2, slot: 3, count: 1 },
+  ],
   hasCell: false,
   carries: true,
   bias(ih, hh) {

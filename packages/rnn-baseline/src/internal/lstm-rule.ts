@@ -20,7 +20,9 @@ export const lstmRule: CellRule = {
   dense(sums, _h, before) {
     const H = sums.shape[1] / 4;
     const slot = (i: number): Tensor => slice(sums, 1, i * H, (i + 1) * H);
-    const c = sigmoid(slot(1)).mul(before!).add(sigmoid(slot(0)).mul(tanh(slot(2))));
+    const c = sigmoid(slot(1))
+      .mul(before!)
+      .add(sigmoid(slot(0)).mul(tanh(slot(2))));
     return { h: sigmoid(slot(3)).mul(tanh(c)), c };
   },
 };

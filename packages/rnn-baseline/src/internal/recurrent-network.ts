@@ -1,4 +1,17 @@
-import { concat, DTypeError, dropout, HeedError, indexSelect, reshape, ShapeError, slice, tensor, Tensor, transpose, type RandomKey } from "@heed/tensor";
+import {
+  concat,
+  DTypeError,
+  dropout,
+  HeedError,
+  indexSelect,
+  reshape,
+  ShapeError,
+  slice,
+  tensor,
+  Tensor,
+  transpose,
+  type RandomKey,
+} from "@heed/tensor";
 import { requireReal, requireTensor, sameShape, widened } from "@heed/tensor/operation";
 import { dropoutKey, Module, Parameter, torchUniform } from "@heed/nn";
 import { hiddenBlocks, type CellRule } from "./cell-rule.ts";
@@ -37,10 +50,16 @@ export abstract class RecurrentNetwork extends Module {
   readonly dropoutP: number;
   readonly #rule: CellRule;
 
-  protected constructor(rule: CellRule, inputSize: number, hiddenSize: number, { key, numLayers = 1, bidirectional = false, bias = true, dropoutP = 0 }: RecurrentOptions) {
+  protected constructor(
+    rule: CellRule,
+    inputSize: number,
+    hiddenSize: number,
+    { key, numLayers = 1, bidirectional = false, bias = true, dropoutP = 0 }: RecurrentOptions,
+  ) {
     super();
     for (const [name, size] of Object.entries({ inputSize, hiddenSize, numLayers })) {
-      if (!Number.isInteger(size) || size < 1) throw new ShapeError(rule.name, `${name} must be a whole number, at least 1`, { [name]: size });
+      if (!Number.isInteger(size) || size < 1)
+        throw new ShapeError(rule.name, `${name} must be a whole number, at least 1`, { [name]: size });
     }
     if (!(dropoutP >= 0 && dropoutP < 1)) throw new ShapeError(rule.name, "dropoutP must be in [0, 1)", { dropoutP });
     this.inputSize = inputSize;
@@ -54,8 +73,13 @@ export abstract class RecurrentNetwork extends Module {
     for (let layer = 0; layer < numLayers; layer++) {
       const width = layer === 0 ? inputSize : this.numDirections * hiddenSize;
       for (const suffix of this.#suffixes(layer)) {
-        const shapes = { [`weight_ih_${suffix}`]: [rows, width], [`weight_hh_${suffix}`]: [rows, hiddenSize], ...(bias && { [`bias_ih_${suffix}`]: [rows], [`bias_hh_${suffix}`]: [rows] }) };
-        for (const [name, shape] of Object.entries(shapes)) Object.assign(this, { [name]: new Parameter(torchUniform(key.split(name), shape, hiddenSize)) });
+        const shapes = {
+          [`weight_ih_${suffix}`]: [rows, width],
+          [`weight_hh_${suffix}`]: [rows, hiddenSize],
+          ...(bias && { [`bias_ih_${suffix}`]: [rows], [`bias_hh_${suffix}`]: [rows] }),
+        };
+        for (const [name, shape] of Object.entries(shapes))
+          Object.assign(this, { [name]: new Parameter(torchUniform(key.split(name), shape, hiddenSize)) });
       }
     }
   }
@@ -70,16 +94,30 @@ export abstract class RecurrentNetwork extends Module {
     const D = this.numDirections;
     const expected = this.numLayers * D;
     if (h.rank !== 3 || h.shape[0] !== expected || h.shape[2] !== this.hiddenSize) {
-      throw new ShapeError(`${this.#rule.name}.lastHidden`, "h must be [numLayers · directions, B, hiddenSize]", { h: h.shape, expected: [expected, "B", this.hiddenSize] }, "Pass h of forward's result.");
+      throw new ShapeError(
+        `${this.#rule.name}.lastHidden`,
+        "h must be [numLayers · directions, B, hiddenSize]",
+        { h: h.shape, expected: [expected, "B", this.hiddenSize] },
+        "Pass h of forward's result.",
+      );
     }
     return reshape(transpose(slice(h, 0, expected - D), 0, 1), [h.shape[1], D * this.hiddenSize]);
   }
 
-  protected run(x: Tensor, state: { readonly h: Tensor; readonly c?: Tensor } | undefined, given: Tensor | readonly number[] | undefined): { output: Tensor; h: Tensor; c?: Tensor } {
+  protected run(
+    x: Tensor,
+    state: { readonly h: Tensor; readonly c?: Tensor } | undefined,
+    given: Tensor | readonly number[] | undefined,
+  ): { output: Tensor; h: Tensor; c?: Tensor } {
     const { name } = this.#rule;
     requireTensor(name, "x", x);
     if (x.rank !== 3 || x.shape[2] !== this.inputSize) {
-      throw new ShapeError(name, "x must be [B, L, inputSize]", { x: x.shape, inputSize: this.inputSize }, "Batch comes first; one sequence is [1, L, inputSize].");
+      throw new ShapeError(
+        name,
+        "x must be [B, L, inputSize]",
+        { x: x.shape, inputSize: this.inputSize },
+        "Batch comes first; one sequence is [1, L, inputSize].",
+      );
     }
     const [B, L] = x.shape;
     const D = this.numDirections;
@@ -87,7 +125,10 @@ export abstract class RecurrentNetwork extends Module {
     for (const [key, value] of Object.entries(state ?? {})) {
       requireTensor(name, `state.${key}`, value);
       if (!sameShape(value.shape, [this.numLayers * D, B, H])) {
-        throw new ShapeError(name, "states must be [numLayers · directions, B, hiddenSize]", { [key]: value.shape, expected: [this.numLayers * D, B, H] });
+        throw new ShapeError(name, "states must be [numLayers · directions, B, hiddenSize]", {
+          [key]: value.shape,
+          expected: [this.numLayers * D, B, H],
+        });
       }
     }
     const lengths = given === undefined ? undefined : lengthsOf(name, given, B, L);
@@ -103,18 +144,28 @@ export abstract class RecurrentNetwork extends Module {
 
     const h0 = state === undefined ? undefined : put(state.h, 1);
     const c0 = state?.c === undefined ? undefined : put(state.c, 1);
-    const of = (states: Tensor | undefined, layer: number, d: number) => (states === undefined ? undefined : reshape(slice(states, 0, layer * D + d, layer * D + d + 1), [B, H]));
+    const of = (states: Tensor | undefined, layer: number, d: number) =>
+      states === undefined ? undefined : reshape(slice(states, 0, layer * D + d, layer * D + d + 1), [B, H]);
     const finals: { h: Tensor; c: Tensor | undefined }[] = [];
     let y = put(wide, 0);
     for (let layer = 0; layer < this.numLayers; layer++) {
       const directions = this.#suffixes(layer).map((suffix, d): Direction => ({
-        reverse: d === 1, weightIh: this.#weight(`weight_ih_${suffix}`), weightHh: this.#weight(`weight_hh_${suffix}`),
+        reverse: d === 1,
+        weightIh: this.#weight(`weight_ih_${suffix}`),
+        weightHh: this.#weight(`weight_hh_${suffix}`),
         bias: this.bias ? this.#rule.bias(this.#weight(`bias_ih_${suffix}`), this.#weight(`bias_hh_${suffix}`)) : undefined,
-        h0: of(h0, layer, d), c0: of(c0, layer, d),
+        h0: of(h0, layer, d),
+        c0: of(c0, layer, d),
       }));
       for (const direction of directions) {
         for (const part of [direction.weightIh, direction.h0, direction.c0]) {
-          if (part !== undefined && part.dtype !== dtype) throw new DTypeError(name, "x, parameters and states must have one dtype", { x: dtype, other: part.dtype }, "Convert one: cast(x, dtype).");
+          if (part !== undefined && part.dtype !== dtype)
+            throw new DTypeError(
+              name,
+              "x, parameters and states must have one dtype",
+              { x: dtype, other: part.dtype },
+              "Convert one: cast(x, dtype).",
+            );
         }
       }
       const result = recurrentSequence(this.#rule, y, directions, ends);

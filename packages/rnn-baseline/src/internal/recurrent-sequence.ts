@@ -1,6 +1,16 @@
 import { copyKernels, matmulKernels, matmulScratchBytes, reduceKernels, uint8View } from "@heed/kernels";
 import type { Tensor } from "@heed/tensor";
-import { bytesPer, compute, isRecording, packed, recordFusedGradient, recordMany, requireReal, type OutputSpec, type Scratch } from "@heed/tensor/operation";
+import {
+  bytesPer,
+  compute,
+  isRecording,
+  packed,
+  recordFusedGradient,
+  recordMany,
+  requireReal,
+  type OutputSpec,
+  type Scratch,
+} from "@heed/tensor/operation";
 import { hiddenBlocks, type CellRule } from "./cell-rule.ts";
 import { denseSequence } from "./dense-sequence.ts";
 
@@ -36,7 +46,12 @@ export interface SequenceResult {
  * @param x `[B, L, I]`
  * @param lengths of the rows, longest first; undefined: all L. What lies beyond is never read, and outputs there are 0.
  */
-export function recurrentSequence(rule: CellRule, x: Tensor, directions: readonly Direction[], lengths: readonly number[] | undefined): SequenceResult {
+export function recurrentSequence(
+  rule: CellRule,
+  x: Tensor,
+  directions: readonly Direction[],
+  lengths: readonly number[] | undefined,
+): SequenceResult {
   const dtype = requireReal(rule.name, x.dtype);
   const [B, L, I] = x.shape;
   const H = directions[0].weightHh.shape[1];
@@ -65,7 +80,10 @@ export function recurrentSequence(rule: CellRule, x: Tensor, directions: readonl
   const saved = results.slice(outputs.length);
 
   recordMany(rule.name, outputs, inputs, [...inputs, output, ...saved], (cotangents, needs) => {
-    const wanted = inSlots(inputs.map((input, i) => (needs[i] ? input : undefined)), operands);
+    const wanted = inSlots(
+      inputs.map((input, i) => (needs[i] ? input : undefined)),
+      operands,
+    );
     const given = [...inputs, output, ...saved];
     const slopes = cotangents.filter((cotangent) => cotangent !== undefined);
     const shapes = wanted.filter((input) => input !== undefined).map(({ shape }) => ({ shape, dtype }));
@@ -103,9 +121,14 @@ interface Layout {
   readonly dtype: "float32" | "float64";
   /** Bytes of an element. */
   readonly width: number;
-  readonly B: number; readonly L: number; readonly I: number; readonly H: number; readonly D: number;
+  readonly B: number;
+  readonly L: number;
+  readonly I: number;
+  readonly H: number;
+  readonly D: number;
   /** Elements of a row of gates: of one step, and from one sequence to the next. */
-  readonly row: number; readonly gatesStride: number;
+  readonly row: number;
+  readonly gatesStride: number;
   /** Elements from one sequence to the next in the output. */
   readonly outputStride: number;
   readonly lengths: readonly number[];
@@ -115,7 +138,16 @@ interface Layout {
   readonly runs: readonly { readonly first: number; readonly count: number }[];
 }
 
-function layoutOf(rule: CellRule, B: number, L: number, I: number, H: number, D: number, dtype: "float32" | "float64", given: readonly number[] | undefined): Layout {
+function layoutOf(
+  rule: CellRule,
+  B: number,
+  L: number,
+  I: number,
+  H: number,
+  D: number,
+  dtype: "float32" | "float64",
+  given: readonly number[] | undefined,
+): Layout {
   const lengths = given ?? Array<number>(B).fill(L);
   const counts = Array<number>(L + 1).fill(0);
   for (let t = 0, n = B; t < L; t++) {
@@ -129,7 +161,21 @@ function layoutOf(rule: CellRule, B: number, L: number, I: number, H: number, D:
     else runs.push({ first: b * L, count: length });
   });
   const row = rule.slots * H;
-  return { dtype, width: bytesPer(dtype), B, L, I, H, D, row, gatesStride: L * row, outputStride: L * D * H, lengths, active: (t) => counts[t], runs };
+  return {
+    dtype,
+    width: bytesPer(dtype),
+    B,
+    L,
+    I,
+    H,
+    D,
+    row,
+    gatesStride: L * row,
+    outputStride: L * D * H,
+    lengths,
+    active: (t) => counts[t],
+    runs,
+  };
 }
 
 /** A matrix `[k, n]`: as it lies, with its strides, or in panels of eight columns, which a product with few rows reads from front to back. */
@@ -154,7 +200,22 @@ function pack(place: Layout, from: number, k: number, n: number, rowStride: numb
   if (whole > 0) copy(from, at, 1, whole, k, PANEL, 0, PANEL * columnStride, rowStride, columnStride, 0, PANEL * k, PANEL, 1);
   if (rest > 0) {
     const done = whole * PANEL;
-    copy(from + done * columnStride * place.width, at + done * k * place.width, 1, 1, k, rest, 0, 0, rowStride, columnStride, 0, 0, rest, 1);
+    copy(
+      from + done * columnStride * place.width,
+      at + done * k * place.width,
+      1,
+      1,
+      k,
+      rest,
+      0,
+      0,
+      rowStride,
+      columnStride,
+      0,
+      0,
+      rest,
+      1,
+    );
   }
   return { at, k, n, strides: undefined };
 }
@@ -165,7 +226,17 @@ function multiplyBytes({ L }: Layout, m: number, n: number, k: number): number {
 }
 
 /** `c (+)= a · factor` for m rows. */
-function multiply({ dtype, width }: Layout, m: number, a: number, rowStrideA: number, { at, k, n, strides }: Factor, c: number, rowStrideC: number, accumulate: number, space: number): void {
+function multiply(
+  { dtype, width }: Layout,
+  m: number,
+  a: number,
+  rowStrideA: number,
+  { at, k, n, strides }: Factor,
+  c: number,
+  rowStrideC: number,
+  accumulate: number,
+  space: number,
+): void {
   if (m === 0) return;
   const { gemm, gemmBatched } = matmulKernels.on(dtype);
   if (strides !== undefined) {
@@ -212,8 +283,13 @@ function continuing({ L, active }: Layout, reverse: boolean, t: number): number 
 type Addresses = readonly (number | undefined)[];
 
 function runForward(
-  rule: CellRule, place: Layout, at: Addresses, write: { output: number; h: number; c: number }, kept: readonly number[],
-  directions: readonly Direction[], scratch: Scratch,
+  rule: CellRule,
+  place: Layout,
+  at: Addresses,
+  write: { output: number; h: number; c: number },
+  kept: readonly number[],
+  directions: readonly Direction[],
+  scratch: Scratch,
 ): void {
   const { dtype, width, B, L, I, H, D, row, gatesStride, outputStride, lengths, runs } = place;
   if (B * H === 0) return;
@@ -241,19 +317,31 @@ function runForward(
     }
 
     if (rule.hasCell) {
-      lengths.forEach((length, b) => start(c0 === undefined ? undefined : c0 + b * H * width, cells + (time.startSlot(length) * B + b) * H * width, H * width));
+      lengths.forEach((length, b) =>
+        start(c0 === undefined ? undefined : c0 + b * H * width, cells + (time.startSlot(length) * B + b) * H * width, H * width),
+      );
     }
     const pieces = rule.hidden.map(({ from, slot, count }) => ({
-      slot, weight: pack(place, hidden! + from * H * weightHh.shape[1] * width, H, count * H, 1, H, scratch),
+      slot,
+      weight: pack(place, hidden! + from * H * weightHh.shape[1] * width, H, count * H, 1, H, scratch),
     }));
     const step = (t: number, firstRow: number, count: number, hPrev: number, hPrevStride: number) => {
       if (count === 0) return;
       const here = gates + firstRow * gatesStride * width + t * row * width;
-      if (hPrevStride > 0) for (const { slot, weight } of pieces) multiply(place, count, hPrev, hPrevStride, weight, here + slot * H * width, gatesStride, 1, space);
+      if (hPrevStride > 0)
+        for (const { slot, weight } of pieces)
+          multiply(place, count, hPrev, hPrevStride, weight, here + slot * H * width, gatesStride, 1, space);
       rule.forward(dtype, {
-        count, H, gates: here, gatesStride, hPrev, hPrevStride,
-        cPrev: cells + (time.before(t) * B + firstRow) * H * width, c: cells + (time.after(t) * B + firstRow) * H * width,
-        h: write.output + (firstRow * outputStride + (t * D + d) * H) * width, hStride: outputStride,
+        count,
+        H,
+        gates: here,
+        gatesStride,
+        hPrev,
+        hPrevStride,
+        cPrev: cells + (time.before(t) * B + firstRow) * H * width,
+        c: cells + (time.after(t) * B + firstRow) * H * width,
+        h: write.output + (firstRow * outputStride + (t * D + d) * H) * width,
+        hStride: outputStride,
       });
     };
     for (const t of time.steps) {
@@ -278,18 +366,28 @@ function runForward(
 }
 
 function runBackward(
-  rule: CellRule, place: Layout, at: Addresses,
-  read: { output: number; dy: number | undefined; dh: number | undefined; dc: number | undefined }, kept: readonly number[],
-  write: Addresses, directions: readonly Direction[], scratch: Scratch,
+  rule: CellRule,
+  place: Layout,
+  at: Addresses,
+  read: { output: number; dy: number | undefined; dh: number | undefined; dc: number | undefined },
+  kept: readonly number[],
+  write: Addresses,
+  directions: readonly Direction[],
+  scratch: Scratch,
 ): void {
   const { dtype, width, B, L, I, H, D, row, gatesStride, outputStride, lengths, runs } = place;
   const { gemm } = matmulKernels.on(dtype);
   const state = B * H * width;
   const projected = rule.inputSlots * H;
   const blocks = hiddenBlocks(rule);
-  const space = scratch(Math.max(
-    matmulScratchBytes(B * L, I, projected), matmulScratchBytes(projected, I, B * L), multiplyBytes(place, B, H, row), matmulScratchBytes(row, H, Math.max(B, B * L)),
-  ));
+  const space = scratch(
+    Math.max(
+      matmulScratchBytes(B * L, I, projected),
+      matmulScratchBytes(projected, I, B * L),
+      multiplyBytes(place, B, H, row),
+      matmulScratchBytes(row, H, Math.max(B, B * L)),
+    ),
+  );
   const zeros = scratch(H * width);
   zero(zeros, H * width);
   const dgates = scratch(B * gatesStride * width);
@@ -302,21 +400,33 @@ function runBackward(
     const [gates, cells] = rule.hasCell ? kept.slice(2 * d, 2 * d + 2) : [kept[d], 0];
     const time = timeline(place, reverse);
     const dh = dh0 ?? scratch(state);
-    const dc = rule.hasCell ? dc0 ?? scratch(state) : 0;
+    const dc = rule.hasCell ? (dc0 ?? scratch(state)) : 0;
     start(read.dh === undefined ? undefined : read.dh + d * state, dh, state);
     if (rule.hasCell) start(read.dc === undefined ? undefined : read.dc + d * state, dc, state);
     lengths.forEach((length, b) => zero(dgates + (b * L + length) * row * width, (L - length) * row * width));
 
-    const pieces = rule.hidden.map(({ from, slot, count }) => ({ slot, weight: pack(place, hidden! + from * H * H * width, count * H, H, H, 1, scratch) }));
+    const pieces = rule.hidden.map(({ from, slot, count }) => ({
+      slot,
+      weight: pack(place, hidden! + from * H * H * width, count * H, H, H, 1, scratch),
+    }));
     const step = (t: number, firstRow: number, count: number, hPrev: number, hPrevStride: number) => {
       if (count === 0) return;
       const here = (firstRow * gatesStride + t * row) * width;
       const rows = firstRow * H * width;
       rule.backward(dtype, {
-        count, H, gates: gates + here, dgates: dgates + here, gatesStride, hPrev, hPrevStride,
-        cPrev: cells + time.before(t) * state + rows, c: cells + time.after(t) * state + rows,
-        dy: read.dy === undefined ? zeros : read.dy + (firstRow * outputStride + (t * D + d) * H) * width, dyStride: read.dy === undefined ? 0 : outputStride,
-        dh: dh + rows, dc: dc + rows,
+        count,
+        H,
+        gates: gates + here,
+        dgates: dgates + here,
+        gatesStride,
+        hPrev,
+        hPrevStride,
+        cPrev: cells + time.before(t) * state + rows,
+        c: cells + time.after(t) * state + rows,
+        dy: read.dy === undefined ? zeros : read.dy + (firstRow * outputStride + (t * D + d) * H) * width,
+        dyStride: read.dy === undefined ? 0 : outputStride,
+        dh: dh + rows,
+        dc: dc + rows,
       });
       // Nobody asks for the gradient of an initial state that was left out.
       if (hPrevStride === 0) return;
@@ -336,7 +446,8 @@ function runBackward(
       if (count === 0) continue;
       const slope = dgates + first * row * width;
       if (dx !== undefined) gemm(count, I, projected, slope, row, 1, weightIh!, I, 1, dx + first * I * width, I, 1, space);
-      if (dWeightIh !== undefined) gemm(projected, I, count, slope, 1, row, x + first * I * width, I, 1, dWeightIh, I, sums++ > 0 ? 1 : 0, space);
+      if (dWeightIh !== undefined)
+        gemm(projected, I, count, slope, 1, row, x + first * I * width, I, 1, dWeightIh, I, sums++ > 0 ? 1 : 0, space);
     }
     if (dWeightIh !== undefined && sums === 0) zero(dWeightIh, projected * I * width);
     if (dBias !== undefined) reduceKernels.on(dtype).sum(dgates, dBias, 1, B * L, row);

@@ -2,7 +2,15 @@ import { add, relu, tanh, UnsupportedError } from "@heed/tensor";
 import { rnnCell } from "../rnn-cell/rnn-cell.ts";
 import type { CellRule } from "./cell-rule.ts";
 
-const common = { name: "RNN", slots: 1, inputSlots: 1, hidden: [{ from: 0, slot: 0, count: 1 }], hasCell: false, carries: false, bias: add } as const;
+const common = {
+  name: "RNN",
+  slots: 1,
+  inputSlots: 1,
+  hidden: [{ from: 0, slot: 0, count: 1 }],
+  hasCell: false,
+  carries: false,
+  bias: add,
+} as const;
 
 const tanhRule: CellRule = {
   ...common,

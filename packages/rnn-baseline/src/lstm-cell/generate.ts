@@ -6,7 +6,15 @@ import { advance, blocks } from "../internal/rows.ts";
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const FORWARD = {
-    pre: "i32", gates: "i32", gatesStride: "i32", cPrev: "i32", c: "i32", h: "i32", hStride: "i32", B: "i32", H: "i32",
+    pre: "i32",
+    gates: "i32",
+    gatesStride: "i32",
+    cPrev: "i32",
+    c: "i32",
+    h: "i32",
+    hStride: "i32",
+    B: "i32",
+    H: "i32",
   } as const;
   m.func("lstmCell", { params: FORWARD }, (f, { pre, gates, gatesStride, cPrev, c, h, hStride, B, H }) => {
     const k = new Constants(f);
@@ -29,8 +37,18 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   });
 
   const BACKWARD = {
-    dy: "i32", dyStride: "i32", dh: "i32", dc: "i32", gates: "i32", dpre: "i32", gatesStride: "i32",
-    cPrev: "i32", c: "i32", dcPrev: "i32", B: "i32", H: "i32",
+    dy: "i32",
+    dyStride: "i32",
+    dh: "i32",
+    dc: "i32",
+    gates: "i32",
+    dpre: "i32",
+    gatesStride: "i32",
+    cPrev: "i32",
+    c: "i32",
+    dcPrev: "i32",
+    B: "i32",
+    H: "i32",
   } as const;
   m.func("lstmCellGrad", { params: BACKWARD }, (f, { dy, dyStride, dh, dc, gates, dpre, gatesStride, cPrev, c, dcPrev, B, H }) => {
     const k = new Constants(f);

@@ -7,22 +7,37 @@ const exact = lstmCell.implementation("reference", "float64");
 /** Rows of the gates and of h lie `gap` elements further apart than they must; what lies between stays as it was. */
 function run(kernels: LstmCellKernels, dtype: "float32" | "float64", B: number, H: number, { scale = 1, gap = 0 } = {}) {
   return inWorkspace(dtype, (w) => {
-    const spread = (values: number[], width: number) => [...Array(B).keys()].flatMap((b) => [...values.slice(b * width, (b + 1) * width), ...Array<number>(gap).fill(9)]);
+    const spread = (values: number[], width: number) =>
+      [...Array(B).keys()].flatMap((b) => [...values.slice(b * width, (b + 1) * width), ...Array<number>(gap).fill(9)]);
     const gather = (pointer: number, width: number) => {
       const all = w.readReals(pointer, B * (width + gap));
-      expect([...Array(B).keys()].flatMap((b) => all.slice(b * (width + gap) + width, (b + 1) * (width + gap)))).toEqual(Array<number>(B * gap).fill(9));
+      expect([...Array(B).keys()].flatMap((b) => all.slice(b * (width + gap) + width, (b + 1) * (width + gap)))).toEqual(
+        Array<number>(B * gap).fill(9),
+      );
       return [...Array(B).keys()].flatMap((b) => all.slice(b * (width + gap), b * (width + gap) + width));
     };
     const empty = (width: number, misaligned: number) => w.reals(spread(Array<number>(B * width).fill(NaN), width), misaligned);
 
-    const pre = w.reals(spread(noise(4 * B * H, 1).map((x) => Math.fround(x * 4 * scale)), 4 * H), 1);
+    const pre = w.reals(
+      spread(
+        noise(4 * B * H, 1).map((x) => Math.fround(x * 4 * scale)),
+        4 * H,
+      ),
+      1,
+    );
     const cPrev = w.reals(noise(B * H, 2), 2);
     const [gates, c, h] = [empty(4 * H, 3), w.reals(B * H, 1), empty(H, 2)];
     kernels.lstmCell(pre, gates, 4 * H + gap, cPrev, c, h, H + gap, B, H);
     const [dy, dh, dc] = [w.reals(spread(noise(B * H, 3), H), 3), w.reals(noise(B * H, 5), 2), w.reals(noise(B * H, 4), 1)];
     const [dpre, dcPrev] = [empty(4 * H, 2), w.reals(B * H, 3)];
     kernels.lstmCellGrad(dy, H + gap, dh, dc, gates, dpre, 4 * H + gap, cPrev, c, dcPrev, B, H);
-    return { gates: gather(gates, 4 * H), c: w.readReals(c, B * H), h: gather(h, H), dpre: gather(dpre, 4 * H), dcPrev: w.readReals(dcPrev, B * H) };
+    return {
+      gates: gather(gates, 4 * H),
+      c: w.readReals(c, B * H),
+      h: gather(h, H),
+      dpre: gather(dpre, 4 * H),
+      dcPrev: w.readReals(dcPrev, B * H),
+    };
   });
 }
 
@@ -58,8 +73,16 @@ describe("lstm-cell, reference, float64", () => {
       exact.lstmCell(w.reals(pre), gates, 4 * H, before, c, w.reals(6), H, B, H);
       exact.lstmCellGrad(w.reals(dy), H, w.reals(dh), w.reals(dc), gates, dpre, 4 * H, before, c, dcPrev, B, H);
       // Third derivatives below 4 give h² · 4 / 6, rounding ε / h.
-      expectNear(w.readReals(dpre, 24), differences(pre, (changed) => loss(changed, cPrev)), 1e-10);
-      expectNear(w.readReals(dcPrev, 6), differences(cPrev, (changed) => loss(pre, changed)), 1e-10);
+      expectNear(
+        w.readReals(dpre, 24),
+        differences(pre, (changed) => loss(changed, cPrev)),
+        1e-10,
+      );
+      expectNear(
+        w.readReals(dcPrev, 6),
+        differences(cPrev, (changed) => loss(pre, changed)),
+        1e-10,
+      );
     });
   });
 });
@@ -67,7 +90,17 @@ describe("lstm-cell, reference, float64", () => {
 describe.each(implementationsOf(lstmCell).slice(1))("lstm-cell, $name", ({ kernels, dtype }) => {
   const u = unitRoundoff(dtype);
 
-  it.each([[0, 4], [1, 1], [1, 3], [2, 4], [3, 5], [2, 7], [1, 8], [3, 9], [2, 0]])("agrees with float64 for B = %i, H = %i", (B, H) => {
+  it.each([
+    [0, 4],
+    [1, 1],
+    [1, 3],
+    [2, 4],
+    [3, 5],
+    [2, 7],
+    [1, 8],
+    [3, 9],
+    [2, 0],
+  ])("agrees with float64 for B = %i, H = %i", (B, H) => {
     const [actual, expected] = [run(kernels, dtype, B, H), run(exact, "float64", B, H)];
     // σ and tanh are good to 3 ulp (6 u); c and h add three roundings of numbers below 2; gradients are products of at
     // most five such factors, the largest being dc + (dy + dh) · o · (1 − tanh²) < 3 times |cPrev| or |g| ≤ 1.
@@ -89,7 +122,10 @@ describe.each(implementationsOf(lstmCell).slice(1))("lstm-cell, $name", ({ kerne
     const apart = run(kernels, dtype, B, H);
     expect(run(kernels, dtype, B, H, { gap: 5 })).toEqual(apart);
     inWorkspace(dtype, (w) => {
-      const pre = w.reals(noise(4 * B * H, 1).map((x) => Math.fround(x * 4)), 1);
+      const pre = w.reals(
+        noise(4 * B * H, 1).map((x) => Math.fround(x * 4)),
+        1,
+      );
       const cell = w.reals(noise(B * H, 2), 2);
       const h = w.reals(B * H);
       kernels.lstmCell(pre, pre, 4 * H, cell, cell, h, H, B, H);

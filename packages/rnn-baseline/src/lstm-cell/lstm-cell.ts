@@ -17,7 +17,15 @@ export interface LstmCellKernels {
    * @param h `[B, H]`, rows `hStride` apart
    */
   lstmCell(
-    pre: number, gates: number, gatesStride: number, cPrev: number, c: number, h: number, hStride: number, B: number, H: number,
+    pre: number,
+    gates: number,
+    gatesStride: number,
+    cPrev: number,
+    c: number,
+    h: number,
+    hStride: number,
+    B: number,
+    H: number,
   ): void;
   /**
    * The gradient of `lstmCell`, from what this step's output and the later steps say about h and c.
@@ -29,8 +37,18 @@ export interface LstmCellKernels {
    * @param dcPrev `[B, H]`, overwritten; may be `dc`
    */
   lstmCellGrad(
-    dy: number, dyStride: number, dh: number, dc: number, gates: number, dpre: number, gatesStride: number,
-    cPrev: number, c: number, dcPrev: number, B: number, H: number,
+    dy: number,
+    dyStride: number,
+    dh: number,
+    dc: number,
+    gates: number,
+    dpre: number,
+    gatesStride: number,
+    cPrev: number,
+    c: number,
+    dcPrev: number,
+    B: number,
+    H: number,
   ): void;
 }
 
