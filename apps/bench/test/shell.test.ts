@@ -88,6 +88,19 @@ describe("a whole run", () => {
     expect(out).toContain(`file://${folderOut}/report.html`);
   });
 
+  it("keeps JSON and Markdown under the path of --results, but never of a partial run", async () => {
+    await bench("--profile", "smoke", "--out", "o", "--results", "kept/dummy");
+    expect(readdirSync(join(folder, "kept")).sort()).toEqual(["dummy.json", "dummy.md"]);
+    const kept = readFileSync(join(folder, "kept/dummy.json"), "utf8");
+    expect(kept).toBe(readFileSync(join(folder, "o/report.json"), "utf8"));
+    expect(kept).not.toContain("data:image");
+    const { child, ended, until } = start("dummy", "--profile", "smoke", "--step-ms", "100", "--out", "p", "--results", "kept/dummy");
+    await until(/starts/);
+    child.kill("SIGINT");
+    expect((await ended).out).toContain("left as they were");
+    expect(readFileSync(join(folder, "kept/dummy.json"), "utf8")).toBe(kept);
+  });
+
   it("gives the same parameters with any number of threads, and moves earlier results aside", async () => {
     await bench("--profile", "smoke", "--threads", "1", "--out", "o", "--json", "1.json");
     const again = await bench("--profile", "smoke", "--threads", "4", "--out", "o", "--json", "4.json");

@@ -4,7 +4,7 @@
  * those of `ClassificationDetails`.
  */
 import type { DataDescription, JsonObject, RunResult } from "../experiment.ts";
-import { compact, deviation, duration, mean, number, percentWithDeviation, quantile, whole } from "../format.ts";
+import { compact, deviation, duration, mean, number, percent, percentWithDeviation, quantile, whole } from "../format.ts";
 import type { AttentionSample, CurvesSection, ModelSummary, Outcome, Reference, Section, Table } from "../report/outcome.ts";
 
 /** What `finish` of a classifying run returns. */
@@ -40,7 +40,7 @@ export function classification({
 }: ClassificationOptions): Outcome {
   const groups = models.map((name) => ({ name, runs: results.filter((run) => run.model === name && run.stage === stage) }));
   const summaries = groups.map(({ name, runs }) => summarise(name, runs, examples));
-  return { headline: headline(summaries, data), models: summaries, table: table(summaries, examples), sections: sections() };
+  return { headline: headline(summaries, data, references), models: summaries, table: table(summaries, examples), sections: sections() };
 
   function sections(): Section[] {
     const of = (runs: readonly RunResult[]) => runs.map((run) => run.details as unknown as ClassificationDetails | undefined);
@@ -147,11 +147,11 @@ function table(models: readonly ModelSummary[], examples: string): Table {
       number(value(model, "millisecondsPerStep")),
       duration(value(model, "trainSeconds")),
     ]),
-    note: `Accuracy on the test set, ± standard deviation over seeds where there are several. FLOPs: one forward pass of one of the ${examples}, a multiply-add counted as two. ${examples}/s and training time are of training steps, per run; ms per step is the median.`,
+    note: `Accuracy on the test set, ± standard deviation over seeds where there are several. FLOPs: of the matrix products of one forward pass for one of the ${examples}, a multiply-add counted as two. ${examples}/s and training time are of training steps, per run; ms per step is the median.`,
   };
 }
 
-function headline(models: readonly ModelSummary[], data: DataDescription): string {
+function headline(models: readonly ModelSummary[], data: DataDescription, references: readonly Reference[]): string {
   const ranked = models
     .filter((model) => typeof model.accuracy === "number")
     .sort((a, b) => (b.accuracy as number) - (a.accuracy as number));
@@ -160,7 +160,8 @@ function headline(models: readonly ModelSummary[], data: DataDescription): strin
     (model) => `${model.name} ${percentWithDeviation(model.accuracy as number, model.accuracyDeviation as number | null)}`,
   );
   const classes = data.classes ? ` over ${data.classes.length} classes` : "";
-  return `Test accuracy${classes} on ${data.name}: ${told.join(", ")}.`;
+  const compared = references.length === 0 ? "" : ` Without a network: ${references.map(({ label, value }) => `${label} ${percent(value)}`).join(", ")}.`;
+  return `Test accuracy${classes} on ${data.name}: ${told.join(", ")}.${compared}`;
 }
 
 function curves(groups: readonly { name: string; runs: readonly RunResult[] }[], references: readonly Reference[]): CurvesSection {

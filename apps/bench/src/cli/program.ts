@@ -12,6 +12,7 @@ export interface Invocation {
   readonly precision: "fast" | "deterministic";
   readonly data?: string;
   readonly json?: string;
+  readonly results?: string;
   readonly out?: string;
   readonly resume: boolean;
   readonly profileStep: boolean;
@@ -106,6 +107,7 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
     )
     .option("--out <folder>", "where report and checkpoints go (default: bench-results/<experiment>-<data>-<profile>)")
     .option("--json <file>", "writes the report's JSON there too")
+    .option("--results <path>", "writes <path>.json and <path>.md too: the report without pictures, small enough to commit")
     .option("--resume", "goes on from the checkpoints in --out, bit for bit")
     .option("--profile-step", "instead of training, shows where one training step spends its time")
     .option("--open", "opens the report in the browser")
@@ -122,7 +124,7 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
   const profileLines = profiles.map((name) => `  ${name.padEnd(6)} ${experiment.profiles[name].summary}`);
   command.addHelpText("after", `\nProfiles:\n${profileLines.join("\n")}`);
   command.action((values: Record<string, never>) => {
-    const { profile, seed, threads, precision, data, json, out, checkpointSeconds } = values;
+    const { profile, seed, threads, precision, data, json, results, out, checkpointSeconds } = values;
     found({
       experiment,
       profile,
@@ -132,6 +134,7 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
       checkpointSeconds,
       ...(data !== undefined && { data }),
       ...(json !== undefined && { json }),
+      ...(results !== undefined && { results }),
       ...(out !== undefined && { out }),
       resume: values.resume === true,
       profileStep: values.profileStep === true,

@@ -33,6 +33,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
   };
   const seeds = Array.from({ length: profile.seeds }, (_, index) => seed + index);
   if (invocation.json !== undefined) checkWritableFile("--json", invocation.json);
+  if (invocation.results !== undefined) checkWritableFile("--results", `${invocation.results}.json`);
 
   const stop = new StopFlag();
   const display = createProgress(process.stderr);
@@ -78,6 +79,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
       // What an unfinished stage would have decided is not known, so later ones cannot be planned.
       if (results.some(({ state }) => state !== "done")) break;
       const plans = stage.plan({ ...context, results });
+      if (plans.length === 0) continue; // Nothing to search for where the profile names no rates.
       display.stage(`${experiment.name} · ${stage.title}`, plans);
       results.push(
         ...(await runStage({
@@ -101,7 +103,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
 
     const partial = results.some(({ state }) => state !== "done");
     const command = `${program()} ${argv
-      .filter((word) => word !== "--resume" && word !== "--open")
+      .filter((word) => !["--resume", "--open"].includes(word))
       .map(quoted)
       .join(" ")}`.trim();
     const report: Report = {
@@ -123,7 +125,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
       results,
       outcome: experiment.outcome({ ...context, results, partial }),
     };
-    writeReport(report, folder, invocation.json);
+    writeReport(report, folder, invocation);
     process.stdout.write(ending(report, folder, invocation, argv));
     if (invocation.open) openInBrowser(folder.file("report.html"));
     return partial ? 130 : 0;
@@ -193,15 +195,19 @@ function stepTable({ milliseconds, rows }: StepProfile): string {
   });
 }
 
-function writeReport(report: Report, folder: ResultsFolder, json: string | undefined): void {
+function writeReport(report: Report, folder: ResultsFolder, { json, results }: Invocation): void {
   const text = jsonText(report);
+  const markdown = markdownReport(report);
   writeAtomically(folder.file("report.html"), htmlReport(report));
-  writeAtomically(folder.file("report.md"), markdownReport(report));
+  writeAtomically(folder.file("report.md"), markdown);
   writeAtomically(folder.file("report.json"), text);
   if (json !== undefined) writeAtomically(resolve(json), text);
+  if (results === undefined || report.partial) return; // What is kept is whole.
+  writeAtomically(resolve(`${results}.json`), text);
+  writeAtomically(resolve(`${results}.md`), markdown);
 }
 
-function ending({ outcome, partial, title }: Report, folder: ResultsFolder, { json }: Invocation, argv: readonly string[]): string {
+function ending({ outcome, partial, title }: Report, folder: ResultsFolder, { json, results }: Invocation, argv: readonly string[]): string {
   const lines = [
     "",
     `${title}${partial ? " · PARTIAL" : ""}`,
@@ -212,6 +218,7 @@ function ending({ outcome, partial, title }: Report, folder: ResultsFolder, { js
     "",
     `Report  ${pathToFileURL(folder.file("report.html")).href}`,
     `JSON    ${json ?? shown(folder.file("report.json"))}`,
+    ...(results === undefined ? [] : [partial ? `Results ${results}.json and .md are left as they were: the run is not whole.` : `Results ${results}.json, ${results}.md`]),
   ];
   if (partial) {
     const again = argv.includes("--resume") ? argv : [...argv, "--resume"];

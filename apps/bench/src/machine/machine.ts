@@ -18,7 +18,7 @@ export function machine(): Machine {
     cpu: os.cpus()[0]?.model.trim() ?? "unknown",
     cores: os.availableParallelism(),
     memoryBytes: os.totalmem(),
-    os: `${os.type()} ${os.release()}`,
+    os: `${os.type()} ${/^[\d.]*/.exec(os.release())![0]}`,
     arch: os.arch(),
   };
 }

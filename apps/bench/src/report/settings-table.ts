@@ -1,5 +1,5 @@
-import { duration, whole } from "../format.ts";
-import type { Table } from "./outcome.ts";
+import { duration, percent, whole } from "../format.ts";
+import type { Reference, Table } from "./outcome.ts";
 import type { Report } from "./report.ts";
 
 /** Settings, data, machine and versions as a table of two columns. */
@@ -11,9 +11,9 @@ export function settingsTable({ settings, seeds, threads, data, machine, version
     ["seeds", seeds.join(", ")],
     ["precision", settings.precision],
     ["runs side by side", String(threads)],
-    ...Object.entries(settings.options).map(([key, value]): [string, string] => [key, show(value)]),
+    ...Object.entries(settings.options).map(([key, value]): [string, string] => [inWords(key), show(value)]),
     ["data", data.name],
-    ...Object.entries(rest).map(([key, value]): [string, string] => [`data: ${key}`, show(value)]),
+    ...Object.entries(rest).map(([key, value]): [string, string] => [`data: ${inWords(key)}`, show(value)]),
     ...(classes ? [["data: classes", `${classes.length}`] as [string, string]] : []),
     ...(fingerprint !== undefined ? [["data: fingerprint", fingerprint] as [string, string]] : []),
     ["machine", `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB, ${machine.os}`],
@@ -29,7 +29,17 @@ export function settingsTable({ settings, seeds, threads, data, machine, version
   return { columns: [{ label: "setting" }, { label: "value" }], rows };
 }
 
+/** `trainImages` → "train images". */
+const inWords = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+/** Accuracies to compare with. */
+function isReferences(value: unknown): value is readonly Reference[] {
+  return Array.isArray(value) && value.length > 0 && value.every((one: Partial<Reference>) => typeof one?.label === "string" && typeof one.value === "number");
+}
+
 function show(value: unknown): string {
   if (typeof value === "number") return Number.isInteger(value) ? whole(value) : String(value);
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  if (isReferences(value)) return value.map((one) => `${one.label} ${percent(one.value)}`).join(", ");
+  return JSON.stringify(value);
 }

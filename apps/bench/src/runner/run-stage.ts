@@ -42,10 +42,11 @@ export async function runStage(options: StageOptions): Promise<RunResult[]> {
     evaluateSeconds: 0,
   }));
   const failures: unknown[] = [];
-  let next = 0;
+  // The longest first: a long one that began last would run alone at the end.
+  const order = plans.map((_, index) => index).sort((a, b) => (plans[b]!.cost ?? 1) - (plans[a]!.cost ?? 1));
   const lane = async (): Promise<void> => {
-    while (next < plans.length && !stop.requested) {
-      const index = next++;
+    while (order.length > 0 && !stop.requested) {
+      const index = order.shift()!;
       const plan = plans[index]!;
       options.onStart?.(plan);
       try {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
 import { classCounts, patchworks, stratifiedSplit, type ImageSet, type ImageSplit } from "@heed/datasets";
 import { loadImages } from "@heed/datasets/images";
-import { argmin, matmul, mul, noGrad, randomKey, scope, square, sub, sum, tensor, transpose, type Tensor } from "@heed/tensor";
+import { argmin, matmul, mul, noGrad, randomKey, scope, slice, square, sub, sum, tensor, transpose, type Tensor } from "@heed/tensor";
 import type { PrepareContext, Prepared, ProfileSettings, Settings } from "../../experiment.ts";
 import { patchSize } from "./models.ts";
 
@@ -17,6 +17,9 @@ export interface VisionData {
   readonly deviation: readonly number[];
 }
 
+/** With more pairs of a test and a training picture, comparing all of them would take longer than a few seconds. */
+const mostPairs = 4e7;
+
 /** Reads the folder of `--data`, or draws patchworks. Data do not depend on the seed: seeds tell trainings apart. */
 export async function prepareData(settings: Settings, profile: ProfileSettings, { progress, checkStop }: PrepareContext): Promise<Prepared<VisionData>> {
   const size = (settings.options.size as number | undefined) ?? (settings.data === undefined ? 64 : 128);
@@ -25,11 +28,10 @@ export async function prepareData(settings: Settings, profile: ProfileSettings, 
   const test = shared(split.test);
   checkStop();
   const { mean, deviation } = moments(train);
-  const parts = stratifiedSplit(train.labels, { key: randomKey(0).split("validation"), testFraction: 0.15, classNames: train.classNames });
   progress("compare with nearest neighbours");
   const references = [
     { label: "largest class", value: largestClass(test) },
-    { label: "nearest neighbour on 32 × 32 pixels", value: nearestNeighbour(train, test) },
+    ...(train.count * test.count > mostPairs ? [] : [{ label: "nearest neighbour on 32 × 32 pixels", value: nearestNeighbour(train, test) }]),
   ];
   return {
     description: {
@@ -37,7 +39,7 @@ export async function prepareData(settings: Settings, profile: ProfileSettings, 
       classes: train.classNames, trainImages: train.count, testImages: test.count,
       imageSize: size, patches: (size / patchSize) ** 2, patchSize, references, fingerprint: fingerprint(train, test),
     },
-    data: { train, test, search: { train: parts.train, validation: parts.test }, mean, deviation },
+    data: { train, test, search: searchSplit(train), mean, deviation },
   };
 }
 
@@ -73,6 +75,20 @@ function shared(set: ImageSet): ImageSet {
   return { ...set, images: images as Uint8Array as Uint8Array<ArrayBuffer> };
 }
 
+/** Keeps 15 % of each class aside, but nothing of a class with a single picture. */
+function searchSplit({ labels, classNames }: ImageSet): VisionData["search"] {
+  const counts = new Map<number, number>();
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const all = Int32Array.from(labels.keys());
+  const several = all.filter((i) => counts.get(labels[i]!)! > 1);
+  if (several.length === 0) return { train: all, validation: all }; // Nothing can be spared.
+  const key = randomKey(0).split("validation");
+  const { test } = stratifiedSplit(several.map((i) => labels[i]!), { key, testFraction: 0.15, classNames });
+  const validation = test.map((place) => several[place]!);
+  const aside = new Set(validation);
+  return { train: all.filter((i) => !aside.has(i)), validation };
+}
+
 function moments({ images, count, channels, height, width }: ImageSet): { mean: number[]; deviation: number[] } {
   const plane = height * width;
   const mean: number[] = [];
@@ -97,17 +113,27 @@ function largestClass(test: ImageSet): number {
   return Math.max(...classCounts(test)) / test.count;
 }
 
-/** The class of the training picture at the least Euclidean distance, both shrunk to 32 × 32. */
+/** Share of test pictures whose nearest training picture (Euclidean distance, both shrunk to 32 × 32) is of their class. */
 function nearestNeighbour(train: ImageSet, test: ImageSet): number {
+  const known = shrunk(train);
+  const asked = shrunk(test);
   return noGrad(() => scope(() => {
-    const a = shrunk(test);
-    const b = shrunk(train);
-    const squares = (x: Tensor) => sum(square(x), 1);
-    const distances = sub(squares(b), mul(matmul(a, transpose(b)), 2)); // |a|² is the same for all of a row
-    const nearest = Array.from(argmin(distances, 1).toTypedArray());
-    return nearest.filter((index, i) => train.labels[index] === test.labels[i]).length / test.count;
+    const squares = sum(square(known), 1);
+    const across = transpose(known);
+    let right = 0;
+    for (let first = 0; first < test.count; first += group) {
+      right += scope(() => {
+        const a = slice(asked, 0, first, Math.min(first + group, test.count));
+        const distances = sub(squares, mul(matmul(a, across), 2)); // |a|² is the same for all of a row
+        return Array.from(argmin(distances, 1).toTypedArray()).filter((index, i) => train.labels[index] === test.labels[first + i]).length;
+      });
+    }
+    return right / test.count;
   }));
 }
+
+/** Test pictures compared at a time. */
+const group = 256;
 
 /** `[N, C · 32 · 32]`, around 0: means over squares of pixels. */
 function shrunk({ images, count, channels, height, width }: ImageSet): Tensor {

@@ -6,6 +6,9 @@ import type { Reference, Section } from "../../report/outcome.ts";
 const models = ["attention", "rnn", "cnn"] as const;
 type ModelName = (typeof models)[number];
 
+/** Durations of a step, relative to one another: what goes side by side is planned by them. */
+const stepCosts: Readonly<Record<ModelName, number>> = { attention: 3, rnn: 2, cnn: 8 };
+
 /** Where no search is made: what the search of the profile `full` chose. */
 const knownRates: Readonly<Record<ModelName, number>> = { attention: 1e-3, rnn: 2e-3, cnn: 4e-3 };
 
@@ -68,7 +71,7 @@ function plan(
 ): RunPlan {
   const epochs = Math.max(1, Math.round(((settings.options.epochs as number | undefined) ?? (profile.epochs as number)) * share));
   return {
-    id, model, seed, cost: epochs,
+    id, model, seed, cost: epochs * stepCosts[model],
     config: {
       model, rate, epochs, validate, drawAttention: !validate && seed === seeds[0], imageSize: data.imageSize!,
       embedDim: profile.embedDim!, depth: profile.depth!, numHeads: profile.numHeads!, batchSize: profile.batchSize!,

@@ -37,20 +37,6 @@ export function scoresPlot(section: ScoresSection, styles: SeriesStyles): Markup
         >${label}, ${show(value)}</text
       >`;
     })}
-    ${rows.map(({ name, values }) => `${name} ${show(mean(values))}`).join(", ")}.">
-    ${x.ticks(5).map((tick) => html`<path class="grid" d="M${px(x(tick))} ${frame.top}V${base}" />`)}
-    ${xAxis(frame, x, section.label, (value) => (section.percent ? percent(value, 0) : String(value)), 5)}
-    ${references.map(({ label, value }, index) => {
-      // Labels hang to the side with more room.
-      const atRight = x(value) < frame.width / 2;
-      return html`<path class="reference" d="M${px(x(value))} ${4 + index * 14}V${base}" /><text
-          class="reference-label"
-          x="${px(x(value) + (atRight ? 5 : -5))}"
-          y="${13 + index * 14}"
-          text-anchor="${atRight ? "start" : "end"}"
-          >${label}, ${show(value)}</text
-        >`;
-    })}
     ${rows.map(({ name, values }, index) => {
       const y = frame.top + (index + 0.5) * rowHeight;
       const centre = mean(values);
