@@ -13,7 +13,7 @@ interface RnnOptions {
 }
 
 /** Ours are batch-first; time-first cases are transposed on the way in and out. */
-const rnn: Operation<RnnOptions> = ({ inputs: { x, h0, c0, lengths }, params }, options) => {
+const rnn: Operation<RnnOptions> = ({ inputs: { x, h0, c0, lengths }, params }, options): Record<string, Tensor> => {
   const settings = { key: randomKey(0), numLayers: options.num_layers, bidirectional: options.bidirectional, bias: options.bias };
   const turned = (value: Tensor) => (options.batch_first ? value : transpose(value, 0, 1));
   const inputSize = x!.shape[2]!;
@@ -32,7 +32,7 @@ const rnn: Operation<RnnOptions> = ({ inputs: { x, h0, c0, lengths }, params }, 
 
 type CellOptions = Pick<RnnOptions, "mode" | "hidden" | "bias">;
 
-const rnnCell: Operation<CellOptions> = ({ inputs: { x, h, c }, params }, { mode, hidden, bias }) => {
+const rnnCell: Operation<CellOptions> = ({ inputs: { x, h, c }, params }, { mode, hidden, bias }): Record<string, Tensor> => {
   const settings = { key: randomKey(0), bias };
   const inputSize = x!.shape[1]!;
   if (mode === "lstm") return { ...withParams(new LSTMCell(inputSize, hidden, settings), params).forward(x!, { h: h!, c: c! }) };
