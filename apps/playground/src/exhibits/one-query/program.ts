@@ -34,7 +34,7 @@ import { ${normaliser.name} } from "@heed/attention/normalisers";
 import { ${score.name} } from "@heed/scoring";
 import { tensor } from "@heed/tensor";
 
-// Rows of the states: ${words.join(", ")}. They are the keys and the values.
+// The states of ${words.join(", ")} are keys and values at once.
 const query = tensor([${list(view.query)}]);
 const states = tensor(${list(view.keys)});
 

@@ -90,29 +90,32 @@ export class LabelPlaces {
   }
 
   /** The label's left baseline corner, of a text `width` wide with lines of 18 pixels. */
-  place([x, y]: Point, width: number, gap = 15): Point {
-    const [height, around] = [18, gap * 0.75];
-    const centre = x - width / 2;
-    const places: Box[] = [
-      [x + gap, y - height / 2],
-      [centre, y - gap - height],
-      [x + around, y + around - 2],
-      [x + around, y - around - height + 2],
-      [x - gap - width, y - height / 2],
-      [centre, y + gap],
-      [x - around - width, y + around - 2],
-      [x - around - width, y - around - height + 2],
-    ].map(([left, top]) => ({ left: left!, top: top!, width, height }));
-    const free = (box: Box) =>
-      box.left >= 2 &&
-      box.top >= 2 &&
-      box.left + width <= this.#size - 2 &&
-      box.top + height <= this.#size - 2 &&
-      !this.#taken.some((other) => overlap(box, other));
-    const box = places.find(free) ?? places[0]!;
+  place(point: Point, width: number, gap = 15): Point {
+    const height = 18;
+    const inside = ({ left, top }: Box) => left >= 2 && top >= 2 && left + width <= this.#size - 2 && top + height <= this.#size - 2;
+    const places = [gap, 1.7 * gap, 2.4 * gap].flatMap((each) => around(point, width, height, each));
+    const box = places.find((each) => inside(each) && !this.#taken.some((other) => overlap(each, other))) ?? places[0]!;
     this.#taken.push(box);
     return [box.left, box.top + 13];
   }
+}
+
+/** The eight places beside a point, the best first. */
+function around([x, y]: Point, width: number, height: number, gap: number): Box[] {
+  const [right, left, centre] = [x + gap, x - gap - width, x - width / 2];
+  const [below, above, middle] = [y + gap, y - gap - height, y - height / 2];
+  const nearer = 0.25 * gap;
+  const places: Point[] = [
+    [right, middle],
+    [centre, above],
+    [right - nearer, below - nearer - 2],
+    [right - nearer, above + nearer + 2],
+    [left, middle],
+    [centre, below],
+    [left + nearer, below - nearer - 2],
+    [left + nearer, above + nearer + 2],
+  ];
+  return places.map(([at, top]) => ({ left: at, top, width, height }));
 }
 
 function overlap(a: Box, b: Box): boolean {
