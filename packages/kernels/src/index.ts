@@ -14,6 +14,8 @@ export { norm as normKernels, type NormKernels } from "./norm/norm.ts";
 export { convolution as convolutionKernels, type ConvolutionKernels } from "./convolution/convolution.ts";
 export { optimiser as optimiserKernels, type OptimiserKernels } from "./optimiser/optimiser.ts";
 export { pooling as poolingKernels, type PoolingKernels } from "./pooling/pooling.ts";
+export { random as randomKernels, type RandomKernels } from "./random/random.ts";
+export { threefry } from "./random/threefry.ts";
 export { rows as rowKernels, type RowKernels } from "./rows/rows.ts";
 export { unary as unaryKernels, type UnaryKernels } from "./unary/unary.ts";
 export { binary as binaryKernels, type BinaryKernels } from "./binary/binary.ts";

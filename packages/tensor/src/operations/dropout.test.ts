@@ -1,8 +1,11 @@
 import { expect, it } from "vitest";
 import { ones, tensor } from "../core/construct.ts";
+import { bernoulli } from "../random/bernoulli.ts";
 import { randomKey } from "../random/random-key.ts";
 import { expectClose } from "../testing/expect-close.ts";
 import { expectGradient } from "../testing/expect-gradient.ts";
+import { mul } from "./arithmetic.ts";
+import { cast } from "./cast.ts";
 import { dropout } from "./dropout.ts";
 import { mean } from "./reductions.ts";
 
@@ -19,6 +22,13 @@ it("drops the same elements for the same key only", () => {
   const drop = (k: typeof key) => dropout(ones([64]), { p: 0.5, key: k }).toArray();
   expect(drop(key)).toEqual(drop(key));
   expect(drop(key)).not.toEqual(drop(key.split("other")));
+});
+
+it("keeps what bernoulli of the key draws, in both precisions", () => {
+  for (const dtype of ["float32", "float64"] as const) {
+    const y = dropout(ones([37], { dtype }), { p: 0.2, key });
+    expect(y.toArray()).toEqual(mul(cast(bernoulli(key, 0.8, [37]), dtype), 1 / 0.8).toArray());
+  }
 });
 
 it("keeps all with p 0, and none with p 1", () => {

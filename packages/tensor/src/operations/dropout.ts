@@ -1,10 +1,12 @@
-import { HeedError } from "@heed/kernels";
-import { requireReal } from "../core/dtype.ts";
+import { HeedError, randomKernels } from "@heed/kernels";
+import { computeOne } from "../core/compute.ts";
+import { requireReal, type RealDType } from "../core/dtype.ts";
+import { sizeOf, type Shape } from "../core/shape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
-import { bernoulli } from "../random/bernoulli.ts";
 import type { RandomKey } from "../random/random-key.ts";
+import { requireKey } from "../random/random-words.ts";
 import { mul } from "./arithmetic.ts";
-import { cast } from "./cast.ts";
+import { fillZero } from "./fill.ts";
 
 export interface DropoutOptions {
   /** Probability that an element becomes 0, from 0 to 1. */
@@ -24,5 +26,16 @@ export function dropout(x: Tensor, { p, key }: DropoutOptions): Tensor {
   if (!(p >= 0 && p <= 1)) throw new HeedError("dropout", "p must be from 0 to 1", { p });
   const dtype = requireReal("dropout", x.dtype);
   if (p === 0) return x;
-  return mul(x, mul(cast(bernoulli(key, 1 - p, x.shape), dtype), p === 1 ? 0 : 1 / (1 - p)));
+  requireKey("dropout", key);
+  return mul(x, mask(key, 1 - p, x.shape, dtype));
+}
+
+/** 1 / keep where `bernoulli(key, keep, shape)` is true, else 0. */
+function mask(key: RandomKey, keep: number, shape: Shape, dtype: RealDType): Tensor {
+  const [k0, k1] = key.words;
+  const limit = Math.round(keep * 2 ** 32);
+  return computeOne("dropout", [], shape, dtype, (_, out) => {
+    if (limit === 0) fillZero(dtype, out, shape);
+    else randomKernels.on(dtype).mask(k0, k1, out, sizeOf(shape), limit - 1, 1 / keep);
+  });
 }

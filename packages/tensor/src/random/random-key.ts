@@ -1,5 +1,4 @@
-import { HeedError } from "@heed/kernels";
-import { threefry } from "./internal/threefry.ts";
+import { HeedError, threefry } from "@heed/kernels";
 
 /**
  * Where random numbers come from: an immutable value, a point in a tree of streams. The same key gives the same numbers

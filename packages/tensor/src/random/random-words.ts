@@ -1,5 +1,4 @@
-import { HeedError } from "@heed/kernels";
-import { threefry } from "./internal/threefry.ts";
+import { HeedError, threefry } from "@heed/kernels";
 import { RandomKey } from "./random-key.ts";
 
 /**

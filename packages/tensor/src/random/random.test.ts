@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HeedError } from "@heed/kernels";
 import { bernoulli } from "./bernoulli.ts";
-import { threefry } from "./internal/threefry.ts";
+import { threefry } from "@heed/kernels";
 import { normal } from "./normal.ts";
 import { permutation, randomOrder } from "./permutation.ts";
 import { randomIntegers } from "./random-integers.ts";
