@@ -8,7 +8,11 @@ import { dot } from "@heed/scoring";
 import { tensor } from "@heed/tensor";
 
 const words = ["Bonjour", "le", "monde"];
-const states = tensor([[1.0, 0.5], [0.8, 1.2], [0.2, 1.5]]); // h1, h2, h3 of the encoder: keys, and values too
+const states = tensor([
+  [1.0, 0.5],
+  [0.8, 1.2],
+  [0.2, 1.5],
+]); // h1, h2, h3 of the encoder: keys, and values too
 const query = tensor([[0.8, 0.3]]); // s0 of the decoder
 
 const result = attention(query, states, states, { score: dot(), normaliser: softmax(), returns: ["scores:raw", "weights"] });

@@ -30,10 +30,16 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  */
 export function attention(query: Tensor, key: Tensor, value: Tensor, options?: AttentionOptions & { readonly returns?: undefined }): Tensor;
 export function attention<const R extends Return>(
-  query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns: readonly R[] },
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions & { readonly returns: readonly R[] },
 ): AttentionResult<R>;
 export function attention(
-  query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns?: readonly Return[] } = {},
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions & { readonly returns?: readonly Return[] } = {},
 ): Tensor | ({ readonly output: Tensor } & Partial<Record<Return, Tensor>>) {
   const { returns } = options;
   const call = prepare("attention", query, key, value, options);

@@ -1,4 +1,4 @@
-import { linear, reshape, ShapeError, slice, Tensor, transpose, zeros, type RandomKey } from "@heed/tensor";
+import { linear, reshape, ShapeError, slice, transpose, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import { dropoutKey, Linear, Module, Parameter, xavierUniform } from "@heed/nn";
 import { attention } from "./attention.ts";
 import type { AttentionOptions } from "./options.ts";
@@ -40,7 +40,11 @@ export class MultiHeadAttention extends Module {
   readonly in_proj_bias: Parameter | null;
   readonly out_proj: Linear;
 
-  constructor(embedDim: number, numHeads: number, { key, bias = true, dropoutP = 0, kdim = embedDim, vdim = embedDim }: MultiHeadAttentionOptions) {
+  constructor(
+    embedDim: number,
+    numHeads: number,
+    { key, bias = true, dropoutP = 0, kdim = embedDim, vdim = embedDim }: MultiHeadAttentionOptions,
+  ) {
     super();
     if (!Number.isInteger(embedDim) || !Number.isInteger(numHeads) || numHeads < 1 || embedDim < 1 || embedDim % numHeads !== 0) {
       throw new ShapeError("MultiHeadAttention", "embedDim must be a positive multiple of numHeads", { embedDim, numHeads });
@@ -61,8 +65,18 @@ export class MultiHeadAttention extends Module {
   }
 
   forward(query: Tensor, key?: Tensor, value?: Tensor, options?: MultiHeadCallOptions & { readonly returnWeights?: false }): Tensor;
-  forward(query: Tensor, key: Tensor, value: Tensor, options: MultiHeadCallOptions & { readonly returnWeights: true }): { output: Tensor; weights: Tensor };
-  forward(query: Tensor, key = query, value = key, { returnWeights = false, ...options }: MultiHeadCallOptions = {}): Tensor | { output: Tensor; weights: Tensor } {
+  forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    options: MultiHeadCallOptions & { readonly returnWeights: true },
+  ): { output: Tensor; weights: Tensor };
+  forward(
+    query: Tensor,
+    key = query,
+    value = key,
+    { returnWeights = false, ...options }: MultiHeadCallOptions = {},
+  ): Tensor | { output: Tensor; weights: Tensor } {
     const [q, k, v] = this.#project(query, key, value).map((x) => this.#split(x));
     const drop = this.dropoutP > 0 ? dropoutKey(this.path) : undefined;
     const all = { ...options, ...(drop === undefined ? {} : { dropoutP: this.dropoutP, dropoutKey: drop }) };
@@ -74,15 +88,24 @@ export class MultiHeadAttention extends Module {
 
   #project(query: Tensor, key: Tensor, value: Tensor): [Tensor, Tensor, Tensor] {
     const { embedDim: E, in_proj_weight: joint } = this;
-    for (const [name, x, width] of [["query", query, E], ["key", key, this.k_proj_weight?.shape[1] ?? E], ["value", value, this.v_proj_weight?.shape[1] ?? E]] as const) {
-      if (x.rank !== 3 || x.shape[2] !== width) throw new ShapeError("MultiHeadAttention", `${name} must be [B, length, ${width}]`, { [name]: x.shape });
+    for (const [name, x, width] of [
+      ["query", query, E],
+      ["key", key, this.k_proj_weight?.shape[1] ?? E],
+      ["value", value, this.v_proj_weight?.shape[1] ?? E],
+    ] as const) {
+      if (x.rank !== 3 || x.shape[2] !== width)
+        throw new ShapeError("MultiHeadAttention", `${name} must be [B, length, ${width}]`, { [name]: x.shape });
     }
     if (joint !== null && query === key && key === value) {
       const projected = linear(query, joint, this.in_proj_bias ?? undefined);
       return [slice(projected, 2, 0, E), slice(projected, 2, E, 2 * E), slice(projected, 2, 2 * E)];
     }
     const part = (x: Tensor, own: Parameter | null, i: number) =>
-      linear(x, own ?? slice(joint!, 0, i * E, (i + 1) * E), this.in_proj_bias === null ? undefined : slice(this.in_proj_bias, 0, i * E, (i + 1) * E));
+      linear(
+        x,
+        own ?? slice(joint!, 0, i * E, (i + 1) * E),
+        this.in_proj_bias === null ? undefined : slice(this.in_proj_bias, 0, i * E, (i + 1) * E),
+      );
     return [part(query, this.q_proj_weight, 0), part(key, this.k_proj_weight, 1), part(value, this.v_proj_weight, 2)];
   }
 

@@ -7,7 +7,8 @@ import { intervalMask, positionalBatches, positionOf, type DrawableMask } from "
  */
 export function causal(): DrawableMask {
   return intervalMask("causal", undefined, (context) => ({
-    batches: positionalBatches(context), heads: 1,
+    batches: positionalBatches(context),
+    heads: 1,
     at: (b, _h, i) => [0, Math.max(0, Math.min(context.S, positionOf(context, b, i) + 1))],
   }));
 }

@@ -19,7 +19,13 @@ export function not(mask: DrawableMask): DrawableMask {
 
 function combined(name: string, masks: readonly DrawableMask[], join: (rows: readonly Intervals[], S: number) => Intervals): DrawableMask {
   for (const mask of masks) {
-    if (typeof mask?.rows !== "function") throw new HeedError(name, "only masks of this package combine here", { received: typeof mask }, "Wrap a boolean tensor: fromTensor(mask).");
+    if (typeof mask?.rows !== "function")
+      throw new HeedError(
+        name,
+        "only masks of this package combine here",
+        { received: typeof mask },
+        "Wrap a boolean tensor: fromTensor(mask).",
+      );
   }
   const samples = masks.find((mask) => mask.samples !== undefined)?.samples;
   return intervalMask(`${name}(${masks.map((mask) => mask.name).join(", ")})`, samples, (context: TermContext): Rows => {
@@ -27,14 +33,18 @@ function combined(name: string, masks: readonly DrawableMask[], join: (rows: rea
     return {
       batches: Math.max(1, ...parts.map((part) => part.batches)),
       heads: Math.max(1, ...parts.map((part) => part.heads)),
-      at: (b, h, i) => join(parts.map((part) => part.at(part.batches === 1 ? 0 : b, part.heads === 1 ? 0 : h, i)), context.S),
+      at: (b, h, i) =>
+        join(
+          parts.map((part) => part.at(part.batches === 1 ? 0 : b, part.heads === 1 ? 0 : h, i)),
+          context.S,
+        ),
     };
   });
 }
 
 function intersect(a: Intervals, b: Intervals): Intervals {
   const result: number[] = [];
-  for (let i = 0, k = 0; i < a.length && k < b.length; ) {
+  for (let i = 0, k = 0; i < a.length && k < b.length;) {
     const low = Math.max(a[i], b[k]);
     const high = Math.min(a[i + 1], b[k + 1]);
     if (low < high) result.push(low, high);

@@ -23,11 +23,18 @@ function fromBits(name: string, mask: Tensor, allowed: 0 | 1): DrawableMask {
   const bits = mask.toTypedArray();
   const [b1, h1, l1, s1] = [1, 1, 1, 1, ...mask.shape].slice(-4);
   return intervalMask(name, b1 === 1 ? undefined : b1, ({ B, H, L, S }) => {
-    for (const [own, wanted] of [[b1, B], [h1, H], [l1, L], [s1, S]]) {
-      if (own !== 1 && own !== wanted) throw new ShapeError(name, "the mask must broadcast to [B, H, L, S]", { mask: mask.shape, call: [B, H, L, S] });
+    for (const [own, wanted] of [
+      [b1, B],
+      [h1, H],
+      [l1, L],
+      [s1, S],
+    ]) {
+      if (own !== 1 && own !== wanted)
+        throw new ShapeError(name, "the mask must broadcast to [B, H, L, S]", { mask: mask.shape, call: [B, H, L, S] });
     }
     return {
-      batches: b1, heads: h1,
+      batches: b1,
+      heads: h1,
       at: (b, h, i) => {
         const row = ((b * h1 + h) * l1 + (l1 === 1 ? 0 : i)) * s1;
         if (s1 === 1) return bits[row] === allowed ? [0, S] : [];

@@ -4,7 +4,11 @@ import { tensor } from "@heed/tensor";
 import type { MaskForm, TermContext } from "@heed/tensor/terms";
 import { and, causal, fromDropMask, fromTensor, not, or, padding, window, type DrawableMask } from "./index.ts";
 
-const rows = (mask: DrawableMask, L: number, S: number, options = {}) => mask.toString(L, S, options).split("\n").map((line) => line.replaceAll(" ", ""));
+const rows = (mask: DrawableMask, L: number, S: number, options = {}) =>
+  mask
+    .toString(L, S, options)
+    .split("\n")
+    .map((line) => line.replaceAll(" ", ""));
 
 describe("masks", () => {
   it("aligns causal bottom-right by default and top-left at offset 0", () => {
@@ -21,18 +25,47 @@ describe("masks", () => {
   it("tells samples apart by their lengths, also combined", () => {
     const mask = and(causal(), padding([4, 2]));
     expect(mask.toTensor(4, 4).shape).toEqual([2, 1, 4, 4]);
-    expect(mask.toTensor(4, 4).toArray()).toEqual([[[[true, false, false, false], [true, true, false, false], [true, true, true, false], [true, true, true, true]]],
-      [[[true, false, false, false], [true, true, false, false], [true, true, false, false], [true, true, false, false]]]]);
+    expect(mask.toTensor(4, 4).toArray()).toEqual([
+      [
+        [
+          [true, false, false, false],
+          [true, true, false, false],
+          [true, true, true, false],
+          [true, true, true, true],
+        ],
+      ],
+      [
+        [
+          [true, false, false, false],
+          [true, true, false, false],
+          [true, true, false, false],
+          [true, true, false, false],
+        ],
+      ],
+    ]);
   });
 
   it("reads one offset per sample", () => {
-    expect(causal().toTensor(1, 3, { queryOffset: Int32Array.of(0, 2), B: 2 }).toArray()).toEqual([[[[true, false, false]]], [[[true, true, true]]]]);
+    expect(
+      causal()
+        .toTensor(1, 3, { queryOffset: Int32Array.of(0, 2), B: 2 })
+        .toArray(),
+    ).toEqual([[[[true, false, false]]], [[[true, true, true]]]]);
   });
 
   it("turns a drop mask round", () => {
-    const drop = tensor([[false, true], [true, true]]);
-    expect(fromDropMask(drop).toTensor(2, 2).toArray()).toEqual([[true, false], [false, false]]);
-    expect(not(fromTensor(drop)).toTensor(2, 2).toArray()).toEqual([[true, false], [false, false]]);
+    const drop = tensor([
+      [false, true],
+      [true, true],
+    ]);
+    expect(fromDropMask(drop).toTensor(2, 2).toArray()).toEqual([
+      [true, false],
+      [false, false],
+    ]);
+    expect(not(fromTensor(drop)).toTensor(2, 2).toArray()).toEqual([
+      [true, false],
+      [false, false],
+    ]);
   });
 
   it("draws itself as SVG with a title", () => {
@@ -50,36 +83,45 @@ describe("masks", () => {
 describe("lowering", () => {
   const bit = () => fc.boolean();
   const mask = fc.letrec<{ mask: DrawableMask }>((tie) => ({
-    mask: fc.oneof({ maxDepth: 3, depthIdentifier: "m" },
+    mask: fc.oneof(
+      { maxDepth: 3, depthIdentifier: "m" },
       fc.constant(causal()),
       fc.tuple(fc.integer({ min: -1, max: 5 }), fc.integer({ min: -1, max: 5 })).map(([l, r]) => window(l, r)),
       fc.tuple(fc.nat(9), fc.nat(9)).map((lengths) => padding(lengths)),
-      fc.array(fc.array(bit(), { minLength: 7, maxLength: 7 }), { minLength: 5, maxLength: 5 }).map((bits) => fromTensor(tensor(bits, { dtype: "bool" }))),
+      fc
+        .array(fc.array(bit(), { minLength: 7, maxLength: 7 }), { minLength: 5, maxLength: 5 })
+        .map((bits) => fromTensor(tensor(bits, { dtype: "bool" }))),
       fc.tuple(tie("mask"), tie("mask")).map(([a, b]) => and(a, b)),
       fc.tuple(tie("mask"), tie("mask")).map(([a, b]) => or(a, b)),
-      tie("mask").map(not)),
+      tie("mask").map(not),
+    ),
   })).mask;
 
   it("says the same as the dense definition, whatever the combination", () => {
     const context: TermContext = { B: 2, H: 3, L: 5, S: 7, queryOffset: 1 };
-    fc.assert(fc.property(mask, (one) => {
-      const dense = one.dense(context);
-      const [batches, heads] = dense.shape;
-      const bits = dense.toTypedArray();
-      const form = one.lower(context);
-      for (let b = 0; b < batches; b++) {
-        for (let h = 0; h < heads; h++) {
-          for (let i = 0; i < 5; i++) for (let j = 0; j < 7; j++) expect(allows(form, b, h, i, j, 5, 7)).toBe(bits[((b * heads + h) * 5 + i) * 7 + j] === 1);
+    fc.assert(
+      fc.property(mask, (one) => {
+        const dense = one.dense(context);
+        const [batches, heads] = dense.shape;
+        const bits = dense.toTypedArray();
+        const form = one.lower(context);
+        for (let b = 0; b < batches; b++) {
+          for (let h = 0; h < heads; h++) {
+            for (let i = 0; i < 5; i++)
+              for (let j = 0; j < 7; j++) expect(allows(form, b, h, i, j, 5, 7)).toBe(bits[((b * heads + h) * 5 + i) * 7 + j] === 1);
+          }
         }
-      }
-    }));
+      }),
+    );
   });
 
   it("obeys De Morgan", () => {
     const context: TermContext = { B: 2, H: 1, L: 5, S: 7, queryOffset: 2 };
-    fc.assert(fc.property(mask, mask, (a, b) => {
-      expect([...not(and(a, b)).dense(context).toTypedArray()]).toEqual([...or(not(a), not(b)).dense(context).toTypedArray()]);
-    }));
+    fc.assert(
+      fc.property(mask, mask, (a, b) => {
+        expect([...not(and(a, b)).dense(context).toTypedArray()]).toEqual([...or(not(a), not(b)).dense(context).toTypedArray()]);
+      }),
+    );
   });
 
   it("never holds an L × S array: 65,536 × 65,536 of causal ∧ window ∧ padding lowers to ranges", () => {

@@ -8,11 +8,17 @@ import { intervalMask, type DrawableMask } from "./internal/interval-mask.ts";
 export function padding(lengths: ArrayLike<number>): DrawableMask {
   const own = Int32Array.from(lengths);
   for (let b = 0; b < lengths.length; b++) {
-    if (own[b] !== lengths[b] || own[b] < 0) throw new HeedError("padding", "lengths must be whole numbers, not negative", { [`lengths[${b}]`]: lengths[b] });
+    if (own[b] !== lengths[b] || own[b] < 0)
+      throw new HeedError("padding", "lengths must be whole numbers, not negative", { [`lengths[${b}]`]: lengths[b] });
   }
   return intervalMask("padding", own.length, ({ B, S }) => {
     if (B !== own.length) {
-      throw new ShapeError("padding", "there must be one length per sample", { "samples B": B, lengths: own.length }, "Build the mask from this batch's lengths.");
+      throw new ShapeError(
+        "padding",
+        "there must be one length per sample",
+        { "samples B": B, lengths: own.length },
+        "Build the mask from this batch's lengths.",
+      );
     }
     return { batches: B, heads: 1, at: (b) => [0, Math.min(S, own[b])] };
   });

@@ -12,7 +12,8 @@ export function window(left: number, right: number): DrawableMask {
     if (!Number.isInteger(n) || n < -1) throw new HeedError("window", `${name} must be a whole number, or -1 for no bound`, { [name]: n });
   }
   return intervalMask(`window(${left}, ${right})`, undefined, (context) => ({
-    batches: positionalBatches(context), heads: 1,
+    batches: positionalBatches(context),
+    heads: 1,
     at: (b, _h, i) => {
       const position = positionOf(context, b, i);
       const low = left === -1 ? 0 : Math.max(0, position - left);

@@ -7,14 +7,25 @@ export interface ClipOptions {
 }
 
 /**
- * Multiplies all gradients by min(1, maxNorm / (norm + 1e-6)) of their joint norm, and returns that norm as it was.
- * Parameters without a gradient are passed over.
- * @see Pascanu, Mikolov, Bengio 2013
+ * Multiplies all gradients by min(1, maxNorm / (norm + 1e-6)) of their joint norm, and returns that norm as it was. Parameters without a
+ * gradient are passed over. Where the norm is NaN, gradients stay as they are; where it is infinite, they become 0 or NaN: look at what is
+ * returned.
+ * @throws {HeedError} unless maxNorm is above 0.
+ * @see Pascanu, Mikolov, Bengio 2013 (arXiv:1211.5063)
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, { normType = 2 }: ClipOptions = {}): number {
   if (!(maxNorm > 0)) throw new HeedError("clipGradNorm", "maxNorm must be above 0", { maxNorm });
+  if (normType !== 1 && normType !== 2 && normType !== "inf")
+    throw new HeedError("clipGradNorm", 'normType is 1, 2 or "inf"', { normType });
   const gradients = [...parameters].flatMap(({ grad }) => (grad === null ? [] : [grad]));
-  const total = noGrad(() => scope(() => jointNorm(gradients.filter(({ size }) => size > 0), normType)));
+  const total = noGrad(() =>
+    scope(() =>
+      jointNorm(
+        gradients.filter(({ size }) => size > 0),
+        normType,
+      ),
+    ),
+  );
   const factor = Math.min(1, maxNorm / (total + 1e-6));
   if (factor < 1) for (const gradient of gradients) scaleInPlace(gradient, factor);
   return total;
@@ -23,8 +34,10 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, { no
 function jointNorm(gradients: readonly Tensor[], normType: 1 | 2 | "inf"): number {
   if (normType === "inf") return gradients.reduce((most, g) => Math.max(most, max(abs(g)).item()), 0);
   if (normType === 1) return gradients.reduce((total, g) => total + sum(abs(g)).item(), 0);
-  return Math.sqrt(gradients.reduce((total, g) => {
-    const length = norm(g).item();
-    return total + length * length;
-  }, 0));
+  return Math.sqrt(
+    gradients.reduce((total, g) => {
+      const length = norm(g).item();
+      return total + length * length;
+    }, 0),
+  );
 }

@@ -4,7 +4,9 @@ import { Module } from "./module.ts";
 import { dropoutKey } from "./training.ts";
 
 /**
- * In `training`, zeroes each element with probability p and divides the rest by 1 − p; outside, the identity.
+ * In `training`, zeroes each element with probability p and divides the rest by 1 − p; outside, the identity. Which elements follows from the
+ * step's key, the path of the module and how often it was called in this step: nothing else, so a step replays.
+ * @throws {HeedError} unless 0 ≤ p < 1.
  * @see Srivastava et al. 2014
  */
 export class Dropout extends Module {

@@ -1,17 +1,22 @@
-import { embedding, normal, type RandomKey, type Tensor } from "@heed/tensor";
-import { requireCount } from "./internal/require.ts";
+import { embedding, HeedError, normal, tensor, type RandomKey, type Tensor } from "@heed/tensor";
+import { requireCount, requireRate } from "./internal/require.ts";
 import { Module } from "./module.ts";
 import { Parameter } from "./parameter.ts";
 
 export interface EmbeddingOptions {
   readonly key: RandomKey;
-  /** A row that stays as it is: its gradient is 0. */
+  /** A row that starts at 0 and has no gradient, so that it stays as it is. */
   readonly paddingIdx?: number;
   /** Deviation of the initial normal values. Default 1, as PyTorch. */
   readonly deviation?: number;
 }
 
-/** Rows of a table by integer ids: int32 `[…]` → `[…, embeddingDim]`. Parameter `weight` `[numEmbeddings, embeddingDim]`. */
+/**
+ * Rows of a table by integer ids: int32 `[…]` → `[…, embeddingDim]`. Parameter `weight` `[numEmbeddings, embeddingDim]`.
+ * @throws {ShapeError} unless the sizes are whole numbers from 1 on; {HeedError} when `paddingIdx` is no row.
+ *
+ * The gradient is a whole table, zeros where no id pointed.
+ */
 export class Embedding extends Module {
   readonly weight: Parameter;
   readonly paddingIdx: number | undefined;
@@ -19,12 +24,23 @@ export class Embedding extends Module {
   constructor(numEmbeddings: number, embeddingDim: number, { key, paddingIdx, deviation = 1 }: EmbeddingOptions) {
     super();
     requireCount("Embedding", { numEmbeddings, embeddingDim });
-    this.weight = new Parameter(normal(key.split("weight"), [numEmbeddings, embeddingDim], { deviation }));
+    requireRate("Embedding", "deviation", deviation);
+    if (paddingIdx !== undefined && !(Number.isInteger(paddingIdx) && paddingIdx >= 0 && paddingIdx < numEmbeddings)) {
+      throw new HeedError("Embedding", "paddingIdx must be a row of the table", { paddingIdx, numEmbeddings });
+    }
+    const drawn = normal(key.split("weight"), [numEmbeddings, embeddingDim], { deviation });
+    this.weight = new Parameter(paddingIdx === undefined ? drawn : withBlankRow(drawn, paddingIdx));
     this.paddingIdx = paddingIdx;
   }
 
-  /** @throws {ShapeError} for an id out of range, named. */
+  /** @throws {ShapeError} for an id out of range, named; {DTypeError} unless ids are int32. */
   forward(ids: Tensor): Tensor {
     return embedding(this.weight, ids, this.paddingIdx === undefined ? {} : { paddingIdx: this.paddingIdx });
   }
+}
+
+function withBlankRow(table: Tensor, row: number): Tensor {
+  const [, width] = table.shape;
+  const values = table.toTypedArray();
+  return tensor(values.fill(0, row * width, (row + 1) * width), { shape: table.shape });
 }

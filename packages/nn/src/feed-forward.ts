@@ -1,12 +1,14 @@
-import { gelu, relu, silu, type RandomKey, type Tensor } from "@heed/tensor";
+import { gelu, HeedError, relu, silu, type RandomKey, type Tensor } from "@heed/tensor";
 import { Dropout } from "./dropout.ts";
 import { Linear, type LinearOptions } from "./linear.ts";
 import { Module } from "./module.ts";
 
+const activations = { gelu: (x: Tensor) => gelu(x), relu, silu };
+
 export interface FeedForwardOptions {
   readonly key: RandomKey;
   /** Default `gelu` (exact). */
-  readonly activation?: "gelu" | "relu" | "silu";
+  readonly activation?: keyof typeof activations;
   /** Default 0. */
   readonly dropoutP?: number;
   /** Default true. */
@@ -16,17 +18,21 @@ export interface FeedForwardOptions {
 }
 
 /**
- * `fc2(dropout(activation(fc1(x))))` over the last axis, width → hidden → width, with timm's names.
- * @see Vaswani et al. 2017, §3.3
+ * `fc2(dropout(activation(fc1(x))))` over the last axis, `[…, width]` → `[…, hidden]` → `[…, width]`. Parameters with timm's names:
+ * `fc1.weight`, `fc1.bias`, `fc2.weight`, `fc2.bias`.
+ * @throws {HeedError} for an unknown activation.
+ * @see Vaswani et al. 2017, §3.3 (arXiv:1706.03762)
  */
 export class FeedForward extends Module {
   readonly fc1: Linear;
   readonly fc2: Linear;
   readonly dropout: Dropout;
-  readonly activation: "gelu" | "relu" | "silu";
+  readonly activation: keyof typeof activations;
 
   constructor(width: number, hidden: number, { key, activation = "gelu", dropoutP = 0, ...options }: FeedForwardOptions) {
     super();
+    if (!(activation in activations))
+      throw new HeedError("FeedForward", `activation is ${Object.keys(activations).join(", ")}`, { activation });
     this.fc1 = new Linear(width, hidden, { ...options, key: key.split("fc1") });
     this.fc2 = new Linear(hidden, width, { ...options, key: key.split("fc2") });
     this.dropout = new Dropout(dropoutP);
@@ -34,8 +40,7 @@ export class FeedForward extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const hidden = this.fc1.forward(x);
-    const active = this.activation === "gelu" ? gelu(hidden) : this.activation === "relu" ? relu(hidden) : silu(hidden);
+    const active = activations[this.activation](this.fc1.forward(x));
     return this.fc2.forward(this.dropout.forward(active));
   }
 }

@@ -29,7 +29,10 @@ export interface FitOptions<Batch> extends StepOptions<Batch> {
  * One update: loss, backward, clipping, optimiser, in a scope of its own. Returns the loss before the update.
  * The step's number is the optimiser's, so a loaded state continues where it stood.
  */
-export function trainStep<Batch>(batch: Batch, { optimiser, loss, key, schedule, clipNorm }: StepOptions<Batch>): { loss: number; gradNorm: number | undefined } {
+export function trainStep<Batch>(
+  batch: Batch,
+  { optimiser, loss, key, schedule, clipNorm }: StepOptions<Batch>,
+): { loss: number; gradNorm: number | undefined } {
   const step = optimiser.steps;
   return scope(() => {
     optimiser.zeroGrad();

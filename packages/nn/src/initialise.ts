@@ -7,8 +7,13 @@ import { normal, ShapeError, uniform, type RandomKey, type Tensor } from "@heed/
  * @see Glorot and Bengio 2010 (Xavier); He et al. 2015 (Kaiming), gain √2 for ReLU.
  */
 export function initialScales(shape: readonly number[]): {
-  fanIn: number; fanOut: number; xavierUniform: number; xavierNormal: number;
-  kaimingUniform: number; kaimingNormal: number; kaimingNormalFanOut: number;
+  fanIn: number;
+  fanOut: number;
+  xavierUniform: number;
+  xavierNormal: number;
+  kaimingUniform: number;
+  kaimingNormal: number;
+  kaimingNormalFanOut: number;
   /** 1 / √fanIn: a fresh PyTorch linear or convolution layer. */
   torch: number;
 } {
@@ -17,9 +22,13 @@ export function initialScales(shape: readonly number[]): {
   const fanIn = shape[1] * kernel;
   const fanOut = shape[0] * kernel;
   return {
-    fanIn, fanOut,
-    xavierUniform: Math.sqrt(6 / (fanIn + fanOut)), xavierNormal: Math.sqrt(2 / (fanIn + fanOut)),
-    kaimingUniform: Math.sqrt(6 / fanIn), kaimingNormal: Math.sqrt(2 / fanIn), kaimingNormalFanOut: Math.sqrt(2 / fanOut),
+    fanIn,
+    fanOut,
+    xavierUniform: Math.sqrt(6 / (fanIn + fanOut)),
+    xavierNormal: Math.sqrt(2 / (fanIn + fanOut)),
+    kaimingUniform: Math.sqrt(6 / fanIn),
+    kaimingNormal: Math.sqrt(2 / fanIn),
+    kaimingNormalFanOut: Math.sqrt(2 / fanOut),
     torch: 1 / Math.sqrt(fanIn),
   };
 }

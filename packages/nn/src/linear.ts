@@ -18,6 +18,7 @@ export interface LinearOptions {
 /**
  * `y = x · weightᵀ + bias` over the last axis: `[…, inFeatures]` → `[…, outFeatures]`.
  * Parameters `weight` `[outFeatures, inFeatures]`, `bias` `[outFeatures]`.
+ * @throws {ShapeError} unless the sizes are whole numbers from 1 on; `forward`, when x does not end in inFeatures.
  */
 export class Linear extends Module {
   readonly weight: Parameter;
@@ -29,7 +30,8 @@ export class Linear extends Module {
     const shape = [outFeatures, inFeatures];
     const weightKey = key.split("weight");
     this.weight = new Parameter(init === undefined ? torchUniform(weightKey, shape, inFeatures) : init(weightKey, shape));
-    this.bias = !bias ? null
+    this.bias = !bias
+      ? null
       : new Parameter(biasInit === "zeros" ? zeros([outFeatures]) : torchUniform(key.split("bias"), [outFeatures], inFeatures));
   }
 

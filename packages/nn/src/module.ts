@@ -1,5 +1,6 @@
-import { HeedError, ShapeError, type Tensor } from "@heed/tensor";
+import { HeedError, type Tensor } from "@heed/tensor";
 import { copyInto, type Stateful } from "@heed/tensor/operation";
+import { requireLike } from "./internal/require.ts";
 import { Buffer, Parameter } from "./parameter.ts";
 
 /**
@@ -22,14 +23,9 @@ export abstract class Module implements Stateful {
     return this.#holder === undefined ? "" : join(this.#holder.module.path, this.#holder.name);
   }
 
-  /** This module and all below it, depth first, with their names below this one. */
-  *namedModules(prefix = ""): Generator<[string, Module]> {
-    yield [prefix, this];
-    for (const [name, child] of children(this)) {
-      if (!(child instanceof Module)) continue;
-      child.#holder ??= { module: this, name };
-      yield* child.namedModules(join(prefix, name));
-    }
+  /** This module and all below it, depth first, with their names below this one. One that stands in several places is named once, by the first. */
+  *namedModules(): Generator<[string, Module]> {
+    yield* this.#walk("", new Set([this]));
   }
 
   /** Parameters by name. One that stands in several places is named once, by the first. */
@@ -57,29 +53,43 @@ export abstract class Module implements Stateful {
     return this.parameters().reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Parameters and buffers by PyTorch's names: what to save (`writeSafetensors(model.stateDict())`). Shares storage. */
+  /**
+   * Parameters and buffers by PyTorch's names: what to save (`writeSafetensors(model.stateDict())`). The tensors are the model's own, which
+   * training goes on to change: `keep` the ones to come back to.
+   */
   stateDict(): Record<string, Tensor> {
     return Object.fromEntries([...this.namedParameters(), ...this.namedBuffers()]);
   }
 
   /**
    * Copies values in by name, all or none.
-   * @throws {HeedError} naming what is missing or unknown; {ShapeError} for another shape. Nothing has changed then.
+   * @throws {HeedError} naming what is missing or unknown; {ShapeError} for another shape; {DTypeError} for another dtype; {ScopeError} for a
+   * value whose scope has ended. Nothing has changed then.
    */
   loadStateDict(values: Readonly<Record<string, Tensor>>): void {
     const own = this.stateDict();
     const missing = Object.keys(own).filter((name) => !(name in values));
     const unknown = Object.keys(values).filter((name) => !(name in own));
     if (missing.length + unknown.length > 0) {
-      throw new HeedError("loadStateDict", "names must be those of the model", { missing, unknown }, "Build the model with the options that it was saved with.");
+      throw new HeedError(
+        "loadStateDict",
+        "names must be those of the model",
+        { missing, unknown },
+        "Build the model with the options that it was saved with.",
+      );
     }
-    for (const [name, target] of Object.entries(own)) {
-      const { shape, dtype } = values[name];
-      if (shape.length !== target.shape.length || shape.some((n, i) => n !== target.shape[i]) || dtype !== target.dtype) {
-        throw new ShapeError("loadStateDict", `"${name}" has another shape or dtype`, { model: target.shape, value: shape, "model's dtype": target.dtype, "value's dtype": dtype });
-      }
-    }
+    for (const [name, target] of Object.entries(own)) requireLike("loadStateDict", name, values[name], target);
     for (const [name, target] of Object.entries(own)) copyInto(target, values[name]);
+  }
+
+  *#walk(path: string, seen: Set<Module>): Generator<[string, Module]> {
+    yield [path, this];
+    for (const [name, child] of children(this)) {
+      if (!(child instanceof Module) || seen.has(child)) continue;
+      seen.add(child);
+      child.#holder ??= { module: this, name };
+      yield* child.#walk(join(path, name), seen);
+    }
   }
 
   #named<T extends Tensor>(kind: abstract new (...args: never[]) => T): Map<string, T> {

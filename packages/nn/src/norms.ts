@@ -1,13 +1,14 @@
-import { batchNorm, layerNorm, ones, rmsNorm, zeros, type Tensor } from "@heed/tensor";
+import { batchNorm, layerNorm, noGrad, ones, rmsNorm, zeros, type Tensor } from "@heed/tensor";
 import { copyInto } from "@heed/tensor/operation";
-import { noGrad } from "@heed/tensor";
 import { requireCount } from "./internal/require.ts";
 import { Module } from "./module.ts";
 import { Buffer, Parameter } from "./parameter.ts";
 import { isTraining } from "./training.ts";
 
 /**
- * Over the last axis (or the last axes): `(x − mean) / √(variance + eps) · weight + bias`, biased variance.
+ * Over the last axis (or the last axes): `(x − mean) / √(variance + eps) · weight + bias`, biased variance. Parameters `weight`, `bias` of the
+ * normalised shape. A row of equal numbers becomes `bias`.
+ * @throws {ShapeError} when x does not end in the normalised shape.
  * @see Ba, Kiros, Hinton 2016 (arXiv:1607.06450)
  */
 export class LayerNorm extends Module {
@@ -33,7 +34,8 @@ export class LayerNorm extends Module {
 }
 
 /**
- * Over the last axis: `x / √(mean(x²) + eps) · weight`.
+ * Over the last axis: `x / √(mean(x²) + eps) · weight`. Parameter `weight` `[width]`.
+ * @throws {ShapeError} when x does not end in the width.
  * @see Zhang, Sennrich 2019 (arXiv:1910.07467)
  */
 export class RMSNorm extends Module {
@@ -54,8 +56,12 @@ export class RMSNorm extends Module {
 }
 
 /**
- * Per channel of `[B, C, …]`. In training by the batch's mean and biased variance, while `running_mean` and `running_var`
- * (unbiased) follow with `momentum`; in evaluation by those.
+ * Per channel of `[B, C, …]`: `(x − mean) / √(variance + eps) · weight + bias`. In `training` by the batch's own mean and biased variance, while
+ * `running_mean` and `running_var` (unbiased) follow: running ← (1 − momentum) · running + momentum · batch's. In evaluation by the running ones.
+ *
+ * Parameters `weight`, `bias`, buffers `running_mean`, `running_var`, all `[C]`. PyTorch's counter `num_batches_tracked` is not kept: leave it
+ * out when loading. With one value per channel the batch's variance is 0, and so is the output but for the bias.
+ * @throws {ShapeError} when x is not `[B, C, …]` with C = numFeatures.
  * @see Ioffe, Szegedy 2015 (arXiv:1502.03167)
  */
 export class BatchNorm2d extends Module {

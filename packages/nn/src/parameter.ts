@@ -1,15 +1,27 @@
-import { Tensor } from "@heed/tensor";
+import { DTypeError, keep, Tensor, type DType } from "@heed/tensor";
 
-/** A learned tensor of a module: a leaf with `requiresGrad`. Takes over the storage of `initial`. */
+/**
+ * A learned tensor of a module: a leaf with `requiresGrad`. It copies `initial`, so that what an optimiser writes in place is nobody else's,
+ * and so that a module may be built inside a scope.
+ * @throws {DTypeError} unless `initial` is of a float dtype.
+ */
 export class Parameter extends Tensor {
   constructor(initial: Tensor) {
-    super(initial.storage, initial.shape, initial.strides, initial.offset, true);
+    requireFloat("Parameter", initial.dtype);
+    const { storage, shape } = keep(initial);
+    super(storage, shape, undefined, 0, true);
   }
 }
 
-/** State of a module that is saved but not learned by gradients, such as running means. */
+/** State of a module that is saved but not learned by gradients, such as running means. It copies `initial`, as `Parameter` does. */
 export class Buffer extends Tensor {
   constructor(initial: Tensor) {
-    super(initial.storage, initial.shape, initial.strides, initial.offset, false);
+    const { storage, shape } = keep(initial);
+    super(storage, shape);
   }
+}
+
+function requireFloat(where: string, dtype: DType): void {
+  if (dtype !== "int32" && dtype !== "uint8" && dtype !== "bool") return;
+  throw new DTypeError(where, "what is learned must be of a float dtype", { dtype }, "Use Buffer for state that is not learned.");
 }

@@ -1,4 +1,5 @@
-import { HeedError, noGrad, scope, type RandomKey } from "@heed/tensor";
+import { noGrad, scope, type RandomKey } from "@heed/tensor";
+import { refuseAsync } from "@heed/tensor/operation";
 
 interface Training {
   readonly key: RandomKey;
@@ -10,18 +11,19 @@ let current: Training | undefined;
 
 /**
  * Runs `fn` in training mode: dropout drops, batch norm takes the batch's statistics. The n-th call of a Dropout derives
- * its key as `stepKey.split(its path).split(n)`, and n restarts with each `training`, so a resumed run is exact to the bit.
- * Outside, modules evaluate. Synchronous.
+ * its key as `stepKey.split(its path).split(n)`, n = 0, 1 …, and n restarts with each `training`, so a resumed run is exact to the bit.
+ * Outside, modules evaluate.
+ * @throws {ScopeError} when `fn` returns a promise: what it does later would run outside.
  *
  * @example const loss = training(key.split(step), () => crossEntropy(model.forward(x), target));
  */
 export function training<T>(stepKey: RandomKey, fn: () => T): T {
-  return withMode({ key: stepKey, calls: new Map() }, fn);
+  return withMode("training", { key: stepKey, calls: new Map() }, fn);
 }
 
-/** Runs `fn` in evaluation mode, also inside `training`. Synchronous. */
+/** Runs `fn` in evaluation mode, also inside `training`. Synchronous, as `training`. */
 export function evaluating<T>(fn: () => T): T {
-  return withMode(undefined, fn);
+  return withMode("evaluating", undefined, fn);
 }
 
 /** Whether `training` is open. */
@@ -29,7 +31,10 @@ export function isTraining(): boolean {
   return current !== undefined;
 }
 
-/** The key of this call of the Dropout at `path`; `undefined` outside training. */
+/**
+ * For modules of one's own that draw random numbers in training: the key of this call of the module at `path` (`this.path`), `undefined`
+ * outside training.
+ */
 export function dropoutKey(path: string): RandomKey | undefined {
   if (current === undefined) return undefined;
   const n = current.calls.get(path) ?? 0;
@@ -42,14 +47,12 @@ export function predict<Inputs extends readonly unknown[], T>(model: { forward(.
   return evaluating(() => noGrad(() => scope(() => model.forward(...inputs))));
 }
 
-function withMode<T>(mode: Training | undefined, fn: () => T): T {
+function withMode<T>(where: string, mode: Training | undefined, fn: () => T): T {
   const outer = current;
   current = mode;
   try {
     const result = fn();
-    if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
-      throw new HeedError("training", "the function must be synchronous, but it returned a promise", {}, "Await first.");
-    }
+    refuseAsync(where, result);
     return result;
   } finally {
     current = outer;

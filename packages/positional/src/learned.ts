@@ -27,7 +27,13 @@ export class LearnedPositions extends Module {
   forward(x: Tensor, positions?: Tensor): Tensor {
     if (positions !== undefined) return x.add(embedding(this.weight, positions));
     const L = x.shape.at(-2) ?? 0;
-    if (L > this.weight.shape[0]) throw new ShapeError("LearnedPositions", "the sequence is longer than the table", { x: x.shape, maxLength: this.weight.shape[0] }, "Build it with a larger maxLength.");
+    if (L > this.weight.shape[0])
+      throw new ShapeError(
+        "LearnedPositions",
+        "the sequence is longer than the table",
+        { x: x.shape, maxLength: this.weight.shape[0] },
+        "Build it with a larger maxLength.",
+      );
     return x.add(slice(this.weight, 0, 0, L));
   }
 }
@@ -49,7 +55,8 @@ export class LearnedGridPositions extends Module {
   forward(x: Tensor): Tensor {
     const [rows, width] = this.rowWeight.shape;
     const [columns] = this.columnWeight.shape;
-    if (x.shape.at(-2) !== rows * columns) throw new ShapeError("LearnedGridPositions", "x must hold one vector per cell of the grid", { x: x.shape, grid: [rows, columns] });
+    if (x.shape.at(-2) !== rows * columns)
+      throw new ShapeError("LearnedGridPositions", "x must hold one vector per cell of the grid", { x: x.shape, grid: [rows, columns] });
     const table = reshape(this.rowWeight, [rows, 1, width]).add(reshape(this.columnWeight, [1, columns, width]));
     return x.add(reshape(table, [rows * columns, width]));
   }

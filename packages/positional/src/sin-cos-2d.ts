@@ -16,8 +16,14 @@ export interface SinCos2dOptions {
  * @throws {ShapeError} when embedDim is no multiple of 4.
  * @see He et al. 2022 (arXiv:2111.06377)
  */
-export function sinCos2d(height: number, width: number, embedDim: number, { clsToken = false, base = 10_000, dtype = "float32" }: SinCos2dOptions = {}): Tensor {
-  if (!Number.isInteger(embedDim) || embedDim < 4 || embedDim % 4 !== 0) throw new ShapeError("sinCos2d", "embedDim must be a multiple of 4", { embedDim });
+export function sinCos2d(
+  height: number,
+  width: number,
+  embedDim: number,
+  { clsToken = false, base = 10_000, dtype = "float32" }: SinCos2dOptions = {},
+): Tensor {
+  if (!Number.isInteger(embedDim) || embedDim < 4 || embedDim % 4 !== 0)
+    throw new ShapeError("sinCos2d", "embedDim must be a multiple of 4", { embedDim });
   const quarter = embedDim / 4;
   const rates = Array.from({ length: quarter }, (_, i) => math.pow(base, -i / quarter));
   const first = clsToken ? 1 : 0;

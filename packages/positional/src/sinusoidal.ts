@@ -18,9 +18,14 @@ export interface SinusoidalOptions {
  * @throws {ShapeError} for an odd width with `halves`.
  * @see Vaswani et al. 2017, §3.5
  */
-export function sinusoidal(positions: number | ArrayLike<number>, width: number, { style = "interleaved", base = 10_000, dtype = "float32" }: SinusoidalOptions = {}): Tensor {
+export function sinusoidal(
+  positions: number | ArrayLike<number>,
+  width: number,
+  { style = "interleaved", base = 10_000, dtype = "float32" }: SinusoidalOptions = {},
+): Tensor {
   if (!Number.isInteger(width) || width < 1) throw new ShapeError("sinusoidal", "width must be a whole number from 1 on", { width });
-  if (style === "halves" && width % 2 === 1) throw new ShapeError("sinusoidal", "halves need an even width", { width }, 'Use style "interleaved".');
+  if (style === "halves" && width % 2 === 1)
+    throw new ShapeError("sinusoidal", "halves need an even width", { width }, 'Use style "interleaved".');
   if (!(base > 0)) throw new HeedError("sinusoidal", "base must be above 0", { base });
   const at = typeof positions === "number" ? Array.from({ length: positions }, (_, t) => t) : Array.from(positions);
   const pairs = Math.ceil(width / 2);

@@ -49,12 +49,24 @@ export function additive({ queryWeight, keyWeight, vector, bias }: AdditiveParam
  * columns are the query's.
  * @see Luong, Pham, Manning 2015 (arXiv:1508.04025), "concat"
  */
-export function concatScore({ weight, vector, bias, queryDim }: {
-  readonly weight: Tensor; readonly vector: Tensor; readonly bias?: Tensor; readonly queryDim: number;
+export function concatScore({
+  weight,
+  vector,
+  bias,
+  queryDim,
+}: {
+  readonly weight: Tensor;
+  readonly vector: Tensor;
+  readonly bias?: Tensor;
+  readonly queryDim: number;
 }): Score {
-  const score = () => additive({
-    queryWeight: slice(weight, 1, 0, queryDim), keyWeight: slice(weight, 1, queryDim), vector, ...(bias === undefined ? {} : { bias }),
-  });
+  const score = () =>
+    additive({
+      queryWeight: slice(weight, 1, 0, queryDim),
+      keyWeight: slice(weight, 1, queryDim),
+      vector,
+      ...(bias === undefined ? {} : { bias }),
+    });
   return {
     name: "concatScore",
     dense: (query, key) => score().dense(query, key),
@@ -64,9 +76,20 @@ export function concatScore({ weight, vector, bias, queryDim }: {
 }
 
 /** Fresh parameters for `additive`, uniform within ±1/√width, with gradients. */
-export function initAdditive(key: RandomKey, { queryDim, keyDim, hiddenDim, bias = false }: {
-  readonly queryDim: number; readonly keyDim: number; readonly hiddenDim: number; readonly bias?: boolean;
-}): AdditiveParameters {
+export function initAdditive(
+  key: RandomKey,
+  {
+    queryDim,
+    keyDim,
+    hiddenDim,
+    bias = false,
+  }: {
+    readonly queryDim: number;
+    readonly keyDim: number;
+    readonly hiddenDim: number;
+    readonly bias?: boolean;
+  },
+): AdditiveParameters {
   const draw = (name: string, shape: readonly number[], width: number) =>
     uniform(key.split(name), shape, { low: -1 / Math.sqrt(width), high: 1 / Math.sqrt(width), requiresGrad: true });
   return {

@@ -12,7 +12,8 @@ import { scaled } from "./internal/scaled.ts";
  * @see Nadaraya 1964; Watson 1964; d2l.ai §11.2
  */
 export function gaussian({ sigma = 1 }: { readonly sigma?: number | Tensor } = {}): Score {
-  if (typeof sigma === "number" && !(sigma > 0 && Number.isFinite(sigma))) throw new HeedError("gaussian", "sigma must be above 0 and finite", { sigma });
+  if (typeof sigma === "number" && !(sigma > 0 && Number.isFinite(sigma)))
+    throw new HeedError("gaussian", "sigma must be above 0 and finite", { sigma });
   const scale = () => (typeof sigma === "number" ? -1 / (2 * sigma * sigma) : div(-0.5, mul(sigma, sigma)));
   return {
     name: "gaussian",

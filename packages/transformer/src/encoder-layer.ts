@@ -35,9 +35,18 @@ export class TransformerEncoderLayer extends Module {
   readonly activation: "relu" | "gelu";
   readonly normFirst: boolean;
 
-  constructor(embedDim: number, numHeads: number, {
-    key, feedForwardDim = 4 * embedDim, activation = "relu", normFirst = false, dropoutP = 0, layerNormEps: eps = 1e-5,
-  }: EncoderLayerOptions) {
+  constructor(
+    embedDim: number,
+    numHeads: number,
+    {
+      key,
+      feedForwardDim = 4 * embedDim,
+      activation = "relu",
+      normFirst = false,
+      dropoutP = 0,
+      layerNormEps: eps = 1e-5,
+    }: EncoderLayerOptions,
+  ) {
     super();
     this.self_attn = new MultiHeadAttention(embedDim, numHeads, { key: key.split("self_attn"), dropoutP });
     this.linear1 = new Linear(embedDim, feedForwardDim, { key: key.split("linear1") });

@@ -18,9 +18,11 @@ export class TransformerEncoder extends Module {
 
   constructor(embedDim: number, numHeads: number, { numLayers, finalNorm, ...options }: EncoderOptions) {
     super();
-    this.layers = Array.from({ length: numLayers }, (_, i) =>
-      new TransformerEncoderLayer(embedDim, numHeads, { ...options, key: options.key.split("layers").split(i) }));
-    this.norm = finalNorm ?? options.normFirst ?? false ? new LayerNorm(embedDim, { eps: options.layerNormEps ?? 1e-5 }) : null;
+    this.layers = Array.from(
+      { length: numLayers },
+      (_, i) => new TransformerEncoderLayer(embedDim, numHeads, { ...options, key: options.key.split("layers").split(i) }),
+    );
+    this.norm = (finalNorm ?? options.normFirst ?? false) ? new LayerNorm(embedDim, { eps: options.layerNormEps ?? 1e-5 }) : null;
   }
 
   forward(x: Tensor, options: EncoderCallOptions = {}): Tensor {

@@ -1,6 +1,23 @@
 import {
-  add, all, any, broadcastTo, dropout, equal, greater, logicalAnd, logicalNot, logSumExp, matmul, mul, noGrad,
-  reshape, sum, tanh, Tensor, unsqueeze, where,
+  add,
+  all,
+  any,
+  broadcastTo,
+  dropout,
+  equal,
+  greater,
+  logicalAnd,
+  logicalNot,
+  logSumExp,
+  matmul,
+  mul,
+  noGrad,
+  reshape,
+  sum,
+  tanh,
+  Tensor,
+  unsqueeze,
+  where,
 } from "@heed/tensor";
 import type { Return } from "../options.ts";
 import { normalise } from "./normalise.ts";
@@ -51,12 +68,14 @@ function findPoison(call: Call): { query: Tensor; key: Tensor; value: Tensor; re
   const { B, H, L, S } = call.context;
   const [, Hkv, group] = call.query.shape;
   return {
-    query, key, value,
-    reaches: (open) => noGrad(() => {
-      const spread = (flag: Tensor, axis: -1 | -2) =>
-        reshape(broadcastTo(unsqueeze(flag, axis), [B, Hkv, group, L, S]), [B, H, L, S]);
-      const badPair = logicalNot(logicalAnd(spread(flags[0], -1), logicalAnd(spread(flags[1], -2), spread(flags[2], -2))));
-      return any(logicalAnd(open, badPair), -1);
-    }),
+    query,
+    key,
+    value,
+    reaches: (open) =>
+      noGrad(() => {
+        const spread = (flag: Tensor, axis: -1 | -2) => reshape(broadcastTo(unsqueeze(flag, axis), [B, Hkv, group, L, S]), [B, H, L, S]);
+        const badPair = logicalNot(logicalAnd(spread(flags[0], -1), logicalAnd(spread(flags[1], -2), spread(flags[2], -2))));
+        return any(logicalAnd(open, badPair), -1);
+      }),
   };
 }

@@ -1,4 +1,20 @@
-import { add, argmax, cast, div, equal, greater, logicalAnd, relu, sigmoid, softmax, sum, tensor, unsqueeze, where, type Tensor } from "@heed/tensor";
+import {
+  add,
+  argmax,
+  cast,
+  div,
+  equal,
+  greater,
+  logicalAnd,
+  relu,
+  sigmoid,
+  softmax,
+  sum,
+  tensor,
+  unsqueeze,
+  where,
+  type Tensor,
+} from "@heed/tensor";
 import type { Normaliser } from "../normalisers.ts";
 
 /** Weights `[…, L, S]` of masked scores; where a score is −∞ the weight is 0. */
@@ -9,7 +25,10 @@ export function normalise(scores: Tensor, normaliser: Normaliser): Tensor {
   switch (normaliser.kind) {
     case "relu": {
       const kept = relu(finite);
-      const divisor = normaliser.divideBy === "sum" ? sum(kept, -1, { keepDims: true }) : sum(cast(open, scores.dtype as "float32"), -1, { keepDims: true });
+      const divisor =
+        normaliser.divideBy === "sum"
+          ? sum(kept, -1, { keepDims: true })
+          : sum(cast(open, scores.dtype as "float32"), -1, { keepDims: true });
       const empty = equal(divisor.detach(), 0);
       return where(empty, 0, div(kept, where(empty, 1, divisor)));
     }

@@ -27,13 +27,25 @@ export interface Call {
 }
 
 /** Checks everything before any work. */
-export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions & { readonly returns?: readonly Return[] }): Call {
+export function prepare(
+  where: string,
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions & { readonly returns?: readonly Return[] },
+): Call {
   for (const [name, x] of Object.entries({ query, key, value })) {
     if (!(x instanceof Tensor)) throw new HeedError(where, `${name} must be a Tensor`, { [name]: typeof x }, "Make one with tensor(…).");
-    if (x.rank < 2 || x.rank > 4) throw new ShapeError(where, `${name} must be [B, H, length, width], [H, length, width] or [length, width]`, { [name]: x.shape });
+    if (x.rank < 2 || x.rank > 4)
+      throw new ShapeError(where, `${name} must be [B, H, length, width], [H, length, width] or [length, width]`, { [name]: x.shape });
   }
   if (query.dtype !== key.dtype || query.dtype !== value.dtype) {
-    throw new DTypeError(where, "query, key and value must share a dtype", { query: query.dtype, key: key.dtype, value: value.dtype }, "Convert: cast(x, dtype).");
+    throw new DTypeError(
+      where,
+      "query, key and value must share a dtype",
+      { query: query.dtype, key: key.dtype, value: value.dtype },
+      "Convert: cast(x, dtype).",
+    );
   }
   const { layout = "bhld" } = options;
   const [q, k, v] = [query, key, value].map((x) => {
@@ -43,7 +55,13 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
   const shapes = { query: query.shape, key: key.shape, value: value.shape };
   const [, H, L] = q.shape;
   const [, Hkv, S] = k.shape;
-  if (S !== v.shape[2]) throw new ShapeError(where, "key and value must share length S (axis -2)", { key: key.shape, value: value.shape }, "Slice or pad both alike before the call.");
+  if (S !== v.shape[2])
+    throw new ShapeError(
+      where,
+      "key and value must share length S (axis -2)",
+      { key: key.shape, value: value.shape },
+      "Slice or pad both alike before the call.",
+    );
   if (v.shape[1] !== Hkv || Hkv === 0 || H % Hkv !== 0) {
     throw new ShapeError(where, "the number of query heads must be a multiple of the key/value heads, which key and value share", shapes);
   }
@@ -57,9 +75,11 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
   const group = H / Hkv;
   const { queryOffset = S - L, softcap, dropoutP = 0, dropoutKey } = options;
   checkOffset(where, queryOffset, B);
-  if (softcap !== undefined && !(softcap > 0 && Number.isFinite(softcap))) throw new HeedError(where, "softcap must be above 0 and finite", { softcap });
+  if (softcap !== undefined && !(softcap > 0 && Number.isFinite(softcap)))
+    throw new HeedError(where, "softcap must be above 0 and finite", { softcap });
   if (!(dropoutP >= 0 && dropoutP < 1)) throw new HeedError(where, "dropoutP must be in [0, 1)", { dropoutP });
-  if (dropoutP > 0 && dropoutKey === undefined) throw new HeedError(where, "dropout needs a key", { dropoutP }, "Pass dropoutKey: randomKey(seed).");
+  if (dropoutP > 0 && dropoutKey === undefined)
+    throw new HeedError(where, "dropout needs a key", { dropoutP }, "Pass dropoutKey: randomKey(seed).");
   if (options.strict === true) {
     throw new UnsupportedError(where, "this version has no streaming kernel: it runs the dense definition", {}, "Leave strict out.");
   }
@@ -67,7 +87,12 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
   if (normaliser.kind !== "softmax" && returns?.includes("lse")) {
     throw new UnsupportedError(where, "lse belongs to softmax", { normaliser: normaliser.kind }, "Leave lse out of returns.");
   }
-  const biases = options.bias === undefined ? [] : Array.isArray(options.bias) ? (options.bias as readonly (Bias | Tensor)[]) : [options.bias as Bias | Tensor];
+  const biases =
+    options.bias === undefined
+      ? []
+      : Array.isArray(options.bias)
+        ? (options.bias as readonly (Bias | Tensor)[])
+        : [options.bias as Bias | Tensor];
   const context: TermContext = { B, H, L, S, queryOffset };
   checkTensors(where, biases, options.mask, context);
   const leading = Math.max(query.rank, key.rank, value.rank) - 2;
@@ -76,7 +101,12 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
     query: reshape(q, [q.shape[0], Hkv, group, L, q.shape[3]]),
     key: reshape(k, [k.shape[0], Hkv, 1, S, k.shape[3]]),
     value: reshape(v, [v.shape[0], Hkv, 1, S, v.shape[3]]),
-    context, score: options.score ?? scaledDot(), biases, mask: options.mask, normaliser, softcap,
+    context,
+    score: options.score ?? scaledDot(),
+    biases,
+    mask: options.mask,
+    normaliser,
+    softcap,
     dropout: dropoutP > 0 ? { p: dropoutP, key: dropoutKey! } : undefined,
     restore(output) {
       const laid = layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output;
@@ -92,11 +122,17 @@ function checkOffset(where: string, queryOffset: number | Int32Array, B: number)
   }
 }
 
-function checkTensors(where: string, biases: readonly (Bias | Tensor)[], mask: Mask | Tensor | undefined, { B, H, L, S }: TermContext): void {
+function checkTensors(
+  where: string,
+  biases: readonly (Bias | Tensor)[],
+  mask: Mask | Tensor | undefined,
+  { B, H, L, S }: TermContext,
+): void {
   const target = [B, H, L, S];
   const fits = ({ shape }: Tensor) => shape.length <= 4 && shape.every((n, i) => n === 1 || n === target[4 - shape.length + i]);
   if (mask instanceof Tensor) {
-    if (mask.dtype !== "bool") throw new DTypeError(where, "a mask is boolean, true = may attend", { dtype: mask.dtype }, "A float is a bias: pass it as bias.");
+    if (mask.dtype !== "bool")
+      throw new DTypeError(where, "a mask is boolean, true = may attend", { dtype: mask.dtype }, "A float is a bias: pass it as bias.");
     if (!fits(mask)) throw new ShapeError(where, "mask must broadcast to [B, H, L, S]", { mask: mask.shape, "[B, H, L, S]": target });
   }
   for (const bias of biases) {

@@ -24,11 +24,14 @@ export function pictureOf(name: string, rows: Rows, { L, S }: TermContext): stri
   for (let i = 0; i < L; i++) {
     const at = rows.at(0, 0, i);
     for (let k = 0; k < at.length; k += 2) {
-      if (at[k + 1] > at[k]) runs.push(`M${at[k] * cell} ${i * cell}h${(at[k + 1] - at[k]) * cell}v${cell}h${-(at[k + 1] - at[k]) * cell}z`);
+      if (at[k + 1] > at[k])
+        runs.push(`M${at[k] * cell} ${i * cell}h${(at[k + 1] - at[k]) * cell}v${cell}h${-(at[k + 1] - at[k]) * cell}z`);
     }
   }
   const [width, height] = [S * cell, L * cell];
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`
-    + `<title>${name}: ${L} queries (rows) × ${S} keys (columns); filled = may attend</title>`
-    + `<path d="M0 0h${width}v${height}h${-width}z" fill="#e8e8ec"/><path d="${runs.join("")}" fill="#00366c"/></svg>`;
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">` +
+    `<title>${name}: ${L} queries (rows) × ${S} keys (columns); filled = may attend</title>` +
+    `<path d="M0 0h${width}v${height}h${-width}z" fill="#e8e8ec"/><path d="${runs.join("")}" fill="#00366c"/></svg>`
+  );
 }

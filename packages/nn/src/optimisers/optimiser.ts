@@ -1,5 +1,6 @@
-import { clearGrad, HeedError, ShapeError, type Tensor } from "@heed/tensor";
-import { copyInto, type Stateful } from "@heed/tensor/operation";
+import { clearGrad, HeedError, type Tensor } from "@heed/tensor";
+import { copyInto, requireReal, type Stateful } from "@heed/tensor/operation";
+import { requireCount, requireLike, requireRate } from "../internal/require.ts";
 import type { Parameter } from "../parameter.ts";
 
 /**
@@ -16,11 +17,12 @@ export abstract class Optimiser implements Stateful {
   constructor(where: string, parameters: Iterable<Parameter>, lr: number) {
     this.parameters = [...new Set(parameters)];
     if (this.parameters.length === 0) throw new HeedError(where, "there must be at least one parameter", {}, "Pass model.parameters().");
+    for (const { dtype } of this.parameters) requireReal(where, dtype);
     requireRate(where, "lr", lr);
     this.lr = lr;
   }
 
-  /** One update of every parameter that has a gradient. */
+  /** One update of every parameter that has a gradient. The count of updates is that of the optimiser, the same for all parameters. */
   step(lr = this.lr): void {
     requireRate("step", "lr", lr);
     this.steps++;
@@ -42,18 +44,30 @@ export abstract class Optimiser implements Stateful {
 
   /** The number of steps, and moments as `name.index` of the parameter: with the parameters, all that resuming needs. */
   stateDict(): { steps: number; tensors: Record<string, Tensor> } {
-    const entries = Object.entries(this.moments()).flatMap(([name, tensors]) => tensors.map((tensor, i) => [`${name}.${i}`, tensor] as const));
+    const entries = Object.entries(this.moments()).flatMap(([name, tensors]) =>
+      tensors.map((tensor, i) => [`${name}.${i}`, tensor] as const),
+    );
     return { steps: this.steps, tensors: Object.fromEntries(entries) };
   }
 
-  /** @throws {HeedError} when names or shapes are not this optimiser's; nothing has changed then. */
+  /**
+   * Copies moments in by name, all or none, and continues at their step.
+   * @throws {HeedError} when names, shapes or dtypes are not this optimiser's: another kind, or other parameters. Nothing has changed then.
+   */
   loadStateDict({ steps, tensors }: { steps: number; tensors: Readonly<Record<string, Tensor>> }): void {
     const own = this.stateDict().tensors;
-    for (const [name, target] of Object.entries(own)) {
-      const value = tensors[name];
-      if (value === undefined) throw new HeedError("loadStateDict", `the optimiser's state lacks "${name}"`, { present: Object.keys(tensors).length });
-      if (value.size !== target.size) throw new ShapeError("loadStateDict", `"${name}" has another shape`, { own: target.shape, value: value.shape });
+    const missing = Object.keys(own).filter((name) => !(name in tensors));
+    const unknown = Object.keys(tensors).filter((name) => !(name in own));
+    if (missing.length + unknown.length > 0) {
+      throw new HeedError(
+        "loadStateDict",
+        "names must be those of the optimiser",
+        { missing, unknown },
+        "Build it as the one that was saved.",
+      );
     }
+    requireCount("loadStateDict", { steps }, 0);
+    for (const [name, target] of Object.entries(own)) requireLike("loadStateDict", name, tensors[name], target);
     for (const [name, target] of Object.entries(own)) copyInto(target, tensors[name]);
     this.steps = steps;
   }
@@ -62,9 +76,4 @@ export abstract class Optimiser implements Stateful {
   protected abstract moments(): Readonly<Record<string, readonly Tensor[]>>;
 
   protected abstract update(parameter: Parameter, gradient: Tensor, index: number, lr: number): void;
-}
-
-/** Rates and decays: finite, not negative. */
-export function requireRate(where: string, name: string, value: number): void {
-  if (!(value >= 0 && Number.isFinite(value))) throw new HeedError(where, `${name} must be finite and not negative`, { [name]: value });
 }

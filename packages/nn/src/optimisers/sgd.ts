@@ -1,8 +1,9 @@
 import { optimiserKernels } from "@heed/kernels";
 import { HeedError, zeros, type Tensor } from "@heed/tensor";
-import { mutate } from "@heed/tensor/operation";
+import { mutate, packed } from "@heed/tensor/operation";
+import { requireRate } from "../internal/require.ts";
 import type { Parameter } from "../parameter.ts";
-import { Optimiser, requireRate } from "./optimiser.ts";
+import { Optimiser } from "./optimiser.ts";
 
 export interface SGDOptions {
   readonly lr: number;
@@ -16,7 +17,11 @@ export interface SGDOptions {
 }
 
 /**
- * g ← g + weightDecay · w; buffer ← momentum · buffer + (1 − dampening) · g (g at first); w ← w − lr · buffer.
+ * g ← g + weightDecay · w; buffer ← momentum · buffer + (1 − dampening) · g (at the optimiser's first step: g); w ← w − lr · buffer.
+ * @throws {HeedError} without parameters, for rates out of range, or for nesterov without momentum; {DTypeError} unless parameters are float32
+ * or float64.
+ *
+ * One pass per parameter; with momentum, state of their size.
  * @see Sutskever et al. 2013; PyTorch's form
  */
 export class SGD extends Optimiser {
@@ -41,7 +46,10 @@ export class SGD extends Optimiser {
     const { momentum, dampening, nesterov, weightDecay } = this.options;
     const buffer = this.#buffers[index];
     const dtype = parameter.dtype as "float32" | "float64";
-    mutate("SGD", buffer === undefined ? [parameter] : [parameter, buffer], [gradient], ([p, b = 0], [g]) =>
-      optimiserKernels.on(dtype).sgd(p, g, b, parameter.size, lr, momentum, dampening, Number(nesterov), weightDecay, Number(this.steps === 1)));
+    mutate("SGD", buffer === undefined ? [parameter] : [parameter, buffer], [packed(gradient)], ([p, b = 0], [g]) =>
+      optimiserKernels
+        .on(dtype)
+        .sgd(p, g, b, parameter.size, lr, momentum, dampening, Number(nesterov), weightDecay, Number(this.steps === 1)),
+    );
   }
 }

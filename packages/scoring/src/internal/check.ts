@@ -3,11 +3,21 @@ import { DTypeError, ShapeError, type Tensor } from "@heed/tensor";
 /** Query `[…, L, Dq]` and key `[…, S, Dk]`: at least two axes and one dtype; equal widths unless the score allows others. */
 export function requireQueryKey(where: string, query: Tensor, key: Tensor, widths: "equal" | "any" = "equal"): void {
   if (query.rank < 2 || key.rank < 2) {
-    throw new ShapeError(where, "query and key need at least the axes [length, width]", { query: query.shape, key: key.shape }, "Add an axis: unsqueeze(x, 0).");
+    throw new ShapeError(
+      where,
+      "query and key need at least the axes [length, width]",
+      { query: query.shape, key: key.shape },
+      "Add an axis: unsqueeze(x, 0).",
+    );
   }
   if (query.dtype !== key.dtype) throw new DTypeError(where, "query and key must share a dtype", { query: query.dtype, key: key.dtype });
   if (widths === "equal" && query.shape.at(-1) !== key.shape.at(-1)) {
-    throw new ShapeError(where, "query and key must share width D (axis -1)", { query: query.shape, key: key.shape }, "Project one of them, or use bilinear or additive scores.");
+    throw new ShapeError(
+      where,
+      "query and key must share width D (axis -1)",
+      { query: query.shape, key: key.shape },
+      "Project one of them, or use bilinear or additive scores.",
+    );
   }
 }
 

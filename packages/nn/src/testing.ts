@@ -1,0 +1,1 @@
+export { expectModuleGradient } from "./testing/expect-module-gradient.ts";
