@@ -1,5 +1,5 @@
 import { Storage } from "./storage.ts";
-import { Tensor } from "./tensor.ts";
+import { requireTensor, Tensor } from "./tensor.ts";
 import { packed } from "./compute.ts";
 
 /**
@@ -7,6 +7,7 @@ import { packed } from "./compute.ts";
  * (lazily built tables, caches, metrics).
  */
 export function keep(x: Tensor): Tensor {
+  requireTensor("keep", "x", x);
   const dense = packed(x);
   const elements = dense.storage.read("keep").slice(dense.offset, dense.offset + dense.size);
   return new Tensor(new Storage(x.dtype, elements.length, elements), x.shape);

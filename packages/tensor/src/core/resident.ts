@@ -1,5 +1,5 @@
 import type { Storage } from "./storage.ts";
-import type { Tensor } from "./tensor.ts";
+import { requireTensor, Tensor } from "./tensor.ts";
 
 /** Something with long-lived tensors: a module, an optimiser. */
 export interface Stateful {
@@ -27,15 +27,26 @@ export interface Residency {
 export function resident(parts: readonly (Stateful | Tensor)[]): Residency {
   const tensors = new Set<Tensor>();
   for (const part of parts) {
-    if ("state" in part) for (const tensor of part.state()) tensors.add(tensor);
-    else tensors.add(part);
+    if (part instanceof Tensor) tensors.add(part);
+    else for (const tensor of part.state()) tensors.add(tensor);
   }
+  for (const tensor of tensors) requireTensor("resident", "each part of the state", tensor);
   const leaves = [...tensors];
   const storages = new Set<Storage>(leaves.map((tensor) => tensor.storage));
-  for (const storage of storages) storage.own();
-  for (const leaf of leaves) if (leaf.grad !== null) leaf.grad.storage.own();
+  const owned = new Set<Storage>();
   const token = {};
-  const holding: Holding = { storages, leaves, token };
+  const holding: Holding = { storages: owned, leaves, token };
+  try {
+    for (const storage of storages) {
+      storage.own();
+      owned.add(storage);
+    }
+    for (const leaf of leaves) if (leaf.grad !== null) leaf.grad.storage.own();
+  } catch (error) {
+    // An ended tensor, or no memory left: all or nothing.
+    releaseHolding(holding);
+    throw error;
+  }
   const residency: Residency = {
     release() {
       net.unregister(token);

@@ -1,5 +1,6 @@
 import { allocatorBytes, Region, ScopeError } from "@heed/kernels";
 import { forgetBlocksOf, residentReport, Storage } from "./storage.ts";
+import { isDifferentiating } from "./tape.ts";
 import { Tensor } from "./tensor.ts";
 import type { DType } from "./dtype.ts";
 
@@ -66,8 +67,8 @@ export function journaled<T>(fn: () => T): { result: T; created: Storage[] } {
  *
  * - A view of an outside tensor survives; a view that moves out takes its own elements only.
  * - An outside tensor is copied in once per outermost scope and version.
- * - A recording that was not consumed moves with its tensor into an enclosing scope; leaving the outermost scope
- *   detaches, and `backward` then throws.
+ * - A recording that was not consumed moves with its tensor into an enclosing scope. Leaving the outermost scope
+ *   detaches, and `backward` then throws; except inside the function of a `grad`, which still needs the recording.
  * - An exception frees the region too; writes in place that were already made stay.
  *
  * @throws {ScopeError} when `fn` returns a promise, and wherever a tensor is touched whose scope has ended.
@@ -104,7 +105,7 @@ export function refuseAsync(where: string, result: unknown): void {
 function moveOut(result: unknown, from: Scope): void {
   const tensors = new Set<Tensor>();
   collectTensors(result, tensors, new Set());
-  if (from.parent === undefined) {
+  if (from.parent === undefined && !isDifferentiating()) {
     for (const tensor of tensors) tensor.detachFromScope(from);
   } else {
     for (const tensor of tensors) for (const saved of tensor.recordedStorages()) if (saved.scope === from) saved.moveTo(from.parent);

@@ -151,7 +151,9 @@ export class Storage {
     }
     const target = scope.region.allocate(this.bytes);
     new Uint8Array(linearMemory().buffer).copyWithin(target, pointer, pointer + this.bytes);
+    const maker = origins?.get(this);
     this.#leave();
+    if (maker !== undefined) origins!.set(this, maker);
     this.home = "scope";
     this.scope = scope;
     this.#pointer = target;
@@ -287,7 +289,6 @@ export function forgetBlocksOf(scope: Scope): void {
 
 /** Bytes with an owner, and in debug mode every live block with the call that made it. */
 export function residentReport(): { residentBytes: number; blocks: { bytes: number; dtype: DType; home: string; stack: string }[] } {
-  const blocks = [...(origins ?? [])]
-    .map(([storage, stack]) => ({ bytes: storage.bytes, dtype: storage.dtype, home: storage.home, stack }));
+  const blocks = [...(origins ?? [])].map(([storage, stack]) => ({ bytes: storage.bytes, dtype: storage.dtype, home: storage.home, stack }));
   return { residentBytes, blocks };
 }

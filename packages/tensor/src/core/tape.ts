@@ -34,6 +34,11 @@ export function isRecording(): boolean {
   return recordingOn;
 }
 
+/** Whether the function of a `grad` or `valueAndGrad` runs now. */
+export function isDifferentiating(): boolean {
+  return depth > 0;
+}
+
 /**
  * Runs `fn` without recording: nothing in it can be differentiated later. Synchronous.
  * @throws {ScopeError} when `fn` returns a promise.

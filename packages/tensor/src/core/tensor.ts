@@ -20,8 +20,6 @@ export type NestedArray = number | boolean | NestedArray[];
 export class Tensor {
   readonly dtype: DType;
   readonly shape: Shape;
-  /** Of a leaf with `requiresGrad`: the sum of what `backward` found so far. */
-  grad: Tensor | null = null;
   /** @internal Where the elements live. */
   storage: Storage;
   /** @internal Elements from one index to the next, per axis. */
@@ -35,6 +33,7 @@ export class Tensor {
   /** @internal Its recording was left behind when its outermost scope ended. */
   recordingLost = false;
   #leaf: boolean;
+  #grad: Tensor | null = null;
 
   /** @internal Use `tensor(…)`. */
   constructor(storage: Storage, shape: Shape, strides: readonly number[] = rowMajor(shape), offset = 0, requiresGrad = false) {
@@ -59,6 +58,18 @@ export class Tensor {
   /** Whether `backward` reaches it: a leaf made with `requiresGrad`, or a recorded result of one. */
   get requiresGrad(): boolean {
     return this.#leaf || this.recording !== undefined;
+  }
+
+  /** Of a leaf with `requiresGrad`: the sum of what `backward` found so far, or null. */
+  get grad(): Tensor | null {
+    return this.#grad;
+  }
+
+  set grad(value: Tensor | null) {
+    const before = this.#grad;
+    this.#grad = value;
+    // Whoever still holds the old one finds it on the heap; linear memory keeps none that no leaf leads to.
+    if (before !== null && before !== value) before.storage.leaveResidency();
   }
 
   /** @internal */

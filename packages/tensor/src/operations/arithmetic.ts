@@ -24,7 +24,7 @@ export function sub(a: Operand, b: Operand): Tensor {
 export function mul(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("mul", a, b);
   const out = applyBinary("mul", "mul", x, y);
-  return differentiable("mul", out, x, y, [x, y], (g, side) => sumTo(mul(g, y), side.shape), (g, side) => sumTo(mul(g, x), side.shape));
+  return differentiable("mul", out, x, y, [...ifNeeded(x, y), ...ifNeeded(y, x)], (g, side) => sumTo(mul(g, y), side.shape), (g, side) => sumTo(mul(g, x), side.shape));
 }
 
 /** a / b element by element, with NumPy's broadcasting; either may be a number. IEEE: x / 0 is ±∞, 0 / 0 is NaN. Throws as `add`. */
@@ -40,6 +40,11 @@ export function div(a: Operand, b: Operand): Tensor {
 export function neg(x: Tensor): Tensor {
   requireTensor("neg", "x", x);
   return mul(x, -1);
+}
+
+/** What the gradient by `other` reads, if anybody asks for it. */
+function ifNeeded(operand: Operand, other: Operand): Operand[] {
+  return typeof other !== "number" && other.requiresGrad ? [operand] : [];
 }
 
 type Side = (g: Tensor, side: Tensor) => Tensor;
