@@ -155,6 +155,8 @@ export interface Run {
   /** Everything needed to go on: parameters, optimiser, counters. */
   saveState(): Uint8Array;
   loadState(state: Uint8Array): void;
+  /** Gives its memory back. Where a worker thread ends with the run, nobody needs to call it. */
+  release?(): void;
 }
 
 export interface StepMetrics {

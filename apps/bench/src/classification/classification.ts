@@ -160,7 +160,8 @@ function headline(models: readonly ModelSummary[], data: DataDescription, refere
     (model) => `${model.name} ${percentWithDeviation(model.accuracy as number, model.accuracyDeviation as number | null)}`,
   );
   const classes = data.classes ? ` over ${data.classes.length} classes` : "";
-  const compared = references.length === 0 ? "" : ` Without a network: ${references.map(({ label, value }) => `${label} ${percent(value)}`).join(", ")}.`;
+  const compared =
+    references.length === 0 ? "" : ` Without a network: ${references.map(({ label, value }) => `${label} ${percent(value)}`).join(", ")}.`;
   return `Test accuracy${classes} on ${data.name}: ${told.join(", ")}.${compared}`;
 }
 

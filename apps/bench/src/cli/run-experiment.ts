@@ -176,7 +176,9 @@ async function profileSteps(plans: readonly RunPlan[], { module, settings, data,
     }
     if (profile === undefined) throw new UserError(`--profile-step: ${name} has no training step to look into.`);
     display.close();
-    process.stdout.write(`\n${profile.title}: ${number(profile.milliseconds)} ms\n\n${stepTable(profile)}\n${profile.conclusion === undefined ? "" : `\n${profile.conclusion}\n`}`);
+    process.stdout.write(
+      `\n${profile.title}: ${number(profile.milliseconds)} ms\n\n${stepTable(profile)}\n${profile.conclusion === undefined ? "" : `\n${profile.conclusion}\n`}`,
+    );
   }
   return 0;
 }
@@ -207,7 +209,12 @@ function writeReport(report: Report, folder: ResultsFolder, { json, results }: I
   writeAtomically(resolve(`${results}.md`), markdown);
 }
 
-function ending({ outcome, partial, title }: Report, folder: ResultsFolder, { json, results }: Invocation, argv: readonly string[]): string {
+function ending(
+  { outcome, partial, title }: Report,
+  folder: ResultsFolder,
+  { json, results }: Invocation,
+  argv: readonly string[],
+): string {
   const lines = [
     "",
     `${title}${partial ? " · PARTIAL" : ""}`,
@@ -218,7 +225,13 @@ function ending({ outcome, partial, title }: Report, folder: ResultsFolder, { js
     "",
     `Report  ${pathToFileURL(folder.file("report.html")).href}`,
     `JSON    ${json ?? shown(folder.file("report.json"))}`,
-    ...(results === undefined ? [] : [partial ? `Results ${results}.json and .md are left as they were: the run is not whole.` : `Results ${results}.json, ${results}.md`]),
+    ...(results === undefined
+      ? []
+      : [
+          partial
+            ? `Results ${results}.json and .md are left as they were: the run is not whole.`
+            : `Results ${results}.json, ${results}.md`,
+        ]),
   ];
   if (partial) {
     const again = argv.includes("--resume") ? argv : [...argv, "--resume"];

@@ -34,7 +34,11 @@ const inWords = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => ` 
 
 /** Accuracies to compare with. */
 function isReferences(value: unknown): value is readonly Reference[] {
-  return Array.isArray(value) && value.length > 0 && value.every((one: Partial<Reference>) => typeof one?.label === "string" && typeof one.value === "number");
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((one: Partial<Reference>) => typeof one?.label === "string" && typeof one.value === "number")
+  );
 }
 
 function show(value: unknown): string {

@@ -68,7 +68,12 @@ export class Epochs {
 }
 
 /** Pictures as they are, in the order of `indices`. */
-export function batchOf(set: ImageSet, indices: ArrayLike<number>, { mean, deviation }: Scaling, changeOf: (i: number) => Change = () => unchanged): Batch {
+export function batchOf(
+  set: ImageSet,
+  indices: ArrayLike<number>,
+  { mean, deviation }: Scaling,
+  changeOf: (i: number) => Change = () => unchanged,
+): Batch {
   const { channels, height, width } = set;
   const plane = height * width;
   const out = new Float32Array(indices.length * channels * plane);

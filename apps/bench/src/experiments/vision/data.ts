@@ -21,9 +21,14 @@ export interface VisionData {
 const mostPairs = 4e7;
 
 /** Reads the folder of `--data`, or draws patchworks. Data do not depend on the seed: seeds tell trainings apart. */
-export async function prepareData(settings: Settings, profile: ProfileSettings, { progress, checkStop }: PrepareContext): Promise<Prepared<VisionData>> {
+export async function prepareData(
+  settings: Settings,
+  profile: ProfileSettings,
+  { progress, checkStop }: PrepareContext,
+): Promise<Prepared<VisionData>> {
   const size = (settings.options.size as number | undefined) ?? (settings.data === undefined ? 64 : 128);
-  const split = settings.data === undefined ? drawn(profile, size, progress) : await read(settings.data, profile, size, { progress, checkStop });
+  const split =
+    settings.data === undefined ? drawn(profile, size, progress) : await read(settings.data, profile, size, { progress, checkStop });
   const train = shared(split.train);
   const test = shared(split.test);
   checkStop();
@@ -31,13 +36,21 @@ export async function prepareData(settings: Settings, profile: ProfileSettings, 
   progress("compare with nearest neighbours");
   const references = [
     { label: "largest class", value: largestClass(test) },
-    ...(train.count * test.count > mostPairs ? [] : [{ label: "nearest neighbour on 32 × 32 pixels", value: nearestNeighbour(train, test) }]),
+    ...(train.count * test.count > mostPairs
+      ? []
+      : [{ label: "nearest neighbour on 32 × 32 pixels", value: nearestNeighbour(train, test) }]),
   ];
   return {
     description: {
       name: settings.data === undefined ? "patchworks" : nameOf(settings.data),
-      classes: train.classNames, trainImages: train.count, testImages: test.count,
-      imageSize: size, patches: (size / patchSize) ** 2, patchSize, references, fingerprint: fingerprint(train, test),
+      classes: train.classNames,
+      trainImages: train.count,
+      testImages: test.count,
+      imageSize: size,
+      patches: (size / patchSize) ** 2,
+      patchSize,
+      references,
+      fingerprint: fingerprint(train, test),
     },
     data: { train, test, search: searchSplit(train), mean, deviation },
   };
@@ -55,7 +68,8 @@ function drawn(profile: ProfileSettings, size: number, progress: (text: string) 
 async function read(folder: string, profile: ProfileSettings, size: number, { progress, checkStop }: PrepareContext): Promise<ImageSplit> {
   const limit = profile.limitPerClass as number;
   return loadImages(folder, {
-    size, ...(limit > 0 ? { limitPerClass: limit } : {}),
+    size,
+    ...(limit > 0 ? { limitPerClass: limit } : {}),
     onProgress: ({ done, total }) => {
       progress(`read ${done} of ${total} pictures`);
       checkStop();
@@ -83,7 +97,10 @@ function searchSplit({ labels, classNames }: ImageSet): VisionData["search"] {
   const several = all.filter((i) => counts.get(labels[i]!)! > 1);
   if (several.length === 0) return { train: all, validation: all }; // Nothing can be spared.
   const key = randomKey(0).split("validation");
-  const { test } = stratifiedSplit(several.map((i) => labels[i]!), { key, testFraction: 0.15, classNames });
+  const { test } = stratifiedSplit(
+    several.map((i) => labels[i]!),
+    { key, testFraction: 0.15, classNames },
+  );
   const validation = test.map((place) => several[place]!);
   const aside = new Set(validation);
   return { train: all.filter((i) => !aside.has(i)), validation };
@@ -117,19 +134,22 @@ function largestClass(test: ImageSet): number {
 function nearestNeighbour(train: ImageSet, test: ImageSet): number {
   const known = shrunk(train);
   const asked = shrunk(test);
-  return noGrad(() => scope(() => {
-    const squares = sum(square(known), 1);
-    const across = transpose(known);
-    let right = 0;
-    for (let first = 0; first < test.count; first += group) {
-      right += scope(() => {
-        const a = slice(asked, 0, first, Math.min(first + group, test.count));
-        const distances = sub(squares, mul(matmul(a, across), 2)); // |a|² is the same for all of a row
-        return Array.from(argmin(distances, 1).toTypedArray()).filter((index, i) => train.labels[index] === test.labels[first + i]).length;
-      });
-    }
-    return right / test.count;
-  }));
+  return noGrad(() =>
+    scope(() => {
+      const squares = sum(square(known), 1);
+      const across = transpose(known);
+      let right = 0;
+      for (let first = 0; first < test.count; first += group) {
+        right += scope(() => {
+          const a = slice(asked, 0, first, Math.min(first + group, test.count));
+          const distances = sub(squares, mul(matmul(a, across), 2)); // |a|² is the same for all of a row
+          return Array.from(argmin(distances, 1).toTypedArray()).filter((index, i) => train.labels[index] === test.labels[first + i])
+            .length;
+        });
+      }
+      return right / test.count;
+    }),
+  );
 }
 
 /** Test pictures compared at a time. */
@@ -158,6 +178,10 @@ function shrunk({ images, count, channels, height, width }: ImageSet): Tensor {
 
 function fingerprint(...sets: readonly ImageSet[]): string {
   const hash = createHash("sha256");
-  for (const { images, labels, classNames } of sets) hash.update(images).update(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength)).update(classNames.join("\n"));
+  for (const { images, labels, classNames } of sets)
+    hash
+      .update(images)
+      .update(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength))
+      .update(classNames.join("\n"));
   return hash.digest("hex").slice(0, 16);
 }

@@ -24,16 +24,43 @@ Without --data the pictures are procedural ("patchworks"): a class is told by lo
   data: "a folder with one folder of pictures per class (JPEG, PNG; train.txt and test.txt beside it if there are any), or IDX files",
   profiles: {
     smoke: {
-      summary: "one seed, 320 small pictures, 2 epochs: does it run?", seeds: 1, epochs: 2, train: 320, test: 160, limitPerClass: 12,
-      embedDim: 48, depth: 2, numHeads: 4, batchSize: 32, rates: [],
+      summary: "one seed, 320 small pictures, 2 epochs: does it run?",
+      seeds: 1,
+      epochs: 2,
+      train: 320,
+      test: 160,
+      limitPerClass: 12,
+      embedDim: 48,
+      depth: 2,
+      numHeads: 4,
+      batchSize: 32,
+      rates: [],
     },
     quick: {
-      summary: "one seed, 3,072 procedural pictures of 64 × 64, 20 epochs; a few minutes", seeds: 1, epochs: 20, train: 3072, test: 768,
-      limitPerClass: 0, embedDim: 96, depth: 4, numHeads: 4, batchSize: 32, rates: [],
+      summary: "one seed, 3,072 procedural pictures of 64 × 64, 20 epochs; a few minutes",
+      seeds: 1,
+      epochs: 20,
+      train: 3072,
+      test: 768,
+      limitPerClass: 0,
+      embedDim: 96,
+      depth: 4,
+      numHeads: 4,
+      batchSize: 32,
+      rates: [],
     },
     full: {
-      summary: "three seeds after a search of the learning rate, 40 epochs; an hour or so", seeds: 3, epochs: 40, train: 6144, test: 1536,
-      limitPerClass: 0, embedDim: 96, depth: 4, numHeads: 4, batchSize: 32, rates: [5e-4, 1e-3, 2e-3, 4e-3],
+      summary: "three seeds after a search of the learning rate, 40 epochs; an hour or so",
+      seeds: 3,
+      epochs: 40,
+      train: 6144,
+      test: 1536,
+      limitPerClass: 0,
+      embedDim: 96,
+      depth: 4,
+      numHeads: 4,
+      batchSize: 32,
+      rates: [5e-4, 1e-3, 2e-3, 4e-3],
     },
   },
   options: [
@@ -58,23 +85,42 @@ Without --data the pictures are procedural ("patchworks"): a class is told by lo
 /** A fifth of the epochs with each rate, judged on training pictures kept aside. */
 function search(context: PlanContext): readonly RunPlan[] {
   const rates = context.settings.options.rate === undefined ? (context.profile.rates as readonly number[]) : [];
-  return models.flatMap((model) => rates.map((rate, i) => plan(context, model, context.seeds[0]!, rate, `search-${model}-${i}`, { validate: true, share: 0.2 })));
+  return models.flatMap((model) =>
+    rates.map((rate, i) => plan(context, model, context.seeds[0]!, rate, `search-${model}-${i}`, { validate: true, share: 0.2 })),
+  );
 }
 
 function train(context: PlanContext): readonly RunPlan[] {
-  return context.seeds.flatMap((seed) => models.map((model) => plan(context, model, seed, rateOf(context, model), `${model}-seed-${seed}`, { validate: false, share: 1 })));
+  return context.seeds.flatMap((seed) =>
+    models.map((model) => plan(context, model, seed, rateOf(context, model), `${model}-seed-${seed}`, { validate: false, share: 1 })),
+  );
 }
 
 function plan(
-  { settings, profile, seeds, data }: PlanContext, model: ModelName, seed: number, rate: number, id: string,
+  { settings, profile, seeds, data }: PlanContext,
+  model: ModelName,
+  seed: number,
+  rate: number,
+  id: string,
   { validate, share }: { validate: boolean; share: number },
 ): RunPlan {
   const epochs = Math.max(1, Math.round(((settings.options.epochs as number | undefined) ?? (profile.epochs as number)) * share));
   return {
-    id, model, seed, cost: epochs * stepCosts[model],
+    id,
+    model,
+    seed,
+    cost: epochs * stepCosts[model],
     config: {
-      model, rate, epochs, validate, drawAttention: !validate && seed === seeds[0], imageSize: data.imageSize!,
-      embedDim: profile.embedDim!, depth: profile.depth!, numHeads: profile.numHeads!, batchSize: profile.batchSize!,
+      model,
+      rate,
+      epochs,
+      validate,
+      drawAttention: !validate && seed === seeds[0],
+      imageSize: data.imageSize!,
+      embedDim: profile.embedDim!,
+      depth: profile.depth!,
+      numHeads: profile.numHeads!,
+      batchSize: profile.batchSize!,
     },
   };
 }
@@ -89,10 +135,16 @@ const accuracyOf = (run: RunResult): number => run.evaluations.at(-1)?.metrics.a
 
 function searchTable(context: PlanContext, rates: readonly number[], searched: readonly RunResult[]): Section {
   return {
-    kind: "table", title: "Schedule search",
-    caption: "Accuracy on training pictures kept aside, after a fifth of the epochs with each learning rate (each with its own warm-up and decay), first seed. The best one trains, on all training pictures.",
+    kind: "table",
+    title: "Schedule search",
+    caption:
+      "Accuracy on training pictures kept aside, after a fifth of the epochs with each learning rate (each with its own warm-up and decay), first seed. The best one trains, on all training pictures.",
     table: {
-      columns: [{ label: "model" }, ...rates.map((rate) => ({ label: `rate ${rate}`, align: "right" as const })), { label: "chosen", align: "right" }],
+      columns: [
+        { label: "model" },
+        ...rates.map((rate) => ({ label: `rate ${rate}`, align: "right" as const })),
+        { label: "chosen", align: "right" },
+      ],
       rows: models.map((model) => [
         model,
         ...rates.map((rate) => {
@@ -107,7 +159,8 @@ function searchTable(context: PlanContext, rates: readonly number[], searched: r
 
 function side(text: string): number {
   const pixels = Number(text);
-  if (!Number.isInteger(pixels) || pixels < 32 || pixels > 512 || pixels % 16 !== 0) throw new Error("must be a multiple of 16, from 32 to 512");
+  if (!Number.isInteger(pixels) || pixels < 32 || pixels > 512 || pixels % 16 !== 0)
+    throw new Error("must be a multiple of 16, from 32 to 512");
   return pixels;
 }
 

@@ -28,26 +28,30 @@ export interface Classifier extends Module {
   forward(images: Tensor): Tensor;
 }
 
-export interface Built {
-  readonly model: Classifier;
-  /** Of one forward pass of one picture, a multiply-add counted as two. */
+/** What a model of that shape will have, by formula; buffers (statistics of batch norm) are no parameters. */
+export interface Sizes {
+  /** The one number that matches its parameters to the attention model's: embedDim, hidden units, channels of the first stage. */
+  readonly width: number;
+  readonly parameters: number;
+  /** Of the matrix products of one forward pass of one picture, a multiply-add counted as two. */
   readonly flops: number;
 }
 
+export function sizesOf(name: ModelName, shape: ModelShape): Sizes {
+  const parameters = attentionParameters(shape);
+  if (name === "attention") return { width: shape.embedDim, parameters, flops: attentionFlops(shape) };
+  const [count, work] = name === "rnn" ? [recurrentParameters, recurrentFlops] : [convolutionParameters, convolutionFlops];
+  const width = closest(parameters, (size) => count(shape, size));
+  return { width, parameters: count(shape, width), flops: work(shape, width) };
+}
+
 /** Builds a model from a key. The same key and shape give the same bits. */
-export function buildModel(name: ModelName, shape: ModelShape, key: RandomKey): Built {
-  const attention = attentionParameters(shape);
-  if (name === "attention") {
-    const { imageSize, numClasses, embedDim, depth, numHeads, dropoutP } = shape;
-    const model = new VisionTransformer({ key, imageSize, patchSize, numClasses, embedDim, depth, numHeads, mlpRatio, dropoutP });
-    return { model, flops: attentionFlops(shape) };
-  }
-  if (name === "rnn") {
-    const hidden = closest(attention, (h) => recurrentParameters(shape, h));
-    return { model: new PatchRecurrence(shape, hidden, key), flops: recurrentFlops(shape, hidden) };
-  }
-  const width = closest(attention, (w) => convolutionParameters(shape, w));
-  return { model: new DroppedResNet(shape, width, key), flops: convolutionFlops(shape, width) };
+export function buildModel(name: ModelName, shape: ModelShape, key: RandomKey): Classifier {
+  const { width } = sizesOf(name, shape);
+  if (name === "rnn") return new PatchRecurrence(shape, width, key);
+  if (name === "cnn") return new PictureResNet(shape, width, key);
+  const { imageSize, numClasses, embedDim, depth, numHeads, dropoutP } = shape;
+  return new VisionTransformer({ key, imageSize, patchSize, numClasses, embedDim, depth, numHeads, mlpRatio, dropoutP });
 }
 
 /** Hidden width of a transformer block over embedDim. */
@@ -97,14 +101,16 @@ function recurrentParameters({ embedDim: E, numClasses }: ModelShape, hidden: nu
 
 function recurrentFlops({ imageSize, embedDim: E, numClasses }: ModelShape, hidden: number): number {
   const patches = (imageSize / patchSize) ** 2;
-  return 2 * (patches * (3 * patchSize ** 2 * E + 2 * 4 * hidden * (E + hidden)) + 2 * hidden * numClasses);
+  // The first step of each direction has no state to multiply.
+  const recurrence = 2 * 4 * hidden * (patches * E + (patches - 1) * hidden);
+  return 2 * (patches * 3 * patchSize ** 2 * E + recurrence + 2 * hidden * numClasses);
 }
 
 /** Channels of the stages over those of the first. */
 const stages = [1, 2, 4, 8] as const;
 
 /** A ResNet that looks at halves and quarters of the picture first: large pictures shrink to 32 × 32 before the first block. */
-class DroppedResNet extends ResNet {
+class PictureResNet extends ResNet {
   constructor({ imageSize, numClasses }: ModelShape, width: number, key: RandomKey) {
     super({ key, numClasses, widths: stages.map((stage) => stage * width), stem: { kernelSize: 3, stride: 2, pool: imageSize >= 128 } });
   }

@@ -22,7 +22,9 @@ export function profileStep(model: string, run: { step(): unknown }): StepProfil
     for (let i = 0; i < count; i++) run.step();
   };
   steps(warmUpSteps);
-  const fastest = Array.from({ length: groups }, () => timeGroup(() => steps(groupSteps))).reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
+  const fastest = Array.from({ length: groups }, () => timeGroup(() => steps(groupSteps))).reduce((a, b) =>
+    b.milliseconds < a.milliseconds ? b : a,
+  );
   const perStep = (rows: readonly KernelTime[], key: "calls" | "milliseconds") => rows.reduce((sum, row) => sum + row[key], 0) / groupSteps;
   const milliseconds = fastest.milliseconds / groupSteps;
   const products = fastest.kernels.filter(isProduct);
@@ -33,11 +35,13 @@ export function profileStep(model: string, run: { step(): unknown }): StepProfil
     conclusion: `Matrix products take ${Math.round((productTime / milliseconds) * 100)} % of a training step of ${model}.`,
     rows: [
       { work: "matrix products", milliseconds: productTime, calls: perStep(products, "calls"), flops: fastest.flops / groupSteps },
-      ...fastest.kernels.filter((kernel) => !isProduct(kernel)).map((row) => ({
-        work: `${row.family}.${row.kernel}`,
-        milliseconds: perStep([row], "milliseconds"),
-        calls: perStep([row], "calls"),
-      })),
+      ...fastest.kernels
+        .filter((kernel) => !isProduct(kernel))
+        .map((row) => ({
+          work: `${row.family}.${row.kernel}`,
+          milliseconds: perStep([row], "milliseconds"),
+          calls: perStep([row], "calls"),
+        })),
       { work: "around the kernels", milliseconds: milliseconds - perStep(fastest.kernels, "milliseconds"), calls: 0 },
     ],
   };

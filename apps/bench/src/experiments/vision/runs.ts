@@ -1,6 +1,18 @@
 import { AdamW, cosine, crossEntropy, predict, trainStep, type Schedule } from "@heed/nn";
 import {
-  argmax, configure, mean, noGrad, randomKey, readSafetensors, resident, scope, slice, softmax, writeSafetensors, type Tensor,
+  argmax,
+  configure,
+  mean,
+  noGrad,
+  randomKey,
+  readSafetensors,
+  resident,
+  scope,
+  slice,
+  softmax,
+  writeSafetensors,
+  type Residency,
+  type Tensor,
 } from "@heed/tensor";
 import { VisionTransformer } from "@heed/vision-patches";
 import type { ImageSet } from "@heed/datasets";
@@ -11,7 +23,7 @@ import type { AttentionSample } from "../../report/outcome.ts";
 import { batchOf, Epochs, type Batch } from "./batch.ts";
 import { prepareData, type VisionData } from "./data.ts";
 import { vision } from "./index.ts";
-import { buildModel, patchSize, type Classifier, type ModelName } from "./models.ts";
+import { buildModel, patchSize, sizesOf, type Classifier, type ModelName } from "./models.ts";
 import { profileStep } from "./profile-step.ts";
 
 type Config = {
@@ -59,6 +71,7 @@ class VisionRun implements Run {
   readonly #epochs: Epochs;
   readonly #measured: { readonly set: ImageSet; readonly indices: Int32Array };
   readonly #key;
+  readonly #residency: Residency;
 
   constructor(config: Config, data: VisionData, context: RunContext) {
     configure({ precision: context.settings.precision });
@@ -67,8 +80,8 @@ class VisionRun implements Run {
     this.#context = context;
     this.#key = randomKey(context.seed).split("vision").split(config.model);
     const { train, test, search } = data;
-    const { model, flops } = buildModel(config.model, { ...config, numClasses: train.classNames.length, dropoutP }, this.#key.split("model"));
-    this.#model = model;
+    const shape = { ...config, numClasses: train.classNames.length, dropoutP };
+    const model = (this.#model = buildModel(config.model, shape, this.#key.split("model")));
     this.#epochs = new Epochs(train, config.validate ? search.train : everything(train), config.batchSize, data, this.#key.split("data"));
     this.#measured = config.validate ? { set: train, indices: search.validation } : { set: test, indices: everything(test) };
     this.stepsPerEpoch = this.#epochs.stepsPerEpoch;
@@ -76,14 +89,22 @@ class VisionRun implements Run {
     this.evaluateEvery = this.stepsPerEpoch * Math.max(1, Math.round(config.epochs / 20));
     this.#schedule = cosine({ base: config.rate, warmup: Math.ceil(warmup * this.totalSteps), total: this.totalSteps });
     this.#optimiser = new AdamW(model.parameters(), { lr: config.rate, weightDecay, noDecay: ({ rank }) => rank < 2 });
-    this.facts = { parameters: model.parameterCount, flops, learningRate: config.rate, epochs: config.epochs };
-    resident([model, this.#optimiser]); // until the worker thread ends, and its memory with it
+    this.facts = {
+      parameters: model.parameterCount,
+      flops: sizesOf(config.model, shape).flops,
+      learningRate: config.rate,
+      epochs: config.epochs,
+    };
+    this.#residency = resident([model, this.#optimiser]);
   }
 
   step(): StepMetrics {
     const batch = this.#epochs.at(this.#optimiser.steps);
     const { loss } = trainStep<Batch>(batch, {
-      optimiser: this.#optimiser, schedule: this.#schedule, clipNorm, key: this.#key.split("dropout"),
+      optimiser: this.#optimiser,
+      schedule: this.#schedule,
+      clipNorm,
+      key: this.#key.split("dropout"),
       loss: ({ images, labels }) => crossEntropy(this.#model.forward(images), labels, { labelSmoothing }),
     });
     return { loss, examples: batch.labels.size };
@@ -111,7 +132,10 @@ class VisionRun implements Run {
 
   saveState(): Uint8Array {
     const { steps, tensors } = this.#optimiser.stateDict();
-    return writeSafetensors({ ...prefixed("model.", this.#model.stateDict()), ...prefixed("optimiser.", tensors) }, { steps: String(steps) });
+    return writeSafetensors(
+      { ...prefixed("model.", this.#model.stateDict()), ...prefixed("optimiser.", tensors) },
+      { steps: String(steps) },
+    );
   }
 
   loadState(state: Uint8Array): void {
@@ -119,6 +143,10 @@ class VisionRun implements Run {
     const all = tensors instanceof Map ? (Object.fromEntries(tensors) as Record<string, Tensor>) : (tensors as Record<string, Tensor>);
     this.#model.loadStateDict(withoutPrefix("model.", all));
     this.#optimiser.loadStateDict({ steps: Number(metadata.steps), tensors: withoutPrefix("optimiser.", all) });
+  }
+
+  release(): void {
+    this.#residency.release();
   }
 
   #confusion(): { confusion: number[][]; loss: number } {
@@ -140,16 +168,20 @@ class VisionRun implements Run {
   /** One test picture of each of the first classes, with the weights of the class token over the patches, mean of heads. */
   #samples(model: VisionTransformer): AttentionSample[] {
     const { test } = this.#data;
-    const shown = test.classNames.flatMap((_, label) => {
-      const index = test.labels.indexOf(label);
-      return index < 0 ? [] : [index];
-    }).slice(0, 8);
+    const shown = test.classNames
+      .flatMap((_, label) => {
+        const index = test.labels.indexOf(label);
+        return index < 0 ? [] : [index];
+      })
+      .slice(0, 8);
     const { images } = batchOf(test, shown, this.#data);
     const grid = test.width / patchSize;
-    const { probabilities, layers } = noGrad(() => scope(() => ({
-      probabilities: softmax(model.forward(images), 1),
-      layers: model.attentionWeights(images).map((weights) => mean(slice(slice(weights, 2, 0, 1), 3, 1), 1)), // [N, 1, P]
-    })));
+    const { probabilities, layers } = noGrad(() =>
+      scope(() => ({
+        probabilities: softmax(model.forward(images), 1),
+        layers: model.attentionWeights(images).map((weights) => mean(slice(slice(weights, 2, 0, 1), 3, 1), 1)), // [N, 1, P]
+      })),
+    );
     const chances = probabilities.toTypedArray();
     const classes = test.classNames.length;
     return shown.map((index, i) => {
@@ -183,5 +215,7 @@ function prefixed(prefix: string, tensors: Readonly<Record<string, Tensor>>): Re
 }
 
 function withoutPrefix(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries(tensors).flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [])));
+  return Object.fromEntries(
+    Object.entries(tensors).flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [])),
+  );
 }
