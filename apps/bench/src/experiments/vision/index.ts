@@ -50,9 +50,9 @@ Without --data the pictures are procedural ("patchworks"): a class is told by lo
       rates: [],
     },
     full: {
-      summary: "three seeds after a search of the learning rate, 40 epochs; an hour or so",
+      summary: "three seeds after a search of the learning rate, 30 epochs; an hour or so",
       seeds: 3,
-      epochs: 40,
+      epochs: 30,
       train: 6144,
       test: 1536,
       limitPerClass: 0,
@@ -60,7 +60,7 @@ Without --data the pictures are procedural ("patchworks"): a class is told by lo
       depth: 4,
       numHeads: 4,
       batchSize: 32,
-      rates: [5e-4, 1e-3, 2e-3, 4e-3],
+      rates: [7e-4, 1.5e-3, 3e-3],
     },
   },
   options: [
