@@ -36,6 +36,8 @@ export class Conv2d extends Module {
     if (inChannels % groups !== 0 || outChannels % groups !== 0)
       throw new ShapeError("Conv2d", "channels must be multiples of groups", { inChannels, outChannels, groups });
     const [kh, kw] = typeof kernelSize === "number" ? [kernelSize, kernelSize] : kernelSize;
+    if (![kh, kw].every((n) => Number.isInteger(n) && n >= 1))
+      throw new ShapeError("Conv2d", "kernelSize must be a whole number or a pair, from 1 on", { kernelSize });
     const shape = [outChannels, inChannels / groups, kh, kw];
     const fanIn = shape[1] * kh * kw;
     this.weight = new Parameter(
