@@ -1,4 +1,4 @@
-import { ShapeError } from "@heed/kernels";
+import { ShapeError } from "@heed/tensor";
 
 /**
  * Pictures of one size and their classes, held in memory as bytes: the common form of every image data set here.
@@ -50,7 +50,7 @@ export function imageSet(
     throw new ShapeError("imageSet", "names must be as many as labels", { names: names.length, labels: count });
   }
   for (let i = 0; i < count; i++) {
-    if (labels[i]! < 0 || labels[i]! >= classNames.length) {
+    if (labels[i] < 0 || labels[i] >= classNames.length) {
       throw new ShapeError("imageSet", `label ${i} names no class`, { label: labels[i], classes: classNames.length });
     }
   }
@@ -68,25 +68,25 @@ export function subset(set: ImageSet, indices: ArrayLike<number>): ImageSet {
   const images = new Uint8Array(indices.length * bytes);
   const labels = new Int32Array(indices.length);
   for (let i = 0; i < indices.length; i++) {
-    const from = indices[i]!;
+    const from = indices[i];
     if (!Number.isInteger(from) || from < 0 || from >= set.count) {
       throw new ShapeError("subset", `indices must be whole numbers below ${set.count}`, { index: from });
     }
     images.set(set.images.subarray(from * bytes, (from + 1) * bytes), i * bytes);
-    labels[i] = set.labels[from]!;
+    labels[i] = set.labels[from];
   }
   return imageSet(images, labels, {
     channels,
     height,
     width,
     classNames,
-    ...(names === undefined ? {} : { names: Array.from(indices, (index) => names[index]!) }),
+    ...(names === undefined ? {} : { names: Array.from(indices, (index) => names[index]) }),
   });
 }
 
 /** How many pictures each class has, in the order of `classNames`. */
 export function classCounts(set: Pick<ImageSet, "labels" | "classNames">): Int32Array {
   const counts = new Int32Array(set.classNames.length);
-  for (const label of set.labels) counts[label]!++;
+  for (const label of set.labels) counts[label]++;
   return counts;
 }

@@ -1,4 +1,4 @@
-import { FormatError } from "@heed/kernels";
+import { FormatError } from "@heed/tensor";
 
 /** The numbers of an IDX file, in the byte order of this machine. */
 export interface IdxArray {
@@ -53,17 +53,32 @@ const maxRank = 8;
 export function parseIdxHeader(bytes: Uint8Array, name?: string): IdxHeader | undefined {
   const file = name === undefined ? {} : { file: name };
   if (bytes.length >= 2 && (bytes[0] !== 0 || bytes[1] !== 0)) {
-    throw new FormatError("readIdx", "an IDX file begins with two zero bytes", { ...file, bytes: bytes.subarray(0, 4) }, "Is this the right file?");
+    throw new FormatError(
+      "readIdx",
+      "an IDX file begins with two zero bytes",
+      { ...file, bytes: bytes.subarray(0, 4) },
+      "Is this the right file?",
+    );
   }
   if (bytes.length < 4) return undefined;
-  const kind = kindOf(bytes[2]!);
-  const rank = bytes[3]!;
+  const kind = kindOf(bytes[2]);
+  const rank = bytes[3];
   if (kind === undefined) {
     const known = "0x08, 0x09, 0x0b, 0x0c, 0x0d or 0x0e";
-    throw new FormatError("readIdx", `the third byte of an IDX file is its type, ${known}`, { ...file, type: `0x${bytes[2]!.toString(16).padStart(2, "0")}` }, "Is this the right file?");
+    throw new FormatError(
+      "readIdx",
+      `the third byte of an IDX file is its type, ${known}`,
+      { ...file, type: `0x${bytes[2].toString(16).padStart(2, "0")}` },
+      "Is this the right file?",
+    );
   }
   if (rank < 1 || rank > maxRank) {
-    throw new FormatError("readIdx", `the fourth byte of an IDX file is its number of dimensions, 1 to ${maxRank}`, { ...file, dimensions: rank }, "Is this the right file?");
+    throw new FormatError(
+      "readIdx",
+      `the fourth byte of an IDX file is its number of dimensions, 1 to ${maxRank}`,
+      { ...file, dimensions: rank },
+      "Is this the right file?",
+    );
   }
   const dataOffset = 4 + 4 * rank;
   if (bytes.length < dataOffset) return undefined;
@@ -71,7 +86,12 @@ export function parseIdxHeader(bytes: Uint8Array, name?: string): IdxHeader | un
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
   const totalBytes = shape.reduce((product, length) => product * length, kind.size) + dataOffset;
   if (totalBytes > Number.MAX_SAFE_INTEGER) {
-    throw new FormatError("readIdx", "the lengths in the header are beyond any file", { ...file, shape }, "The file is damaged: get it again.");
+    throw new FormatError(
+      "readIdx",
+      "the lengths in the header are beyond any file",
+      { ...file, shape },
+      "The file is damaged: get it again.",
+    );
   }
   return { dtype: kind.dtype, shape, dataOffset, totalBytes };
 }
@@ -98,7 +118,7 @@ export function parseIdx(bytes: Uint8Array, options: { name?: string } = {}): Id
   }
   if (dtype === "uint8") return { dtype, shape, data: bytes.subarray(dataOffset) };
 
-  const kind = kindOf(bytes[2]!)!;
+  const kind = kindOf(bytes[2])!;
   const data = kind.make((totalBytes - dataOffset) / kind.size);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let i = 0; i < data.length; i++) data[i] = kind.read(view, dataOffset + i * kind.size); // big-endian, as the format says

@@ -1,4 +1,4 @@
-import { FormatError } from "@heed/kernels";
+import { FormatError } from "@heed/tensor";
 import { parseIdx, parseIdxHeader, type IdxArray } from "./parse-idx.ts";
 
 /** Deflate cannot shrink by more: a copy of 258 bytes costs at least two bits. */
@@ -35,16 +35,31 @@ async function gunzipIdx(bytes: Uint8Array, maxBytes: number, name: string | und
       if (header === undefined) return;
       const { shape, totalBytes } = header;
       if (totalBytes > bytes.length * maxDeflateRatio) {
-        throw new FormatError("readIdx", "the header promises more than the compressed bytes can hold", { ...file, shape, bytes: bytes.length }, "Get the file again.");
+        throw new FormatError(
+          "readIdx",
+          "the header promises more than the compressed bytes can hold",
+          { ...file, shape, bytes: bytes.length },
+          "Get the file again.",
+        );
       }
       if (totalBytes > maxBytes) {
-        throw new FormatError("readIdx", `the unpacked file would be longer than ${maxBytes} bytes`, { ...file, shape, promised: totalBytes }, "If that is meant, give a larger maxBytes.");
+        throw new FormatError(
+          "readIdx",
+          `the unpacked file would be longer than ${maxBytes} bytes`,
+          { ...file, shape, promised: totalBytes },
+          "If that is meant, give a larger maxBytes.",
+        );
       }
       whole = new Uint8Array(totalBytes);
       chunk = start;
     }
     if (filled + chunk.length > whole.length) {
-      throw new FormatError("readIdx", "the file is longer than its header promises", { ...file, promised: whole.length }, "Get the file again.");
+      throw new FormatError(
+        "readIdx",
+        "the file is longer than its header promises",
+        { ...file, promised: whole.length },
+        "Get the file again.",
+      );
     }
     whole.set(chunk, filled);
     filled += chunk.length;
@@ -61,13 +76,23 @@ async function gunzipIdx(bytes: Uint8Array, maxBytes: number, name: string | und
   } catch (cause) {
     await reader.cancel().catch(() => {});
     if (cause instanceof FormatError) throw cause;
-    const error = new FormatError("readIdx", "the gzip data are damaged or cut off", { ...file, bytes: bytes.length }, "Get the file again.");
+    const error = new FormatError(
+      "readIdx",
+      "the gzip data are damaged or cut off",
+      { ...file, bytes: bytes.length },
+      "Get the file again.",
+    );
     error.cause = cause;
     throw error;
   }
   if (whole === undefined) return start; // too short for a header: parseIdx says so
   if (filled < whole.length) {
-    throw new FormatError("readIdx", "the file is shorter than its header promises", { ...file, promised: whole.length, bytes: filled }, "Get the file again.");
+    throw new FormatError(
+      "readIdx",
+      "the file is shorter than its header promises",
+      { ...file, promised: whole.length, bytes: filled },
+      "Get the file again.",
+    );
   }
   return whole;
 }

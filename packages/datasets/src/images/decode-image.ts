@@ -11,7 +11,13 @@ export function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Dec
   if (bytes.length === 0) throw imageError("the file is empty", bytes, options);
   if (bytes[0] === 0xff && bytes[1] === 0xd8) return decodeJpeg(bytes, options);
   if ([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a].every((byte, i) => bytes[i] === byte)) return decodePng(bytes, options);
-  throw imageError("the file is neither a JPEG nor a PNG", bytes, options, { begins: beginning(bytes) }, "Convert it to JPEG or PNG, or remove it.");
+  throw imageError(
+    "the file is neither a JPEG nor a PNG",
+    bytes,
+    options,
+    { begins: beginning(bytes) },
+    "Convert it to JPEG or PNG, or remove it.",
+  );
 }
 
 function beginning(bytes: Uint8Array): string {

@@ -25,7 +25,14 @@ export function decodeJpeg(bytes: Uint8Array, options: DecodeOptions = {}): Deco
     });
     return turn({ width, height, data }, plan.orientation);
   } catch (cause) {
-    throw imageError("the JPEG is damaged", bytes, options, { reason: cause instanceof Error ? cause.message : String(cause) }, undefined, cause);
+    throw imageError(
+      "the JPEG is damaged",
+      bytes,
+      options,
+      { reason: cause instanceof Error ? cause.message : String(cause) },
+      undefined,
+      cause,
+    );
   }
 }
 
@@ -43,9 +50,9 @@ export function turn(image: DecodedImage, orientation: number): DecodedImage {
     for (let x = 0; x < width; x++, to += 3) {
       const [sourceX, sourceY] = swaps ? [y, x] : [x, y];
       const from = ((mirrorsY ? h - 1 - sourceY : sourceY) * w + (mirrorsX ? w - 1 - sourceX : sourceX)) * 3;
-      out[to] = data[from]!;
-      out[to + 1] = data[from + 1]!;
-      out[to + 2] = data[from + 2]!;
+      out[to] = data[from];
+      out[to + 1] = data[from + 1];
+      out[to + 2] = data[from + 2];
     }
   }
   return { width, height, data: out };

@@ -60,7 +60,7 @@ export function decodePng(bytes: Uint8Array, options: DecodeOptions = {}): Decod
     const length = rowBytes(columns);
     let above: Uint8Array | undefined;
     for (let row = 0; row < rows; row++) {
-      const filter = raw[at]!;
+      const filter = raw[at];
       if (filter > 4) throw imageError("a row of the PNG names a filter that does not exist", bytes, options, { filter });
       const line = raw.subarray(at + 1, at + 1 + length);
       unfilter(filter, line, above, stride);
@@ -72,20 +72,23 @@ export function decodePng(bytes: Uint8Array, options: DecodeOptions = {}): Decod
   return { width, height, data };
 }
 
-function readChunks(bytes: Uint8Array, options: DecodeOptions): { header: Header; palette: Uint8Array | undefined; transparency: Uint8Array | undefined; compressed: Uint8Array[] } {
+function readChunks(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+): { header: Header; palette: Uint8Array | undefined; transparency: Uint8Array | undefined; compressed: Uint8Array[] } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const compressed: Uint8Array[] = [];
   let header: Header | undefined;
   let palette: Uint8Array | undefined;
   let transparency: Uint8Array | undefined;
 
-  for (let at = 8; ; ) {
+  for (let at = 8; ;) {
     if (at + 12 > bytes.length) throw imageError("the PNG ends before its IEND chunk, so a part is missing", bytes, options);
     const length = view.getUint32(at);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     if (at + 12 + length > bytes.length) throw imageError(`the PNG ends within its ${type} chunk, so a part is missing`, bytes, options);
     const body = bytes.subarray(at + 8, at + 8 + length);
-    const critical = (bytes[at + 4]! & 0x20) === 0;
+    const critical = (bytes[at + 4] & 0x20) === 0;
     if ((critical || type === "tRNS") && crc32(bytes.subarray(at + 4, at + 8 + length)) !== view.getUint32(at + 8 + length)) {
       throw imageError(`the checksum of the PNG's ${type} chunk is wrong`, bytes, options);
     }
@@ -96,7 +99,8 @@ function readChunks(bytes: Uint8Array, options: DecodeOptions): { header: Header
       if (header !== undefined) throw imageError("the PNG has two IHDR chunks", bytes, options);
       header = readHeader(body, bytes, options);
     } else if (type === "PLTE") {
-      if (length % 3 !== 0 || length === 0 || length > 768) throw imageError("a PNG palette holds 1 to 256 colours of 3 bytes", bytes, options, { length });
+      if (length % 3 !== 0 || length === 0 || length > 768)
+        throw imageError("a PNG palette holds 1 to 256 colours of 3 bytes", bytes, options, { length });
       palette = body;
     } else if (type === "tRNS") {
       transparency = body;
@@ -119,9 +123,14 @@ function readHeader(body: Uint8Array, bytes: Uint8Array, options: DecodeOptions)
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colourType, compression, filter, interlace] = body.subarray(8) as unknown as [number, number, number, number, number];
   const depths: Record<number, number[]> = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
-  if (!depths[colourType]?.includes(depth)) throw imageError("the PNG names a colour type and depth that do not go together", bytes, options, { colourType, depth });
+  if (!depths[colourType]?.includes(depth))
+    throw imageError("the PNG names a colour type and depth that do not go together", bytes, options, { colourType, depth });
   if (compression !== 0 || filter !== 0 || interlace > 1) {
-    throw imageError("the PNG names a compression, filter or interlace method that does not exist", bytes, options, { compression, filter, interlace });
+    throw imageError("the PNG names a compression, filter or interlace method that does not exist", bytes, options, {
+      compression,
+      filter,
+      interlace,
+    });
   }
   checkSize(width, height, bytes, options);
   return { width, height, depth, colourType, interlaced: interlace === 1 };
@@ -132,7 +141,7 @@ function channelsOf(colourType: number): number {
 }
 
 function inflate(parts: Uint8Array[], rawBytes: number, bytes: Uint8Array, options: DecodeOptions): Uint8Array {
-  const joined = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  const joined = parts.length === 1 ? parts[0] : Buffer.concat(parts);
   let raw: Uint8Array;
   try {
     // Not the default of 16 KiB pieces joined in the end, unless the picture is small.
@@ -142,7 +151,8 @@ function inflate(parts: Uint8Array[], rawBytes: number, bytes: Uint8Array, optio
     const rule = tooLong ? "the PNG holds more pixel data than its size allows" : "the pixel data of the PNG are damaged or cut off";
     throw imageError(rule, bytes, options, {}, undefined, cause);
   }
-  if (raw.length < rawBytes) throw imageError("the PNG holds fewer pixels than its header promises", bytes, options, { promised: rawBytes, found: raw.length });
+  if (raw.length < rawBytes)
+    throw imageError("the PNG holds fewer pixels than its header promises", bytes, options, { promised: rawBytes, found: raw.length });
   return raw;
 }
 
@@ -151,23 +161,23 @@ function unfilter(filter: number, line: Uint8Array, above: Uint8Array | undefine
   const length = line.length;
   if (filter === 0) return;
   if (filter === 1 || (filter === 4 && above === undefined)) {
-    for (let i = stride; i < length; i++) line[i]! += line[i - stride]!;
+    for (let i = stride; i < length; i++) line[i] += line[i - stride];
   } else if (filter === 2) {
-    if (above !== undefined) for (let i = 0; i < length; i++) line[i]! += above[i]!;
+    if (above !== undefined) for (let i = 0; i < length; i++) line[i] += above[i];
   } else if (filter === 3) {
     for (let i = 0; i < length; i++) {
-      const left = i < stride ? 0 : line[i - stride]!;
-      line[i]! += (left + (above === undefined ? 0 : above[i]!)) >> 1;
+      const left = i < stride ? 0 : line[i - stride];
+      line[i] += (left + (above === undefined ? 0 : above[i])) >> 1;
     }
   } else {
     for (let i = 0; i < length; i++) {
-      const a = i < stride ? 0 : line[i - stride]!;
-      const b = above![i]!;
-      const c = i < stride ? 0 : above![i - stride]!;
+      const a = i < stride ? 0 : line[i - stride];
+      const b = above![i];
+      const c = i < stride ? 0 : above![i - stride];
       const pa = Math.abs(b - c);
       const pb = Math.abs(a - c);
       const pc = Math.abs(a + b - 2 * c);
-      line[i]! += pa <= pb && pa <= pc ? a : pb <= pc ? b : c;
+      line[i] += pa <= pb && pa <= pc ? a : pb <= pc ? b : c;
     }
   }
 }
@@ -175,14 +185,21 @@ function unfilter(filter: number, line: Uint8Array, above: Uint8Array | undefine
 type Paint = (line: Uint8Array, columns: number, to: number, step: number) => void;
 
 /** How the samples of an unfiltered row become RGB. */
-function painter(header: Header, palette: Uint8Array | undefined, transparency: Uint8Array | undefined, out: Uint8Array, bytes: Uint8Array, options: DecodeOptions): Paint {
+function painter(
+  header: Header,
+  palette: Uint8Array | undefined,
+  transparency: Uint8Array | undefined,
+  out: Uint8Array,
+  bytes: Uint8Array,
+  options: DecodeOptions,
+): Paint {
   const { depth, colourType } = header;
   const most = 2 ** depth - 1;
   const sample = (line: Uint8Array, i: number): number => {
-    if (depth === 8) return line[i]!;
-    if (depth === 16) return (line[2 * i]! << 8) | line[2 * i + 1]!;
+    if (depth === 8) return line[i];
+    if (depth === 16) return (line[2 * i] << 8) | line[2 * i + 1];
     const bit = i * depth;
-    return (line[bit >> 3]! >> (8 - depth - (bit & 7))) & most;
+    return (line[bit >> 3] >> (8 - depth - (bit & 7))) & most;
   };
   // Rounded to the nearest of 0 … 255.
   const to8 = depth === 8 ? (v: number): number => v : (v: number): number => Math.floor((v * 255 + (most >> 1)) / most);
@@ -193,9 +210,10 @@ function painter(header: Header, palette: Uint8Array | undefined, transparency: 
     return (line, columns, to, step) => {
       for (let i = 0; i < columns; i++, to += step) {
         const index = sample(line, i);
-        if (index >= colours) throw imageError("a pixel of the PNG names a colour that its palette does not have", bytes, options, { index, colours });
-        const alpha = transparency !== undefined && index < transparency.length ? transparency[index]! : 255;
-        for (let c = 0; c < 3; c++) out[to + c] = onWhite(palette![3 * index + c]!, alpha);
+        if (index >= colours)
+          throw imageError("a pixel of the PNG names a colour that its palette does not have", bytes, options, { index, colours });
+        const alpha = transparency !== undefined && index < transparency.length ? transparency[index] : 255;
+        for (let c = 0; c < 3; c++) out[to + c] = onWhite(palette![3 * index + c], alpha);
       }
     };
   }
@@ -215,7 +233,10 @@ function painter(header: Header, palette: Uint8Array | undefined, transparency: 
     throw imageError(`the tRNS chunk of this PNG holds ${2 * channels} bytes`, bytes, options, { length: transparency.length });
   }
   // One colour, at full depth, that stands for "nothing here".
-  const clear = transparency === undefined ? undefined : Array.from({ length: channels }, (_, c) => (transparency[2 * c]! << 8) | transparency[2 * c + 1]!);
+  const clear =
+    transparency === undefined
+      ? undefined
+      : Array.from({ length: channels }, (_, c) => (transparency[2 * c] << 8) | transparency[2 * c + 1]);
   return (line, columns, to, step) => {
     for (let i = 0; i < columns; i++, to += step) {
       const first = i * channels;
@@ -234,6 +255,6 @@ function crc32(bytes: Uint8Array): number {
     return n;
   });
   let crc = -1;
-  for (let i = 0; i < bytes.length; i++) crc = crcTable[(crc ^ bytes[i]!) & 255]! ^ (crc >>> 8);
+  for (let i = 0; i < bytes.length; i++) crc = crcTable[(crc ^ bytes[i]) & 255] ^ (crc >>> 8);
   return ~crc >>> 0;
 }

@@ -1,4 +1,4 @@
-import { FormatError } from "@heed/kernels";
+import { FormatError } from "@heed/tensor";
 
 /** One picture in colour, 8 bits a channel. */
 export interface DecodedImage {
@@ -20,8 +20,20 @@ export interface DecodeOptions {
 export const defaultMaxPixels = 2 ** 25;
 
 /** @internal What decoders throw: always a `FormatError` that names the file and says what to do. */
-export function imageError(rule: string, bytes: Uint8Array, options: DecodeOptions, received: Record<string, unknown> = {}, fix = "Get the file again, or remove it.", cause?: unknown): FormatError {
-  const error = new FormatError("decodeImage", rule, { ...(options.name === undefined ? {} : { file: options.name }), ...received, bytes: bytes.length }, fix);
+export function imageError(
+  rule: string,
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  received: Record<string, unknown> = {},
+  fix = "Get the file again, or remove it.",
+  cause?: unknown,
+): FormatError {
+  const error = new FormatError(
+    "decodeImage",
+    rule,
+    { ...(options.name === undefined ? {} : { file: options.name }), ...received, bytes: bytes.length },
+    fix,
+  );
   if (cause !== undefined) error.cause = cause;
   return error;
 }
@@ -31,6 +43,12 @@ export function checkSize(width: number, height: number, bytes: Uint8Array, opti
   if (width === 0 || height === 0) throw imageError("the picture has no pixels", bytes, options, { width, height });
   const maxPixels = options.maxPixels ?? defaultMaxPixels;
   if (width * height > maxPixels) {
-    throw imageError(`the picture has more than ${maxPixels} pixels`, bytes, options, { width, height }, "Shrink it, or give a larger maxPixels.");
+    throw imageError(
+      `the picture has more than ${maxPixels} pixels`,
+      bytes,
+      options,
+      { width, height },
+      "Shrink it, or give a larger maxPixels.",
+    );
   }
 }

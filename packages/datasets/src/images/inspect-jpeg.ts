@@ -43,11 +43,11 @@ export function inspectJpeg(bytes: Uint8Array, options: DecodeOptions): JpegPlan
 
   const cutOff = (): Error => imageError("the JPEG ends before its end-of-image marker, so a part is missing", bytes, options);
 
-  for (let at = 2; ; ) {
+  for (let at = 2; ;) {
     // Any number of fill bytes may stand before a marker; cameras also leave stray bytes there, which decoders skip.
     while (at < bytes.length && !(bytes[at] === 0xff && bytes[at + 1] !== 0xff && bytes[at + 1] !== 0)) at++;
     if (at + 2 > bytes.length) throw cutOff();
-    const marker = bytes[at + 1]!;
+    const marker = bytes[at + 1];
     if (marker === 0xd9) break;
     if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
       if (marker === 0xd8) throw imageError("a second picture begins within the JPEG", bytes, options);
@@ -55,7 +55,7 @@ export function inspectJpeg(bytes: Uint8Array, options: DecodeOptions): JpegPlan
       continue;
     }
     if (at + 4 > bytes.length) throw cutOff();
-    const length = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    const length = (bytes[at + 2] << 8) | bytes[at + 3];
     if (length < 2) throw imageError("a segment of the JPEG has a length below 2", bytes, options, { marker: hex(marker), length });
     const end = at + 2 + length;
     if (end > bytes.length) throw cutOff();
@@ -74,13 +74,14 @@ export function inspectJpeg(bytes: Uint8Array, options: DecodeOptions): JpegPlan
     if (marker === 0xda) {
       if (frame === undefined) throw imageError("a scan of the JPEG comes before its frame header", bytes, options);
       scans++;
-      if (scans > maxScans) throw imageError(`the JPEG has more than ${maxScans} scans`, bytes, options, {}, "Save it again as baseline JPEG.");
+      if (scans > maxScans)
+        throw imageError(`the JPEG has more than ${maxScans} scans`, bytes, options, {}, "Save it again as baseline JPEG.");
       readScan(body, frame, bytes, options);
       let scanEnd = end;
       for (;;) {
         scanEnd = bytes.indexOf(0xff, scanEnd);
         if (scanEnd < 0 || scanEnd + 1 >= bytes.length) throw cutOff();
-        const next = bytes[scanEnd + 1]!;
+        const next = bytes[scanEnd + 1];
         if (next !== 0 && next !== 0xff && !(next >= 0xd0 && next <= 0xd7)) break;
         scanEnd += next === 0xff ? 1 : 2;
       }
@@ -96,8 +97,10 @@ export function inspectJpeg(bytes: Uint8Array, options: DecodeOptions): JpegPlan
 
   if (frame === undefined || scans === 0) throw imageError("the JPEG has no picture in it", bytes, options);
   const { width, height, components } = frame;
-  if (!components.every(({ seen }) => seen)) throw imageError("the JPEG lacks the data of a colour component, so a part is missing", bytes, options);
-  if (blocksOf(frame) > codedBytes * 8) throw imageError("the JPEG promises more pixels than its data can hold", bytes, options, { width, height });
+  if (!components.every(({ seen }) => seen))
+    throw imageError("the JPEG lacks the data of a colour component, so a part is missing", bytes, options);
+  if (blocksOf(frame) > codedBytes * 8)
+    throw imageError("the JPEG promises more pixels than its data can hold", bytes, options, { width, height });
 
   parts.push(Uint8Array.of(0xff, 0xd9));
   const essential = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -111,35 +114,57 @@ export function inspectJpeg(bytes: Uint8Array, options: DecodeOptions): JpegPlan
   return { width, height, orientation, isYCbCr, essential };
 }
 
-function readFrame(marker: number, body: Uint8Array, bytes: Uint8Array, options: DecodeOptions): { width: number; height: number; progressive: boolean; components: Component[] } {
+function readFrame(
+  marker: number,
+  body: Uint8Array,
+  bytes: Uint8Array,
+  options: DecodeOptions,
+): { width: number; height: number; progressive: boolean; components: Component[] } {
   if (marker > 0xc2) {
-    throw imageError("only baseline and progressive JPEG can be read", bytes, options, { marker: hex(marker) }, "Save the picture again as baseline JPEG.");
+    throw imageError(
+      "only baseline and progressive JPEG can be read",
+      bytes,
+      options,
+      { marker: hex(marker) },
+      "Save the picture again as baseline JPEG.",
+    );
   }
   const count = body[5] ?? 0;
-  if (body.length !== 6 + 3 * count) throw imageError("the frame header of the JPEG has a wrong length", bytes, options, { components: count, length: body.length });
-  if (body[0] !== 8) throw imageError("only JPEG of 8 bits can be read", bytes, options, { bits: body[0] }, "Save the picture again with 8 bits a channel.");
-  if (count !== 1 && count !== 3 && count !== 4) throw imageError("a JPEG has 1, 3 or 4 colour components", bytes, options, { components: count });
-  const height = (body[1]! << 8) | body[2]!;
-  const width = (body[3]! << 8) | body[4]!;
+  if (body.length !== 6 + 3 * count)
+    throw imageError("the frame header of the JPEG has a wrong length", bytes, options, { components: count, length: body.length });
+  if (body[0] !== 8)
+    throw imageError("only JPEG of 8 bits can be read", bytes, options, { bits: body[0] }, "Save the picture again with 8 bits a channel.");
+  if (count !== 1 && count !== 3 && count !== 4)
+    throw imageError("a JPEG has 1, 3 or 4 colour components", bytes, options, { components: count });
+  const height = (body[1] << 8) | body[2];
+  const width = (body[3] << 8) | body[4];
   checkSize(width, height, bytes, options);
   const components = Array.from({ length: count }, (_, i) => {
-    const [id, sampling] = [body[6 + 3 * i]!, body[7 + 3 * i]!];
+    const [id, sampling] = [body[6 + 3 * i], body[7 + 3 * i]];
     return { id, h: sampling >> 4, v: sampling & 15, seen: false };
   });
   if (components.some(({ h, v }) => h < 1 || h > 4 || v < 1 || v > 4)) {
     throw imageError("sampling factors of a JPEG are 1 to 4", bytes, options, { factors: components.flatMap(({ h, v }) => [h, v]) });
   }
-  if (new Set(components.map(({ id }) => id)).size !== count) throw imageError("two colour components of the JPEG have one name", bytes, options);
+  if (new Set(components.map(({ id }) => id)).size !== count)
+    throw imageError("two colour components of the JPEG have one name", bytes, options);
   return { width, height, progressive: marker === 0xc2, components };
 }
 
-function readScan(body: Uint8Array, frame: { progressive: boolean; components: Component[] }, bytes: Uint8Array, options: DecodeOptions): void {
+function readScan(
+  body: Uint8Array,
+  frame: { progressive: boolean; components: Component[] },
+  bytes: Uint8Array,
+  options: DecodeOptions,
+): void {
   const count = body[0] ?? 0;
-  if (body.length !== 4 + 2 * count || count < 1 || count > 4) throw imageError("a scan header of the JPEG has a wrong length", bytes, options, { components: count, length: body.length });
+  if (body.length !== 4 + 2 * count || count < 1 || count > 4)
+    throw imageError("a scan header of the JPEG has a wrong length", bytes, options, { components: count, length: body.length });
   const [start, , approximation] = body.subarray(1 + 2 * count) as unknown as [number, number, number];
   for (let i = 0; i < count; i++) {
     const component = frame.components.find(({ id }) => id === body[1 + 2 * i]);
-    if (component === undefined) throw imageError("a scan of the JPEG names a component that its frame does not have", bytes, options, { component: body[1 + 2 * i] });
+    if (component === undefined)
+      throw imageError("a scan of the JPEG names a component that its frame does not have", bytes, options, { component: body[1 + 2 * i] });
     if (component.seen && !frame.progressive) throw imageError("the JPEG holds a colour component twice", bytes, options);
     component.seen ||= start === 0 && approximation >> 4 === 0;
   }

@@ -1,7 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { FormatError } from "@heed/kernels";
-import { randomKey, type Key } from "../internal/random.ts";
+import { FormatError, randomKey, type RandomKey } from "@heed/tensor";
 import { stratifiedSplit } from "../stratified-split.ts";
 
 /** The files of an ImageFolder, before any is opened. */
@@ -35,16 +34,22 @@ const where = "imageFolder";
  * @throws {FormatError} when the folder is missing or holds no class folders, a class has no picture, or too few for both parts,
  *   a list names a file that is not there, or both lists name one.
  */
-export async function listImageFolder(root: string, options: { key?: Key; testFraction?: number } = {}): Promise<ImageFolder> {
+export async function listImageFolder(root: string, options: { key?: RandomKey; testFraction?: number } = {}): Promise<ImageFolder> {
   const entries = await list(root);
   const images = entries.find(({ name, isFolder }) => isFolder && name === "images");
-  if (images !== undefined && entries.filter(({ isFolder }) => isFolder).length === 1) return listImageFolder(join(root, "images"), options);
+  if (images !== undefined && entries.filter(({ isFolder }) => isFolder).length === 1)
+    return listImageFolder(join(root, "images"), options);
 
   const classNames = entries.filter(({ isFolder }) => isFolder).map(({ name }) => name);
   if (classNames.length === 0) {
     const loose = entries.filter(({ name }) => isPicture.test(name)).length;
     const rule = loose === 0 ? "the folder holds no pictures" : "the folder holds pictures, but no folder per class";
-    throw new FormatError(where, rule, { folder: root, pictures: loose }, "Put the pictures at <folder>/<class>/<file>.jpg (or .jpeg, .png).");
+    throw new FormatError(
+      where,
+      rule,
+      { folder: root, pictures: loose },
+      "Put the pictures at <folder>/<class>/<file>.jpg (or .jpeg, .png).",
+    );
   }
   const files: string[] = [];
   const classOf: string[] = [];
@@ -58,7 +63,12 @@ export async function listImageFolder(root: string, options: { key?: Key; testFr
     }
   }
   if (files.length === 0) {
-    throw new FormatError(where, "the folder holds no pictures", { folder: root, folders: classNames.length }, "Put the pictures at <folder>/<class>/<file>.jpg (or .jpeg, .png).");
+    throw new FormatError(
+      where,
+      "the folder holds no pictures",
+      { folder: root, folders: classNames.length },
+      "Put the pictures at <folder>/<class>/<file>.jpg (or .jpeg, .png).",
+    );
   }
 
   const lists = await readLists(root, files);
@@ -66,10 +76,20 @@ export async function listImageFolder(root: string, options: { key?: Key; testFr
   const kept = classNames.filter((name) => listed === undefined || listed.has(name));
   const emptyClass = empty.find((name) => kept.includes(name));
   if (emptyClass !== undefined) {
-    throw new FormatError(where, "a class folder holds no pictures", { folder: join(root, emptyClass) }, "Add pictures (.jpg, .jpeg or .png), or remove the folder.");
+    throw new FormatError(
+      where,
+      "a class folder holds no pictures",
+      { folder: join(root, emptyClass) },
+      "Add pictures (.jpg, .jpeg or .png), or remove the folder.",
+    );
   }
   if (kept.length === 1) {
-    throw new FormatError(where, "there must be two classes or more to tell apart", { folder: root, class: kept[0] }, "Give the folder that holds one folder per class.");
+    throw new FormatError(
+      where,
+      "there must be two classes or more to tell apart",
+      { folder: root, class: kept[0] },
+      "Give the folder that holds one folder per class.",
+    );
   }
 
   const number = new Map(kept.map((name, i) => [name, i]));
@@ -79,7 +99,12 @@ export async function listImageFolder(root: string, options: { key?: Key; testFr
     for (const name of classOf) counts.set(name, (counts.get(name) ?? 0) + 1);
     const lonely = kept.find((name) => counts.get(name) === 1);
     if (lonely !== undefined) {
-      throw new FormatError(where, "a class needs two pictures or more, one to learn from and one to test on", { folder: join(root, lonely), pictures: 1 }, "Add pictures, or remove the folder.");
+      throw new FormatError(
+        where,
+        "a class needs two pictures or more, one to learn from and one to test on",
+        { folder: join(root, lonely), pictures: 1 },
+        "Add pictures, or remove the folder.",
+      );
     }
     const { key = randomKey(0), testFraction = 0.2 } = options;
     return { root, classNames: kept, files, labels, ...stratifiedSplit(labels, { key, testFraction, classNames: kept }), splitBy: "key" };
@@ -88,7 +113,12 @@ export async function listImageFolder(root: string, options: { key?: Key; testFr
     const seen = new Set(Array.from(lists[part], (i) => labels[i]));
     const missing = kept.find((_, label) => !seen.has(label));
     if (missing !== undefined) {
-      throw new FormatError(where, `a class has no picture in the ${part === "train" ? "training" : "test"} list`, { class: missing, list: lists.path }, "Put at least one picture of each class into both lists, or leave the class out of both.");
+      throw new FormatError(
+        where,
+        `a class has no picture in the ${part === "train" ? "training" : "test"} list`,
+        { class: missing, list: lists.path },
+        "Put at least one picture of each class into both lists, or leave the class out of both.",
+      );
     }
   }
   return { root, classNames: kept, files, labels, train: lists.train, test: lists.test, splitBy: "lists" };
@@ -100,7 +130,8 @@ async function list(folder: string): Promise<{ name: string; isFolder: boolean }
     entries = await readdir(folder, { withFileTypes: true });
   } catch (cause) {
     const code = (cause as { code?: string }).code;
-    const rule = code === "ENOENT" ? "there is no such folder" : code === "ENOTDIR" ? "this is a file, not a folder" : "the folder cannot be read";
+    const rule =
+      code === "ENOENT" ? "there is no such folder" : code === "ENOTDIR" ? "this is a file, not a folder" : "the folder cannot be read";
     const fix = code === "ENOENT" || code === "ENOTDIR" ? "Give the folder that holds one folder per class." : "Look at its permissions.";
     const error = new FormatError(where, rule, { folder }, fix);
     error.cause = cause;
@@ -109,14 +140,22 @@ async function list(folder: string): Promise<{ name: string; isFolder: boolean }
   const visible = entries.filter(({ name }) => !name.startsWith("."));
   const named = await Promise.all(
     visible.map(async (entry) => {
-      const isFolder = entry.isSymbolicLink() ? await stat(join(folder, entry.name)).then((target) => target.isDirectory(), () => false) : entry.isDirectory();
+      const isFolder = entry.isSymbolicLink()
+        ? await stat(join(folder, entry.name)).then(
+            (target) => target.isDirectory(),
+            () => false,
+          )
+        : entry.isDirectory();
       return { name: entry.name, isFolder };
     }),
   );
   return named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-async function readLists(root: string, files: readonly string[]): Promise<{ train: Int32Array; test: Int32Array; path: string } | undefined> {
+async function readLists(
+  root: string,
+  files: readonly string[],
+): Promise<{ train: Int32Array; test: Int32Array; path: string } | undefined> {
   // Beside `images/`, not beside any folder: a stranger's train.txt one level up is not ours.
   const folders = basename(resolve(root)) === "images" ? [root, dirname(resolve(root))] : [root];
   const index = new Map(files.map((file, i) => [file, i]));
@@ -127,7 +166,12 @@ async function readLists(root: string, files: readonly string[]): Promise<{ trai
     const tested = new Set(test);
     const both = train?.find((i) => tested.has(i));
     if (both !== undefined) {
-      throw new FormatError(where, "a picture is in both split lists, so the test would know it", { file: files[both], folder }, "Remove it from train.txt or from test.txt.");
+      throw new FormatError(
+        where,
+        "a picture is in both split lists, so the test would know it",
+        { file: files[both], folder },
+        "Remove it from train.txt or from test.txt.",
+      );
     }
     const rest = (other: Int32Array): Int32Array => {
       const taken = new Set(other);
@@ -155,10 +199,16 @@ async function readList(path: string, index: ReadonlyMap<string, number>, root: 
     if (file === "" || file.startsWith("#")) return;
     const i = index.get(file);
     if (i === undefined) {
-      throw new FormatError(where, "a split list names a picture that is not there", { list: path, line: number + 1, file, folder: root }, "Each line is <class>/<file>, below the folder of the classes.");
+      throw new FormatError(
+        where,
+        "a split list names a picture that is not there",
+        { list: path, line: number + 1, file, folder: root },
+        "Each line is <class>/<file>, below the folder of the classes.",
+      );
     }
     chosen.add(i);
   });
-  if (chosen.size === 0) throw new FormatError(where, "the split list is empty", { list: path }, "Write one <class>/<file> a line, or remove the list.");
+  if (chosen.size === 0)
+    throw new FormatError(where, "the split list is empty", { list: path }, "Write one <class>/<file> a line, or remove the list.");
   return Int32Array.from(chosen).sort();
 }

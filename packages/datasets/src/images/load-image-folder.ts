@@ -1,7 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FormatError, ShapeError } from "@heed/kernels";
-import type { Key } from "../internal/random.ts";
+import { FormatError, ShapeError, type RandomKey } from "@heed/tensor";
 import { imageSet, type ImageSet, type ImageSplit } from "../image-set.ts";
 import { decodeImage } from "./decode-image.ts";
 import { listImageFolder, type ImageFolder } from "./list-image-folder.ts";
@@ -18,7 +17,7 @@ export interface LoadOptions {
   /** Height and width of the result, in pixels: the shorter side is resized to it, the rest cut off at both ends. Default 64. */
   size?: number;
   /** Of the split, where no lists give one. Default `randomKey(0)`. */
-  key?: Key;
+  key?: RandomKey;
   /** Of that split. Default 0.2. */
   testFraction?: number;
   /** Take only the first so many pictures of each class in each part; default all. */
@@ -58,7 +57,12 @@ export async function loadImageFolder(root: string, options: LoadOptions = {}): 
   const parts = { train: firstOfEach(folder, folder.train, limitPerClass), test: firstOfEach(folder, folder.test, limitPerClass) };
   const total = parts.train.length + parts.test.length;
   if (total * size * size * 3 > maxBytes) {
-    throw new ShapeError("loadImageFolder", `the pictures would take more than ${maxBytes} bytes`, { pictures: total, size }, "Choose a smaller size, a limitPerClass, or a larger maxBytes.");
+    throw new ShapeError(
+      "loadImageFolder",
+      `the pictures would take more than ${maxBytes} bytes`,
+      { pictures: total, size },
+      "Choose a smaller size, a limitPerClass, or a larger maxBytes.",
+    );
   }
   let done = 0;
   const load = (part: Int32Array): Promise<ImageSet> =>
@@ -73,14 +77,22 @@ export async function loadImageFolder(root: string, options: LoadOptions = {}): 
 
 function firstOfEach({ labels, classNames }: ImageFolder, part: Int32Array, limit: number): Int32Array {
   const counts = new Int32Array(classNames.length);
-  return part.filter((i) => ++counts[labels[i]!]! <= limit);
+  return part.filter((i) => ++counts[labels[i]] <= limit);
 }
 
-async function loadPart(folder: ImageFolder, part: Int32Array, size: number, options: LoadOptions, onGroup: (count: number) => void): Promise<ImageSet> {
+async function loadPart(
+  folder: ImageFolder,
+  part: Int32Array,
+  size: number,
+  options: LoadOptions,
+  onGroup: (count: number) => void,
+): Promise<ImageSet> {
   const plane = size * size;
   const images = new Uint8Array(part.length * plane * 3);
   const read = (from: number): Promise<Uint8Array[]> => {
-    const bytes = Promise.all(Array.from(part.subarray(from, from + group), (i) => readBounded(join(folder.root, folder.files[i]!), options)));
+    const bytes = Promise.all(
+      Array.from(part.subarray(from, from + group), (i) => readBounded(join(folder.root, folder.files[i]), options)),
+    );
     bytes.catch(() => {}); // awaited below; until then a failure is not yet "unhandled"
     return bytes;
   };
@@ -90,24 +102,31 @@ async function loadPart(folder: ImageFolder, part: Int32Array, size: number, opt
     options.signal?.throwIfAborted();
     next = read(from + group);
     files.forEach((bytes, k) => {
-      const name = join(folder.root, folder.files[part[from + k]!]!);
-      const { data } = resizeAndCrop(decodeImage(bytes, { name, ...(options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels }) }), size);
+      const name = join(folder.root, folder.files[part[from + k]]);
+      const { data } = resizeAndCrop(
+        decodeImage(bytes, { name, ...(options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels }) }),
+        size,
+      );
       const to = (from + k) * plane * 3;
       for (let i = 0; i < plane; i++) {
-        images[to + i] = data[3 * i]!;
-        images[to + plane + i] = data[3 * i + 1]!;
-        images[to + 2 * plane + i] = data[3 * i + 2]!;
+        images[to + i] = data[3 * i];
+        images[to + plane + i] = data[3 * i + 1];
+        images[to + 2 * plane + i] = data[3 * i + 2];
       }
     });
     onGroup(files.length);
   }
-  return imageSet(images, Int32Array.from(part, (i) => folder.labels[i]!), {
-    channels: 3,
-    height: size,
-    width: size,
-    classNames: folder.classNames,
-    names: Array.from(part, (i) => folder.files[i]!),
-  });
+  return imageSet(
+    images,
+    Int32Array.from(part, (i) => folder.labels[i]),
+    {
+      channels: 3,
+      height: size,
+      width: size,
+      classNames: folder.classNames,
+      names: Array.from(part, (i) => folder.files[i]),
+    },
+  );
 }
 
 /** @internal Reads a file that is not longer than allowed, or says in one sentence why not. */
@@ -115,11 +134,22 @@ export async function readBounded(path: string, options: { maxFileBytes?: number
   const { maxFileBytes = 2 ** 28 } = options;
   try {
     const { size } = await stat(path);
-    if (size > maxFileBytes) throw new FormatError("readFile", `the file is longer than ${maxFileBytes} bytes`, { file: path, bytes: size }, "Remove it, or give a larger maxFileBytes.");
+    if (size > maxFileBytes)
+      throw new FormatError(
+        "readFile",
+        `the file is longer than ${maxFileBytes} bytes`,
+        { file: path, bytes: size },
+        "Remove it, or give a larger maxFileBytes.",
+      );
     return await readFile(path);
   } catch (cause) {
     if (cause instanceof FormatError) throw cause;
-    const error = new FormatError("readFile", "the file cannot be read", { file: path, reason: (cause as { code?: string }).code }, "Look at its permissions, and that it was not moved meanwhile.");
+    const error = new FormatError(
+      "readFile",
+      "the file cannot be read",
+      { file: path, reason: (cause as { code?: string }).code },
+      "Look at its permissions, and that it was not moved meanwhile.",
+    );
     error.cause = cause;
     throw error;
   }

@@ -1,4 +1,4 @@
-import { ShapeError } from "@heed/kernels";
+import { ShapeError } from "@heed/tensor";
 import type { DecodedImage } from "./decoded-image.ts";
 
 /** A rectangle of the resized picture, in its pixels. */
@@ -25,29 +25,39 @@ const precision = 22;
  */
 export function resize(image: DecodedImage, width: number, height: number, crop: Crop = { x: 0, y: 0, width, height }): DecodedImage {
   const sizes = [width, height, crop.width, crop.height];
-  if (sizes.some((size) => !Number.isInteger(size) || size < 1) || crop.x < 0 || crop.y < 0 || crop.x + crop.width > width || crop.y + crop.height > height) {
-    throw new ShapeError("resize", "sizes must be whole numbers above 0, and the crop within them", { width, height, crop: [crop.x, crop.y, crop.width, crop.height] });
+  if (
+    sizes.some((size) => !Number.isInteger(size) || size < 1) ||
+    crop.x < 0 ||
+    crop.y < 0 ||
+    crop.x + crop.width > width ||
+    crop.y + crop.height > height
+  ) {
+    throw new ShapeError("resize", "sizes must be whole numbers above 0, and the crop within them", {
+      width,
+      height,
+      crop: [crop.x, crop.y, crop.width, crop.height],
+    });
   }
   const columns = weightsOf(image.width, width, crop.x, crop.width);
   const rows = weightsOf(image.height, height, crop.y, crop.height);
   // Only the rows that the vertical filter will read.
-  const firstRow = rows.starts[0]!;
-  const lastRow = rows.starts[crop.height - 1]! + rows.lengths[crop.height - 1]!;
+  const firstRow = rows.starts[0];
+  const lastRow = rows.starts[crop.height - 1] + rows.lengths[crop.height - 1];
 
   const half = 1 << (precision - 1);
   const middle = new Uint8ClampedArray((lastRow - firstRow) * crop.width * 3);
   let to = 0;
   for (let y = firstRow; y < lastRow; y++) {
     for (let x = 0; x < crop.width; x++, to += 3) {
-      const count = columns.lengths[x]!;
+      const count = columns.lengths[x];
       const first = x * columns.reach;
-      let from = (y * image.width + columns.starts[x]!) * 3;
+      let from = (y * image.width + columns.starts[x]) * 3;
       let [r, g, b] = [half, half, half];
       for (let k = 0; k < count; k++, from += 3) {
-        const weight = columns.weights[first + k]!;
-        r += image.data[from]! * weight;
-        g += image.data[from + 1]! * weight;
-        b += image.data[from + 2]! * weight;
+        const weight = columns.weights[first + k];
+        r += image.data[from] * weight;
+        g += image.data[from + 1] * weight;
+        b += image.data[from + 2] * weight;
       }
       middle[to] = r >> precision;
       middle[to + 1] = g >> precision;
@@ -58,12 +68,12 @@ export function resize(image: DecodedImage, width: number, height: number, crop:
   const line = crop.width * 3;
   const data = new Uint8ClampedArray(crop.height * line);
   for (let y = 0; y < crop.height; y++) {
-    const count = rows.lengths[y]!;
+    const count = rows.lengths[y];
     const first = y * rows.reach;
-    const top = (rows.starts[y]! - firstRow) * line;
+    const top = (rows.starts[y] - firstRow) * line;
     for (let i = 0; i < line; i++) {
       let sum = half;
-      for (let k = 0; k < count; k++) sum += middle[top + k * line + i]! * rows.weights[first + k]!;
+      for (let k = 0; k < count; k++) sum += middle[top + k * line + i] * rows.weights[first + k];
       data[y * line + i] = sum >> precision;
     }
   }
@@ -106,9 +116,9 @@ function weightsOf(from: number, to: number, offset: number, count: number): Wei
     let sum = 0;
     for (let k = 0; k < length; k++) {
       raw[k] = cubic((start + k - centre + 0.5) / stretch);
-      sum += raw[k]!;
+      sum += raw[k];
     }
-    for (let k = 0; k < length; k++) weights[i * reach + k] = Math.round((raw[k]! / sum) * 2 ** precision);
+    for (let k = 0; k < length; k++) weights[i * reach + k] = Math.round((raw[k] / sum) * 2 ** precision);
     starts[i] = start;
     lengths[i] = length;
   }
