@@ -1,5 +1,5 @@
 import { DTypeError, ShapeError } from "@heed/kernels";
-import { heapArray, type DType, type TypedArray } from "./dtype.ts";
+import { heapArray, isReal, type DType, type TypedArray } from "./dtype.ts";
 import { narrowBrain, narrowHalf } from "./half.ts";
 import { requireShape, sizeOf, type Shape } from "./shape.ts";
 import { Storage } from "./storage.ts";
@@ -44,13 +44,15 @@ export function tensor(data: NestedArray | ArrayLike<number>, options: TensorOpt
   if (sizeOf(shape) !== source.length) {
     throw new ShapeError("tensor", "the shape's product must be the number of elements", { shape, elements: source.length });
   }
-  if (options.requiresGrad === true && dtype !== "float32" && dtype !== "float64") {
-    throw new DTypeError("tensor", "only float32 and float64 have gradients", { dtype });
-  }
-  return new Tensor(new Storage(dtype, source.length, toHeap(source, dtype, typed)), [...shape], undefined, 0, options.requiresGrad);
+  requireDifferentiable("tensor", dtype, options.requiresGrad);
+  return new Tensor(new Storage(dtype, source.length, toHeap("tensor", source, dtype, typed)), [...shape], undefined, 0, options.requiresGrad);
 }
 
-function toHeap(source: ArrayLike<number>, dtype: DType, typed: TypedArray | undefined): TypedArray {
+function requireDifferentiable(where: string, dtype: DType, requiresGrad = false): void {
+  if (requiresGrad && !isReal(dtype)) throw new DTypeError(where, "only float32 and float64 have gradients", { dtype });
+}
+
+function toHeap(where: string, source: ArrayLike<number>, dtype: DType, typed: TypedArray | undefined): TypedArray {
   const array = heapArray(dtype, source.length);
   if (dtype === "float16" || dtype === "bfloat16") {
     if (typed instanceof Uint16Array) array.set(typed);
@@ -61,7 +63,7 @@ function toHeap(source: ArrayLike<number>, dtype: DType, typed: TypedArray | und
   if (dtype === "bool") for (let i = 0; i < array.length; i++) array[i] = source[i] ? 1 : 0;
   else if (dtype === "int32" || dtype === "uint8") {
     for (let i = 0; i < array.length; i++) {
-      if (array[i] !== Number(source[i])) throw new DTypeError("tensor", `element ${i} is no ${dtype}`, { value: source[i] }, 'Round it first, or use dtype "float32".');
+      if (array[i] !== Number(source[i])) throw new DTypeError(where, `element ${i} is no ${dtype}`, { value: source[i] }, 'Round it first, or use dtype "float32".');
     }
   }
   return array;
@@ -96,8 +98,9 @@ export interface FillOptions {
 /** A tensor of one value everywhere. */
 export function full(shape: Shape, value: number, { dtype = "float32", requiresGrad = false }: FillOptions = {}): Tensor {
   requireShape("full", shape);
+  requireDifferentiable("full", dtype, requiresGrad);
   const array = heapArray(dtype, sizeOf(shape));
-  if (value !== 0) array.fill(toHeap([value], dtype, undefined)[0]);
+  if (!Object.is(value, 0)) array.fill(toHeap("full", [value], dtype, undefined)[0]);
   return new Tensor(new Storage(dtype, array.length, array), [...shape], undefined, 0, requiresGrad);
 }
 
@@ -127,7 +130,7 @@ export function arange(start: number, stop?: number, step = 1, { dtype }: { dtyp
 export function eye(n: number, m = n, { dtype = "float32" }: { dtype?: DType } = {}): Tensor {
   requireShape("eye", [n, m]);
   const values = heapArray(dtype, n * m);
-  const one = toHeap([1], dtype, undefined)[0];
+  const one = toHeap("eye", [1], dtype, undefined)[0];
   for (let i = 0; i < Math.min(n, m); i++) values[i * m + i] = one;
   return new Tensor(new Storage(dtype, n * m, values), [n, m]);
 }
