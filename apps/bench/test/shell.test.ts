@@ -68,7 +68,7 @@ describe("a whole run", () => {
       partial: false,
       seeds: [3, 4],
       precision: "fast",
-      data: { name: "shapes", trainImages: 640 },
+      data: { name: "shapes", trainImages: 160 },
     });
     expect(Object.keys(report)).toEqual(expect.arrayContaining(["machine", "versions", "threads", "models"]));
     expect(report.models.map(({ name }) => name)).toEqual(["attention", "rnn", "cnn"]);

@@ -23,7 +23,7 @@ interface Data {
 const side = 32;
 const grid = 8;
 const classes = ["ring", "disc", "cross", "bars", "corner", "two dots", "square", "diagonal"];
-const [train, test] = [640, 240];
+const [train, test] = [160, 80];
 const batch = 16;
 
 const runs: Runs<Config, Data> = {
