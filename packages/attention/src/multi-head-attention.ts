@@ -1,4 +1,4 @@
-import { linear, reshape, ShapeError, slice, transpose, zeros, type RandomKey, type Tensor } from "@heed/tensor";
+import { linear, reshape, ShapeError, slice, split, transpose, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import { dropoutKey, Linear, Module, Parameter, xavierUniform } from "@heed/nn";
 import { attention } from "./attention.ts";
 import type { AttentionOptions } from "./options.ts";
@@ -98,7 +98,7 @@ export class MultiHeadAttention extends Module {
     }
     if (joint !== null && query === key && key === value) {
       const projected = linear(query, joint, this.in_proj_bias ?? undefined);
-      return [slice(projected, 2, 0, E), slice(projected, 2, E, 2 * E), slice(projected, 2, 2 * E)];
+      return split(projected, E, 2) as [Tensor, Tensor, Tensor];
     }
     const part = (x: Tensor, own: Parameter | null, i: number) =>
       linear(

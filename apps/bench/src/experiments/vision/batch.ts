@@ -74,7 +74,7 @@ export function batchOf(
   { mean, deviation }: Scaling,
   changeOf: (i: number) => Change = () => unchanged,
 ): Batch {
-  const { channels, height, width } = set;
+  const { images, channels, height, width } = set;
   const plane = height * width;
   const out = new Float32Array(indices.length * channels * plane);
   for (let i = 0; i < indices.length; i++) {
@@ -87,7 +87,8 @@ export function batchOf(
       const to = (i * channels + channel) * plane;
       for (let y = 0; y < height; y++) {
         const row = from + clamp(y - change.down, height) * width;
-        for (let x = 0; x < width; x++) out[to + y * width + x] = set.images[row + columns[x]!]! * factor + shift;
+        const start = to + y * width;
+        for (let x = 0; x < width; x++) out[start + x] = images[row + columns[x]!]! * factor + shift;
       }
     }
   }
