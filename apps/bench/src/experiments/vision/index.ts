@@ -50,9 +50,9 @@ Without --data the pictures are procedural ("patchworks"): a class is told by lo
       rates: [],
     },
     full: {
-      summary: "three seeds after a search of the learning rate, 30 epochs; an hour or so",
+      summary: "three seeds after a search of the learning rate, 20 epochs; half an hour or more",
       seeds: 3,
-      epochs: 30,
+      epochs: 20,
       train: 6144,
       test: 1536,
       limitPerClass: 0,
