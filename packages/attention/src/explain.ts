@@ -22,7 +22,7 @@ export function explain(query: Tensor, key: Tensor, value: Tensor, options: Atte
   return {
     kernel: "dense",
     reason: "this version has no streaming kernel: every call runs its dense definition",
-    flops: 2 * pairs * (call.query.shape[4] + call.value.shape[4]),
+    flops: 2 * pairs * (call.query.shape[3] + call.value.shape[3]),
     workspaceBytes: 2 * pairs * width,
   };
 }

@@ -1,11 +1,12 @@
 import {
   add,
+  any,
   argmax,
   cast,
   div,
   equal,
-  greater,
   logicalAnd,
+  notEqual,
   relu,
   sigmoid,
   softmax,
@@ -15,20 +16,20 @@ import {
   where,
   type Tensor,
 } from "@heed/tensor";
+import type { RealDType } from "@heed/tensor/operation";
 import type { Normaliser } from "../normalisers.ts";
 
-/** Weights `[…, L, S]` of masked scores; where a score is −∞ the weight is 0. */
+/** Weights `[…, L, S]` of masked scores; where a score is −∞ the weight is 0. A NaN among the scores of a row shows in its weights. */
 export function normalise(scores: Tensor, normaliser: Normaliser): Tensor {
   if (normaliser.kind === "softmax") return softmax(scores, -1);
-  const open = greater(scores.detach(), -Infinity);
+  const fixed = scores.detach();
+  const dtype = scores.dtype as RealDType;
+  const open = notEqual(fixed, -Infinity);
   const finite = where(open, scores, 0);
   switch (normaliser.kind) {
     case "relu": {
       const kept = relu(finite);
-      const divisor =
-        normaliser.divideBy === "sum"
-          ? sum(kept, -1, { keepDims: true })
-          : sum(cast(open, scores.dtype as "float32"), -1, { keepDims: true });
+      const divisor = sum(normaliser.divideBy === "sum" ? kept : cast(open, dtype), -1, { keepDims: true });
       const empty = equal(divisor.detach(), 0);
       return where(empty, 0, div(kept, where(empty, 1, divisor)));
     }
@@ -40,8 +41,8 @@ export function normalise(scores: Tensor, normaliser: Normaliser): Tensor {
       const S = scores.shape.at(-1)!;
       if (S === 0) return finite;
       const keys = tensor(Int32Array.from({ length: S }, (_, j) => j));
-      const best = equal(keys, unsqueeze(argmax(scores.detach(), -1), -1));
-      return cast(logicalAnd(best, open), scores.dtype as "float32");
+      const best = logicalAnd(equal(keys, unsqueeze(argmax(fixed, -1), -1)), open);
+      return where(any(notEqual(fixed, fixed), -1, { keepDims: true }), NaN, cast(best, dtype));
     }
   }
 }

@@ -1,18 +1,22 @@
 import { DTypeError, HeedError, reshape, ShapeError, Tensor, transpose, UnsupportedError, type RandomKey } from "@heed/tensor";
-import { broadcastShapes } from "@heed/tensor/operation";
+import { broadcastShapes, requireReal, widened } from "@heed/tensor/operation";
 import type { Bias, Mask, Score, TermContext } from "@heed/tensor/terms";
 import { scaledDot } from "@heed/scoring";
 import { softmax, type Normaliser } from "../normalisers.ts";
 import type { AttentionOptions, Return } from "../options.ts";
 
-/** A checked call: rank 4, heads grouped, defaults filled in. */
+/** A checked call: rank 4, defaults filled in. */
 export interface Call {
-  /** `[B, Hkv, group, L, D]` */
+  /** The public function that was called. */
+  readonly where: string;
+  /** `[B | 1, H, L, D]` */
   readonly query: Tensor;
-  /** `[B | 1, Hkv, 1, S, D]` */
+  /** `[B | 1, Hkv, S, D]` */
   readonly key: Tensor;
-  /** `[B | 1, Hkv, 1, S, E]` */
+  /** `[B | 1, Hkv, S, E]` */
   readonly value: Tensor;
+  /** H / Hkv: neighbouring query heads that share a key head. */
+  readonly group: number;
   readonly context: TermContext;
   readonly score: Score;
   readonly biases: readonly (Bias | Tensor)[];
@@ -26,81 +30,34 @@ export interface Call {
   unbatch(x: Tensor): Tensor;
 }
 
+type CallOptions = AttentionOptions & { readonly returns?: readonly Return[] };
+
 /** Checks everything before any work. */
-export function prepare(
-  where: string,
-  query: Tensor,
-  key: Tensor,
-  value: Tensor,
-  options: AttentionOptions & { readonly returns?: readonly Return[] },
-): Call {
-  for (const [name, x] of Object.entries({ query, key, value })) {
-    if (!(x instanceof Tensor)) throw new HeedError(where, `${name} must be a Tensor`, { [name]: typeof x }, "Make one with tensor(…).");
-    if (x.rank < 2 || x.rank > 4)
-      throw new ShapeError(where, `${name} must be [B, H, length, width], [H, length, width] or [length, width]`, { [name]: x.shape });
-  }
-  if (query.dtype !== key.dtype || query.dtype !== value.dtype) {
-    throw new DTypeError(
-      where,
-      "query, key and value must share a dtype",
-      { query: query.dtype, key: key.dtype, value: value.dtype },
-      "Convert: cast(x, dtype).",
-    );
-  }
+export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor, options: CallOptions): Call {
+  checkOperands(where, { query, key, value });
   const { layout = "bhld" } = options;
+  if (layout !== "bhld" && layout !== "blhd") throw new HeedError(where, 'layout is "bhld" or "blhd"', { layout });
   const [q, k, v] = [query, key, value].map((x) => {
-    const four = reshape(x, [...[1, 1, 1, 1].slice(x.rank), ...x.shape]);
+    const four = reshape(widened(x), [...[1, 1, 1, 1].slice(x.rank), ...x.shape]);
     return layout === "blhd" && x.rank >= 3 ? transpose(four, 1, 2) : four;
   });
-  const shapes = { query: query.shape, key: key.shape, value: value.shape };
+  const { B, group } = checkShapes(where, { query, key, value }, [q, k, v]);
   const [, H, L] = q.shape;
-  const [, Hkv, S] = k.shape;
-  if (S !== v.shape[2])
-    throw new ShapeError(
-      where,
-      "key and value must share length S (axis -2)",
-      { key: key.shape, value: value.shape },
-      "Slice or pad both alike before the call.",
-    );
-  if (v.shape[1] !== Hkv || Hkv === 0 || H % Hkv !== 0) {
-    throw new ShapeError(where, "the number of query heads must be a multiple of the key/value heads, which key and value share", shapes);
-  }
-  let batch: number[];
-  try {
-    batch = broadcastShapes(where, [q.shape[0]], [k.shape[0]], [v.shape[0]]);
-  } catch {
-    throw new ShapeError(where, "query, key and value must share B (or have 1)", shapes);
-  }
-  const [B] = batch;
-  const group = H / Hkv;
-  const { queryOffset = S - L, softcap, dropoutP = 0, dropoutKey } = options;
-  checkOffset(where, queryOffset, B);
-  if (softcap !== undefined && !(softcap > 0 && Number.isFinite(softcap)))
-    throw new HeedError(where, "softcap must be above 0 and finite", { softcap });
-  if (!(dropoutP >= 0 && dropoutP < 1)) throw new HeedError(where, "dropoutP must be in [0, 1)", { dropoutP });
-  if (dropoutP > 0 && dropoutKey === undefined)
-    throw new HeedError(where, "dropout needs a key", { dropoutP }, "Pass dropoutKey: randomKey(seed).");
-  if (options.strict === true) {
-    throw new UnsupportedError(where, "this version has no streaming kernel: it runs the dense definition", {}, "Leave strict out.");
-  }
-  const { normaliser = softmax(), returns } = options;
-  if (normaliser.kind !== "softmax" && returns?.includes("lse")) {
-    throw new UnsupportedError(where, "lse belongs to softmax", { normaliser: normaliser.kind }, "Leave lse out of returns.");
-  }
-  const biases =
-    options.bias === undefined
-      ? []
-      : Array.isArray(options.bias)
-        ? (options.bias as readonly (Bias | Tensor)[])
-        : [options.bias as Bias | Tensor];
+  const S = k.shape[2];
+  const { queryOffset = S - L, softcap, dropoutP = 0, dropoutKey, normaliser = softmax(), bias = [] } = options;
   const context: TermContext = { B, H, L, S, queryOffset };
-  checkTensors(where, biases, options.mask, context);
+  checkOptions(where, options, normaliser, B);
+  const biases = Array.isArray(bias) ? (bias as readonly (Bias | Tensor)[]) : [bias as Bias | Tensor];
+  checkTerms(where, q, biases, options, context);
+
   const leading = Math.max(query.rank, key.rank, value.rank) - 2;
-  const withoutLeading = (x: Tensor) => (leading === 2 ? x : reshape(x, x.shape.slice(2 - leading)));
+  const unbatch = (x: Tensor) => (leading === 2 ? x : reshape(x, x.shape.slice(2 - leading)));
   return {
-    query: reshape(q, [q.shape[0], Hkv, group, L, q.shape[3]]),
-    key: reshape(k, [k.shape[0], Hkv, 1, S, k.shape[3]]),
-    value: reshape(v, [v.shape[0], Hkv, 1, S, v.shape[3]]),
+    where,
+    query: q,
+    key: k,
+    value: v,
+    group,
     context,
     score: options.score ?? scaledDot(),
     biases,
@@ -108,36 +65,121 @@ export function prepare(
     normaliser,
     softcap,
     dropout: dropoutP > 0 ? { p: dropoutP, key: dropoutKey! } : undefined,
-    restore(output) {
-      const laid = layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output;
-      return withoutLeading(laid);
-    },
-    unbatch: withoutLeading,
+    restore: (output) => unbatch(layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output),
+    unbatch,
   };
 }
 
-function checkOffset(where: string, queryOffset: number | Int32Array, B: number): void {
-  if (typeof queryOffset === "number" ? !Number.isInteger(queryOffset) : queryOffset.length !== B) {
-    throw new ShapeError(where, "queryOffset must be a whole number, or one per sample", { queryOffset, "samples B": B });
+type Operands = Readonly<Record<"query" | "key" | "value", Tensor>>;
+
+function checkOperands(where: string, operands: Operands): void {
+  for (const [name, x] of Object.entries(operands)) {
+    if (!(x instanceof Tensor)) throw new HeedError(where, `${name} must be a Tensor`, { [name]: typeof x }, "Make one with tensor(…).");
+    if (x.rank < 2 || x.rank > 4) {
+      throw new ShapeError(where, `${name} must be [B, H, length, width], [H, length, width] or [length, width]`, { [name]: x.shape });
+    }
+    if (x.dtype === "int32" || x.dtype === "uint8" || x.dtype === "bool") requireReal(where, x.dtype);
+  }
+  const { query, key, value } = operands;
+  if (query.dtype === key.dtype && query.dtype === value.dtype) return;
+  const dtypes = { query: query.dtype, key: key.dtype, value: value.dtype };
+  throw new DTypeError(where, "query, key and value must share a dtype", dtypes, "Convert: cast(x, dtype).");
+}
+
+/** Of rank 4; the messages show the shapes that came. */
+function checkShapes(where: string, { query, key, value }: Operands, [q, k, v]: readonly Tensor[]): { B: number; group: number } {
+  const shapes = { query: query.shape, key: key.shape, value: value.shape };
+  const [batchOfQuery, H] = q.shape;
+  const [batchOfKey, Hkv, S] = k.shape;
+  if (S !== v.shape[2]) {
+    const both = { key: key.shape, value: value.shape };
+    throw new ShapeError(where, "key and value must share length S (axis -2)", both, "Slice or pad both alike before the call.");
+  }
+  if (v.shape[1] !== Hkv || Hkv === 0 || H % Hkv !== 0) {
+    throw new ShapeError(where, "the number of query heads must be a multiple of the key/value heads, which key and value share", shapes);
+  }
+  try {
+    const [B] = broadcastShapes(where, [batchOfQuery], [batchOfKey], [v.shape[0]]);
+    return { B, group: H / Hkv };
+  } catch {
+    throw new ShapeError(where, "query, key and value must share B (or have 1)", shapes);
   }
 }
 
-function checkTensors(
+const returnable: readonly string[] = ["lse", "weights", "scores:raw", "scores:softcapped", "scores:masked"] satisfies Return[];
+
+/** Names that other libraries have for what is one option here: to pass them over in silence would give another result. */
+const elsewhere: Readonly<Record<string, string>> = {
+  causal: "Pass mask: causal(), of @heed/masks.",
+  isCausal: "Pass mask: causal(), of @heed/masks.",
+  attnMask: "Pass mask: true = may attend.",
+  scale: "Pass score: scaledDot({ scale }), of @heed/scoring.",
+  dropout: "Pass dropoutP and dropoutKey.",
+};
+
+function checkOptions(where: string, options: CallOptions, { kind }: Normaliser, B: number): void {
+  for (const [name, fix] of Object.entries(elsewhere)) {
+    if (name in options) throw new HeedError(where, `there is no option "${name}"`, {}, fix);
+  }
+  const { queryOffset = 0, softcap, dropoutP = 0, dropoutKey, returns = [] } = options;
+  if (typeof queryOffset === "number" ? !Number.isInteger(queryOffset) : queryOffset.length !== B) {
+    throw new ShapeError(where, "queryOffset must be a whole number, or one per sample", { queryOffset, "samples B": B });
+  }
+  if (softcap !== undefined && !(softcap > 0 && Number.isFinite(softcap))) {
+    throw new HeedError(where, "softcap must be above 0 and finite", { softcap }, "Leave it out for none.");
+  }
+  if (!(dropoutP >= 0 && dropoutP < 1)) throw new HeedError(where, "dropoutP must be in [0, 1)", { dropoutP });
+  if (dropoutP > 0 && dropoutKey === undefined) {
+    throw new HeedError(where, "dropout needs a key", { dropoutP }, "Pass dropoutKey: randomKey(seed).");
+  }
+  if (options.strict === true) {
+    throw new UnsupportedError(where, "this version has no streaming kernel: it runs the dense definition", {}, "Leave strict out.");
+  }
+  if (kind === undefined) {
+    throw new HeedError(
+      where,
+      "normaliser must be a value such as softmax()",
+      {},
+      "Import it from @heed/attention/normalisers, and call it.",
+    );
+  }
+  for (const name of returns) {
+    if (!returnable.includes(name)) throw new HeedError(where, `returns takes ${returnable.join(", ")}`, { returns });
+  }
+  if (kind !== "softmax" && returns.includes("lse")) {
+    throw new UnsupportedError(where, "lse belongs to softmax", { normaliser: kind }, "Leave lse out of returns.");
+  }
+}
+
+function checkTerms(
   where: string,
+  { dtype }: Tensor,
   biases: readonly (Bias | Tensor)[],
-  mask: Mask | Tensor | undefined,
-  { B, H, L, S }: TermContext,
+  { mask }: CallOptions,
+  context: TermContext,
 ): void {
+  const { B, H, L, S } = context;
   const target = [B, H, L, S];
-  const fits = ({ shape }: Tensor) => shape.length <= 4 && shape.every((n, i) => n === 1 || n === target[4 - shape.length + i]);
   if (mask instanceof Tensor) {
-    if (mask.dtype !== "bool")
-      throw new DTypeError(where, "a mask is boolean, true = may attend", { dtype: mask.dtype }, "A float is a bias: pass it as bias.");
-    if (!fits(mask)) throw new ShapeError(where, "mask must broadcast to [B, H, L, S]", { mask: mask.shape, "[B, H, L, S]": target });
+    if (mask.dtype !== "bool") {
+      const fix = 'A float is a bias: pass it as bias. Zeros and ones: cast(mask, "bool").';
+      throw new DTypeError(where, "a mask is boolean, true = may attend", { mask: mask.dtype }, fix);
+    }
+    if (!fitsPairs(mask, target))
+      throw new ShapeError(where, "mask must broadcast to [B, H, L, S]", { mask: mask.shape, "[B, H, L, S]": target });
+  } else if (mask !== undefined && typeof mask.dense !== "function") {
+    throw new HeedError(where, "mask must be a mask or a boolean tensor", { mask: typeof mask }, "Masks are values: causal(), not causal.");
   }
   for (const bias of biases) {
     if (!(bias instanceof Tensor)) continue;
-    if (bias.dtype === "bool") throw new DTypeError(where, "a boolean is a mask, not a bias", { dtype: bias.dtype }, "Pass it as mask.");
-    if (!fits(bias)) throw new ShapeError(where, "bias must broadcast to [B, H, L, S]", { bias: bias.shape, "[B, H, L, S]": target });
+    if (bias.dtype === "bool") throw new DTypeError(where, "a boolean is a mask, not a bias", { bias: bias.dtype }, "Pass it as mask.");
+    if (bias.dtype !== dtype) throw new DTypeError(where, "bias must have the dtype of query", { bias: bias.dtype, query: dtype });
+    if (!fitsPairs(bias, target))
+      throw new ShapeError(where, "bias must broadcast to [B, H, L, S]", { bias: bias.shape, "[B, H, L, S]": target });
   }
+}
+
+/** Whether a tensor broadcasts to `[B, H, L, S]` without making it larger. */
+export function fitsPairs({ shape }: Tensor, target: readonly number[]): boolean {
+  return shape.length <= 4 && shape.every((n, i) => n === 1 || n === target[4 - shape.length + i]);
 }

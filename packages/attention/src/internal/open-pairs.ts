@@ -1,0 +1,38 @@
+import { any, DTypeError, equal, logicalAnd, logicalNot, noGrad, ShapeError, Tensor, where } from "@heed/tensor";
+import type { Bias, TermContext } from "@heed/tensor/terms";
+import { fitsPairs, type Call } from "./prepare.ts";
+
+/**
+ * Which pairs of query and key may meet, broadcastable to `[B, H, L, S]`, or `undefined` for all: those that the mask leaves open, and to which
+ * no bias of −∞ is added. And the biases, with 0 for −∞, so that no sum is ∞ − ∞.
+ */
+export function openPairs(call: Call): { open: Tensor | undefined; biases: Tensor[] } {
+  const { context, mask } = call;
+  let open = mask === undefined || mask instanceof Tensor ? mask : checkedMask(call, mask.dense(context), mask.name);
+  const biases = call.biases.map((given) => {
+    const bias = given instanceof Tensor ? given : checkedBias(call, given, context);
+    const closed = noGrad(() => equal(bias.detach(), -Infinity));
+    if (any(closed).item() === 0) return bias;
+    const rest = noGrad(() => logicalNot(closed));
+    open = open === undefined ? rest : logicalAnd(open, rest);
+    return where(closed, 0, bias);
+  });
+  return { open, biases };
+}
+
+function checkedMask({ where: name, context }: Call, mask: Tensor, of: string): Tensor {
+  if (mask.dtype !== "bool") throw new DTypeError(name, `the mask "${of}" must be boolean, true = may attend`, { dtype: mask.dtype });
+  return requireFit(name, `the mask "${of}"`, mask, context);
+}
+
+function checkedBias({ where: name, query }: Call, bias: Bias, context: TermContext): Tensor {
+  const table = bias.dense(context);
+  if (table.dtype !== query.dtype)
+    throw new DTypeError(name, `the bias "${bias.name}" must have the dtype of query`, { bias: table.dtype, query: query.dtype });
+  return requireFit(name, `the bias "${bias.name}"`, table, context);
+}
+
+function requireFit(name: string, what: string, x: Tensor, { B, H, L, S }: TermContext): Tensor {
+  if (fitsPairs(x, [B, H, L, S])) return x;
+  throw new ShapeError(name, `${what} must broadcast to [B, H, L, S]`, { got: x.shape, "[B, H, L, S]": [B, H, L, S] });
+}
