@@ -20,7 +20,7 @@ for (const which of ["simd", "reference"] as const) {
     const [outH, outW] = [H, W].map((n) => Math.floor((n + 2 * pad - k) / stride) + 1);
     const name = `${C} × ${H} × ${W}, ${k} × ${k}, stride ${stride}, padding ${pad}`;
     const bytes = 4 * C * k * k * outH * outW; // as written: what is read stays in the caches
-    const geometry = [C, H, W, k, k, stride, stride, pad, pad, 1, 1, outH, outW] as const;
+    const geometry = [C, H, W, k, k, stride, stride, pad, pad, 1, 1, outH, outW, outH * outW] as const;
     report(`${which}: patches ${name}`, secondsOf(() => kernels.patches(x, out, ...geometry)), bytes, "GB/s");
     report(`${which}: patchesGrad ${name}`, secondsOf(() => kernels.patchesGrad(out, x, ...geometry)), bytes, "GB/s");
   }

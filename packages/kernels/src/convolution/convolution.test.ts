@@ -35,7 +35,8 @@ const cases: Geometry[] = [
 function numbers({ C, H, W, kernel: [kh, kw], stride = [1, 1], pad = [0, 0], dilation = [1, 1], out }: Geometry) {
   const size = (n: number, axis: 0 | 1, k: number) => Math.floor((n + 2 * pad[axis] - dilation[axis] * (k - 1) - 1) / stride[axis]) + 1;
   const [outH, outW] = out ?? [size(H, 0, kh), size(W, 1, kw)];
-  return { args: [C, H, W, kh, kw, ...stride, ...pad, ...dilation, outH, outW] as const, image: C * H * W, patches: C * kh * kw * outH * outW };
+  const plane = outH * outW;
+  return { args: [C, H, W, kh, kw, ...stride, ...pad, ...dilation, outH, outW] as const, image: C * H * W, patches: C * kh * kw * plane, plane };
 }
 
 /** For each entry of the patches, the pixel it shows or −1. */
@@ -56,24 +57,24 @@ describe.each(implementationsOf(convolution))("convolution, $name", ({ kernels, 
   const round = dtype === "float32" ? Math.fround : (value: number) => value;
 
   it.each(cases)("shows the patches: $title", (geometry) => {
-    const { args, image, patches } = numbers(geometry);
+    const { args, image, patches, plane } = numbers(geometry);
     for (const misaligned of [0, 1, 3]) {
       inWorkspace(dtype, (w) => {
         const x = noise(image, 1);
         const [px, out] = [w.reals(x, misaligned), w.reals(patches, 2)];
-        kernels.patches(px, out, ...args);
+        kernels.patches(px, out, ...args, plane);
         expect(w.readReals(out, patches)).toEqual(sources(args).map((pixel) => (pixel < 0 ? 0 : x[pixel])));
       });
     }
   });
 
   it.each(cases)("gives gradients back to the pixels, added to what is there: $title", (geometry) => {
-    const { args, image, patches } = numbers(geometry);
+    const { args, image, patches, plane } = numbers(geometry);
     inWorkspace(dtype, (w) => {
       const g = noise(patches, 2);
       const sums = noise(image, 3);
       const [pg, dx] = [w.reals(g, 1), w.reals(sums, 3)];
-      kernels.patchesGrad(pg, dx, ...args);
+      kernels.patchesGrad(pg, dx, ...args, plane);
       sources(args).forEach((pixel, entry) => {
         if (pixel >= 0) sums[pixel] = round(sums[pixel] + g[entry]);
       });
@@ -81,10 +82,27 @@ describe.each(implementationsOf(convolution))("convolution, $name", ({ kernels, 
     });
   });
 
+  it.each(cases.filter(({ C }) => C > 0))("leaves room between rows of patches: $title", (geometry) => {
+    const { args, image, patches, plane } = numbers(geometry);
+    if (plane === 0) return;
+    const row = plane + 3;
+    const spaced = (values: readonly number[]) => Array.from({ length: (patches / plane) * row }, (_, at) => (at % row < plane ? values[Math.floor(at / row) * plane + (at % row)] : NaN));
+    inWorkspace(dtype, (w) => {
+      const [x, g] = [noise(image, 1), noise(patches, 2)];
+      const [px, out, far] = [w.reals(x), w.reals(spaced(g).length), w.reals(spaced(g))];
+      kernels.patches(px, out, ...args, row);
+      expect(w.readReals(out, spaced(g).length)).toEqual(spaced(sources(args).map((pixel) => (pixel < 0 ? 0 : x[pixel]))));
+      const [near, a, b] = [w.reals(g), w.reals(x), w.reals(x)];
+      kernels.patchesGrad(near, a, ...args, plane);
+      kernels.patchesGrad(far, b, ...args, row);
+      expect(w.readReals(b, image)).toEqual(w.readReals(a, image));
+    });
+  });
+
   it("makes a convolution of a product, by hand", () => {
     inWorkspace(dtype, (w) => {
       const out = w.reals(16);
-      kernels.patches(w.reals([1, 2, 3, 4, 5, 6, 7, 8, 9]), out, 1, 3, 3, 2, 2, 1, 1, 0, 0, 1, 1, 2, 2);
+      kernels.patches(w.reals([1, 2, 3, 4, 5, 6, 7, 8, 9]), out, 1, 3, 3, 2, 2, 1, 1, 0, 0, 1, 1, 2, 2, 4);
       const patches = w.readReals(out, 16);
       const weight = [1, 10, 100, 1000];
       const y = [0, 1, 2, 3].map((p) => weight.reduce((sum, value, tap) => sum + value * patches[tap * 4 + p], 0));

@@ -7,21 +7,22 @@ import { reference } from "./reference.ts";
  * Convolution as patches times matrix, for one image `[C, H, W]` at a time. With
  * `patches` P `[C · kh · kw, outH · outW]` and a weight W `[O, C · kh · kw]` (PyTorch's, flattened), the output is the
  * product `W P`, the gradient of the weight `dy Pᵀ`, and that of the image `patchesGrad(Wᵀ dy)`. A group is a range of
- * channels: move the pointer, give its C. Pointers are in bytes; whatever lies outside the image is 0.
+ * channels: move the pointer, give its C. Pointers are in bytes; whatever lies outside the image is 0. Rows of the patches
+ * lie `row` elements apart, at least `outH · outW`: patches of several images can stand side by side.
  */
 export interface ConvolutionKernels {
   /**
    * `out[(c · kh + i) · kw + j, r · outW + s] = x[c, r · strideH + i · dilationH − padTop, s · strideW + j · dilationW − padLeft]`.
-   * Every entry of `out` is written.
+   * Every such entry of `out` is written, and no other.
    */
   patches(
     x: number, out: number, C: number, H: number, W: number, kh: number, kw: number, strideH: number, strideW: number,
-    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number,
+    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number, row: number,
   ): void;
   /** The adjoint: adds each entry of g `[C · kh · kw, outH · outW]` to the entry of dx `[C, H, W]` it was read from. */
   patchesGrad(
     g: number, dx: number, C: number, H: number, W: number, kh: number, kw: number, strideH: number, strideW: number,
-    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number,
+    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number, row: number,
   ): void;
 }
 

@@ -134,7 +134,7 @@ type Int = Local<"i32">;
 
 const GEOMETRY = {
   C: "i32", H: "i32", W: "i32", kh: "i32", kw: "i32", strideH: "i32", strideW: "i32",
-  padTop: "i32", padLeft: "i32", dilationH: "i32", dilationW: "i32", outH: "i32", outW: "i32",
+  padTop: "i32", padLeft: "i32", dilationH: "i32", dilationW: "i32", outH: "i32", outW: "i32", row: "i32",
 } as const;
 
 /** `x` is the first pixel seen, `plane` the first entry of the tap's row of the patches. */
@@ -148,12 +148,12 @@ function eachTap(
   f: FunctionBuilder,
   image: Int,
   patches: Int,
-  { C, H, W, kh, kw, strideH, strideW, padTop, padLeft, dilationH, dilationW, outH, outW }: Record<keyof typeof GEOMETRY, Int>,
+  { C, H, W, kh, kw, strideH, strideW, padTop, padLeft, dilationH, dilationW, outH, outW, row: rowOfPatches }: Record<keyof typeof GEOMETRY, Int>,
   visit: (tap: Record<keyof typeof TAP, Expression<"i32">>) => void,
 ): void {
   const plane = f.let(patches);
   const channel = f.let(image);
-  const planeBytes = f.let(i32.shl(i32.mul(outH, outW), 2));
+  const planeBytes = f.let(i32.shl(rowOfPatches, 2));
   const channelBytes = f.let(i32.shl(i32.mul(H, W), 2));
   const [top, bottom, left, right] = f.locals("i32", 4);
   const [h, w] = f.locals("i32", 2);

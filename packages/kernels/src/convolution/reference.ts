@@ -23,8 +23,8 @@ type Geometry = Parameters<ConvolutionKernels["patches"]> extends [number, numbe
 
 /** Calls visit(offset in the image or −1 outside it, offset in the patches) for every entry of the patches, in order. */
 function each(geometry: Geometry, visit: (pixel: number, entry: number) => void): void {
-  const [C, H, W, kh, kw, strideH, strideW, padTop, padLeft, dilationH, dilationW, outH, outW] = geometry;
-  let entry = 0;
+  const [C, H, W, kh, kw, strideH, strideW, padTop, padLeft, dilationH, dilationW, outH, outW, row] = geometry;
+  let plane = 0;
   for (let c = 0; c < C; c++) {
     for (let i = 0; i < kh; i++) {
       for (let j = 0; j < kw; j++) {
@@ -32,9 +32,10 @@ function each(geometry: Geometry, visit: (pixel: number, entry: number) => void)
           for (let s = 0; s < outW; s++) {
             const h = r * strideH + i * dilationH - padTop;
             const w = s * strideW + j * dilationW - padLeft;
-            visit(h >= 0 && h < H && w >= 0 && w < W ? (c * H + h) * W + w : -1, entry++);
+            visit(h >= 0 && h < H && w >= 0 && w < W ? (c * H + h) * W + w : -1, plane + r * outW + s);
           }
         }
+        plane += row;
       }
     }
   }

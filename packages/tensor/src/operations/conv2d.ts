@@ -33,7 +33,8 @@ export interface Conv2dOptions {
  * @returns `[B, O, ⌊(H + 2 · padding − dilation · (kh − 1) − 1) / stride⌋ + 1, …]`
  * @throws {ShapeError} when channels and groups disagree, the kernel is larger than the padded image, or "same" meets a stride; {DTypeError} when dtypes differ.
  *
- * Patches times matrix, a strip of output rows of one image at a time: workspace stays at some hundred KiB, whatever the batch.
+ * Patches times matrix, a strip of output rows of one image, or some small images, at a time: workspace stays at some hundred
+ * KiB, or twice the size of the weight, whatever the batch.
  * A 1 × 1 kernel needs no patches. Time O(B · O · H′ · W′ · C · kh · kw / groups); gradients take twice that.
  */
 export function conv2d(x: Tensor, weight: Tensor, { bias, stride = 1, padding = 0, dilation = 1, groups = 1 }: Conv2dOptions = {}): Tensor {
@@ -137,23 +138,10 @@ function correlate(x: Tensor, weight: Tensor, bias: Tensor | undefined, geometry
       if (bias !== undefined) copy(dtype, shape, shift, [0, bias.strides[0], 0, 0], write);
       const accumulate = bias === undefined ? 0 : 1;
       const { gemm } = matmulKernels.on(dtype);
-      eachStrip(dtype, geometry, shape[0], scratch, ({ group, image: at, output, start, pixels, patches, steps, space }) => {
-        const k = steps;
-        gemm(
-          O,
-          pixels,
-          k,
-          kernel + group.weight,
-          k,
-          1,
-          patches.fill(image + at),
-          patches.row,
-          1,
-          write + output + start,
-          outH * outW,
-          accumulate,
-          space,
-        );
+      eachStrip(dtype, geometry, shape[0], scratch, ({ weight: at, pixels, steps: k, patches, outputs, space }) => {
+        const target = bias === undefined ? outputs.place(write) : outputs.load(write);
+        gemm(O, pixels, k, kernel + at, k, 1, patches.fill(image), patches.row, 1, target, outputs.row, accumulate, space);
+        outputs.store(write);
       });
     },
   );
@@ -167,14 +155,13 @@ function correlate(x: Tensor, weight: Tensor, bias: Tensor | undefined, geometry
 /** x's gradient from y's gradient and weight. */
 function inputGradient(g: Tensor, weight: Tensor, shape: Shape, geometry: Geometry): Tensor {
   const dtype = requireReal("conv2d", g.dtype);
-  const { O, outH, outW } = geometry;
+  const { O } = geometry;
   const out = computeOne("conv2d gradient", [packed(g), packed(weight)], shape, dtype, ([slope, kernel], write, scratch) => {
     fillZero(dtype, write, shape);
     const { gemm } = matmulKernels.on(dtype);
-    eachStrip(dtype, geometry, shape[0], scratch, ({ group, image, output, start, pixels, patches, steps, space }) => {
-      patches.add(write + image, (target, row, accumulate) => {
-        gemm(steps, pixels, O, kernel + group.weight, 1, steps, slope + output + start, outH * outW, 1, target, row, accumulate, space);
-      });
+    eachStrip(dtype, geometry, shape[0], scratch, ({ weight: at, pixels, steps, patches, outputs, space }) => {
+      const y = outputs.load(slope);
+      patches.add(write, (target, accumulate) => gemm(steps, pixels, O, kernel + at, 1, steps, y, outputs.row, 1, target, patches.row, accumulate, space));
     });
   });
   return record("conv2d input gradient", out, [g, weight], [g, weight], (gg, needs) => [
@@ -186,26 +173,12 @@ function inputGradient(g: Tensor, weight: Tensor, shape: Shape, geometry: Geomet
 /** weight's gradient from x and y's gradient. */
 function weightGradient(x: Tensor, g: Tensor, shape: Shape, geometry: Geometry): Tensor {
   const dtype = requireReal("conv2d", x.dtype);
-  const { O, outH, outW } = geometry;
+  const { O } = geometry;
   const out = computeOne("conv2d gradient", [packed(x), packed(g)], shape, dtype, ([image, slope], write, scratch) => {
     fillZero(dtype, write, shape);
     const { gemm } = matmulKernels.on(dtype);
-    eachStrip(dtype, geometry, x.shape[0], scratch, ({ group, image: at, output, start, pixels, patches, steps, space }) => {
-      gemm(
-        O,
-        steps,
-        pixels,
-        slope + output + start,
-        outH * outW,
-        1,
-        patches.fill(image + at),
-        1,
-        patches.row,
-        write + group.weight,
-        steps,
-        1,
-        space,
-      );
+    eachStrip(dtype, geometry, x.shape[0], scratch, ({ weight: at, pixels, steps, patches, outputs, space }) => {
+      gemm(O, steps, pixels, outputs.load(slope), outputs.row, 1, patches.fill(image), 1, patches.row, write + at, steps, 1, space);
     });
   });
   return record("conv2d weight gradient", out, [x, g], [x, g], (gg, needs) => [
@@ -214,24 +187,30 @@ function weightGradient(x: Tensor, g: Tensor, shape: Shape, geometry: Geometry):
   ]);
 }
 
-/** Some output rows of one group of one image. Byte offsets into images, outputs and weights. */
+/** Some output rows of one group of one image, or all rows of several small images. */
 interface Strip {
-  readonly group: { readonly weight: number };
-  /** Of the group's channels in the images. */
-  readonly image: number;
-  /** Of the group's channels in the outputs, and of the strip's first pixel in such a channel. */
-  readonly output: number;
-  readonly start: number;
+  /** Byte offset of the group's weights. */
+  readonly weight: number;
   /** How many output pixels the strip has, and how many terms each is a sum of. */
   readonly pixels: number;
   readonly steps: number;
   readonly patches: {
     /** Elements from one row of patches to the next. */
     readonly row: number;
-    /** Gathers the strip's patches `[steps, pixels]` of the image at an address; returns their own. */
-    fill(image: number): number;
-    /** The adjoint: adds patches, which `write` gives, to the image at an address. */
-    add(image: number, write: (target: number, row: number, accumulate: number) => void): void;
+    /** Gathers the strip's patches `[steps, pixels]` of the images at an address; returns their own. */
+    fill(images: number): number;
+    /** The adjoint: adds patches, which `write` gives, to the images at an address. */
+    add(images: number, write: (target: number, accumulate: number) => void): void;
+  };
+  /** The strip's part `[O, pixels]` of outputs at an address: in place for one image, else side by side in a room of its own. */
+  readonly outputs: {
+    readonly row: number;
+    /** Where it may be written, */
+    place(outputs: number): number;
+    /** the same after copying what is there, */
+    load(outputs: number): number;
+    /** and back. */
+    store(outputs: number): void;
   };
   /** For the matrix product. */
   readonly space: number;
@@ -239,6 +218,8 @@ interface Strip {
 
 /** Patches of a strip should stay in the second cache while the product reads them. */
 const stripBytes = 256 * 1024;
+/** Images with fewer output pixels go into one product together, which reads the weights once for all of them. */
+const fewPixels = 256;
 
 function eachStrip(dtype: RealDType, geometry: Geometry, batch: number, scratch: Scratch, visit: (strip: Strip) => void): void {
   const { C, H, W, O, kh, kw, strideH, strideW, top, left, dilationH, dilationW, outH, outW, groups } = geometry;
@@ -248,43 +229,62 @@ function eachStrip(dtype: RealDType, geometry: Geometry, batch: number, scratch:
   if (batch * groups * O * size === 0) return;
   // The image is its own patches: one strip.
   const itself = kh === 1 && kw === 1 && strideH === 1 && strideW === 1 && outH === H && outW === W;
-  const rows = itself ? outH : Math.min(outH, Math.max(1, Math.floor(stripBytes / width / Math.max(1, steps * outW))));
-  const most = rows * outW;
+  const termBytes = Math.max(1, steps) * width;
+  const rows = itself ? outH : Math.min(outH, Math.max(1, Math.floor(stripBytes / termBytes / outW)));
+  // Patches may take as much room as the weights, which every strip reads.
+  const fitting = Math.floor(Math.max(stripBytes, O * termBytes) / termBytes / size);
+  const together = itself || rows < outH ? 1 : Math.max(1, Math.min(batch, fitting, Math.ceil(fewPixels / size)));
+  const most = together * rows * outW;
   const space = scratch(
     Math.max(matmulScratchBytes(O, most, steps), matmulScratchBytes(steps, most, O), matmulScratchBytes(O, steps, most)),
   );
   const room = itself ? 0 : scratch(steps * most * width);
+  const outputRoom = together === 1 ? 0 : scratch(O * most * width);
   const { patches: gather, patchesGrad } = convolutionKernels.on(dtype);
-  for (let b = 0; b < batch; b++) {
+  const imageStep = groups * C * H * W * width;
+  for (let b = 0; b < batch; b += together) {
+    const images = Math.min(together, batch - b);
     for (let group = 0; group < groups; group++) {
       const image = (b * groups + group) * C * H * W * width;
       const output = (b * groups + group) * O * size * width;
       for (let first = 0; first < outH; first += rows) {
         const count = Math.min(rows, outH - first);
-        const pixels = count * outW;
+        const pixels = images * count * outW;
+        const start = output + first * outW * width;
         // The strip's own first row stands `first · strideH` below the image's.
-        const place = [C, H, W, kh, kw, strideH, strideW, top - first * strideH, left, dilationH, dilationW, count, outW] as const;
+        const place = [C, H, W, kh, kw, strideH, strideW, top - first * strideH, left, dilationH, dilationW, count, outW, pixels] as const;
+        const block = [images, O, size];
+        const [apart, beside] = [[groups * O * size, size, 1], [size, pixels, 1]];
         visit({
-          group: { weight: group * O * steps * width },
-          image,
-          output,
-          start: first * outW * width,
+          weight: group * O * steps * width,
           pixels,
           steps,
           space,
           patches: itself
-            ? { row: size, fill: (at) => at, add: (at, write) => write(at, size, 1) }
+            ? { row: size, fill: (at) => at + image, add: (at, write) => write(at + image, 1) }
             : {
                 row: pixels,
                 fill(at) {
-                  gather(at, room, ...place);
+                  for (let i = 0; i < images; i++) gather(at + image + i * imageStep, room + i * size * width, ...place);
                   return room;
                 },
                 add(at, write) {
-                  write(room, pixels, 0);
-                  patchesGrad(room, at, ...place);
+                  write(room, 0);
+                  for (let i = 0; i < images; i++) patchesGrad(room + i * size * width, at + image + i * imageStep, ...place);
                 },
               },
+          outputs:
+            images === 1
+              ? { row: size, place: (at) => at + start, load: (at) => at + start, store() {} }
+              : {
+                  row: pixels,
+                  place: () => outputRoom,
+                  load(at) {
+                    copy(dtype, block, at + start, apart, outputRoom, beside);
+                    return outputRoom;
+                  },
+                  store: (at) => copy(dtype, block, outputRoom, beside, at + start, apart),
+                },
         });
       }
     }
