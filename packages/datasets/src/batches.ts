@@ -133,9 +133,13 @@ function move(
       out.fill(outside, to, to + width);
       continue;
     }
-    for (let x = 0; x < width; x++) {
-      const column = (mirrored ? width - 1 - x : x) + dx;
-      out[to + x] = column < 0 || column >= width ? outside : values[source[from + row * width + column]];
-    }
+    // Columns that come from inside: only these need a look at the picture.
+    const shift = mirrored ? -dx : dx;
+    const [first, last] = [Math.max(0, -shift), Math.min(width, width - shift)];
+    out.fill(outside, to, to + Math.min(first, width));
+    out.fill(outside, to + Math.max(last, 0), to + width);
+    const start = from + row * width;
+    if (mirrored) for (let x = first; x < last; x++) out[to + x] = values[source[start + width - 1 - x + dx]];
+    else for (let x = first; x < last; x++) out[to + x] = values[source[start + x + dx]];
   }
 }

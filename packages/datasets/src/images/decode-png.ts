@@ -29,8 +29,8 @@ const maxDeflateRatio = 1032;
  * A PNG as RGB bytes: every colour type and depth, interlaced or not. 16 bits are rounded to 8, grey is repeated,
  * transparency is laid on white. Colour profiles and gamma are ignored, as in training pipelines elsewhere.
  *
- * Checks lengths, checksums and size first, then inflates into a bound: a file of n bytes never costs more than
- * 3 · 1,032 n, nor more than 19 bytes per allowed pixel.
+ * Lengths, checksums and size are checked first, then the data inflate into a bound: memory stays below 19 bytes per pixel, and pixels
+ * below 8,256 per byte of the file (a blank picture of one bit a pixel) and `maxPixels`.
  *
  * @throws {FormatError} when the file is damaged, cut off, or larger than `maxPixels`.
  * @see PNG Specification, Third Edition, W3C 2025

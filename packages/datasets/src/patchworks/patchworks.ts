@@ -24,9 +24,9 @@ export interface PatchworkOptions {
 /** Discs stand on a grid of 4 × 4 cells: those of the 16 × 16 patches in a picture of 64 × 64. */
 const grid = 4;
 
-/** Where the stripes stand as seen from the rings. */
-const relations = ["left of", "right of", "above", "below"] as const;
-type Relation = (typeof relations)[number];
+/** @internal Where the stripes stand as seen from the rings. */
+export const relations = ["left of", "right of", "above", "below"] as const;
+export type Relation = (typeof relations)[number];
 
 /**
  * Patchworks: pictures made from a key, whose class is told by a local texture *and* the relation of two distant places.
@@ -157,8 +157,8 @@ function byte(value: number): number {
   return value < 0 ? 0 : value > 255 ? 255 : value + 0.5;
 }
 
-/** Cells of the rings, the stripes, the decoy if any, then the distractors: uniform over all placements that the class allows. */
-function place(random: RandomStream, relation: Relation, decoy: boolean, distractors: number): number[] {
+/** @internal Cells of the rings, the stripes, the decoy if any, then the distractors: uniform over all placements that the class allows. */
+export function place(random: RandomStream, relation: Relation, decoy: boolean, distractors: number): number[] {
   const line = random.integer(grid);
   const a = random.integer(grid);
   const b = (a + 1 + random.integer(grid - 1)) % grid;
