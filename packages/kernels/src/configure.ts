@@ -27,16 +27,26 @@ export function configure(change: Partial<Configuration>): void {
   const next = { ...settings, ...change };
   const { simd, relaxedSimd } = features();
   if (!["fast", "deterministic"].includes(next.precision) || !["auto", "reference", "simd", "relaxed"].includes(next.backend)) {
-    throw new UnsupportedError("configure", "precision is fast or deterministic, backend is auto, reference, simd or relaxed",
-      { precision: next.precision, backend: next.backend });
+    throw new UnsupportedError("configure", "precision is fast or deterministic, backend is auto, reference, simd or relaxed", {
+      precision: next.precision,
+      backend: next.backend,
+    });
   }
   if ((next.backend === "simd" && !simd) || (next.backend === "relaxed" && !relaxedSimd)) {
-    throw new UnsupportedError("configure", "this engine has no such build", { backend: next.backend, simd, relaxedSimd },
-      'Use backend: "auto".');
+    throw new UnsupportedError(
+      "configure",
+      "this engine has no such build",
+      { backend: next.backend, simd, relaxedSimd },
+      'Use backend: "auto".',
+    );
   }
   if (next.precision === "deterministic" && next.backend === "relaxed") {
-    throw new UnsupportedError("configure", "the relaxed build rounds differently from engine to engine",
-      { precision: next.precision, backend: next.backend }, 'Use precision: "fast", or leave the backend to "auto".');
+    throw new UnsupportedError(
+      "configure",
+      "the relaxed build rounds differently from engine to engine",
+      { precision: next.precision, backend: next.backend },
+      'Use precision: "fast", or leave the backend to "auto".',
+    );
   }
   Object.assign(settings, next);
   active = undefined;

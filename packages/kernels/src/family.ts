@@ -27,7 +27,9 @@ export interface Family<K> {
  * @param reference gives the plain loops that define the kernels
  */
 export function defineFamily<K extends object>(
-  name: string, wasm: (build: Build) => WasmSource, reference: (views: Views) => K,
+  name: string,
+  wasm: (build: Build) => WasmSource,
+  reference: (views: Views) => K,
 ): Family<K> {
   const made: { relaxed?: K; simd?: K; reference?: K; reference64?: K } = {};
   const family: Family<K> = {
@@ -38,7 +40,9 @@ export function defineFamily<K extends object>(
     },
     implementation(which, dtype = "float32") {
       if (which !== "reference") return (made[which] ??= instantiate<K>(wasm(which)));
-      return dtype === "float64" ? (made.reference64 ??= reference(viewsOf("float64"))) : (made.reference ??= reference(viewsOf("float32")));
+      return dtype === "float64"
+        ? (made.reference64 ??= reference(viewsOf("float64")))
+        : (made.reference ??= reference(viewsOf("float32")));
     },
   };
   return family;

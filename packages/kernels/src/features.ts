@@ -18,9 +18,28 @@ export function features(): { readonly simd: boolean; readonly relaxedSimd: bool
 function moduleWith(body: readonly number[]): Uint8Array<ArrayBuffer> {
   const code = [0x00, ...body, 0x0b];
   return Uint8Array.from([
-    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, // magic, version 1
-    0x01, 0x04, 0x01, 0x60, 0x00, 0x00, // type section: () -> ()
-    0x03, 0x02, 0x01, 0x00, // function section
-    0x0a, code.length + 2, 0x01, code.length, ...code, // code section
+    0x00,
+    0x61,
+    0x73,
+    0x6d,
+    0x01,
+    0x00,
+    0x00,
+    0x00, // magic, version 1
+    0x01,
+    0x04,
+    0x01,
+    0x60,
+    0x00,
+    0x00, // type section: () -> ()
+    0x03,
+    0x02,
+    0x01,
+    0x00, // function section
+    0x0a,
+    code.length + 2,
+    0x01,
+    code.length,
+    ...code, // code section
   ]);
 }

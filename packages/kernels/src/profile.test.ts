@@ -21,14 +21,21 @@ it("counts calls and time by kernel, and gives the result of the function", () =
 it("tells a listener of each call and its arguments, and of none afterwards", () => {
   const block = allocateBlock(64);
   const heard: unknown[] = [];
-  profileKernels(() => copy.on("float32").fill(block, 4, 1), (...call) => heard.push(call));
+  profileKernels(
+    () => copy.on("float32").fill(block, 4, 1),
+    (...call) => heard.push(call),
+  );
   profileKernels(() => copy.on("float32").fill(block, 4, 1));
   freeBlock(block);
   expect(heard).toEqual([["copy", "fill", [block, 4, 1]]]);
 });
 
 it("ends with an exception too", () => {
-  expect(() => profileKernels(() => { throw new Error("stop"); })).toThrow("stop");
+  expect(() =>
+    profileKernels(() => {
+      throw new Error("stop");
+    }),
+  ).toThrow("stop");
   const { kernels } = profileKernels(() => undefined);
   expect(kernels).toEqual([]);
 });

@@ -45,7 +45,10 @@ export function timed<K extends object>(family: string, kernels: K): K {
   if (own === undefined) {
     // A copy: the exports of a WebAssembly module are frozen.
     own = Object.fromEntries(
-      Object.entries(kernels).map(([name, kernel]) => [name, typeof kernel === "function" ? clock(family, name, kernel as Kernel) : (kernel as unknown)]),
+      Object.entries(kernels).map(([name, kernel]) => [
+        name,
+        typeof kernel === "function" ? clock(family, name, kernel as Kernel) : (kernel as unknown),
+      ]),
     ) as K;
     clocked.set(kernels, own);
   }

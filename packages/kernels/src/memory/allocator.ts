@@ -50,7 +50,7 @@ export function freeBlock(pointer: number): void {
   sizes.delete(pointer);
   used -= size;
   let low = 0;
-  for (let high = free.length; low < high; ) {
+  for (let high = free.length; low < high;) {
     const middle = (low + high) >> 1;
     if (free[middle]!.start < pointer) low = middle + 1;
     else high = middle;

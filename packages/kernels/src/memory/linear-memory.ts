@@ -83,6 +83,10 @@ function plainMemory(): LinearMemory {
 }
 
 function outOfMemory(wanted: number, present: number): HeedError {
-  return new HeedError("memory", "the linear memory cannot grow further (4 GiB at most, less where the engine says so)",
-    { "wanted bytes": wanted, "present bytes": present }, "Use smaller batches, or end scopes earlier.");
+  return new HeedError(
+    "memory",
+    "the linear memory cannot grow further (4 GiB at most, less where the engine says so)",
+    { "wanted bytes": wanted, "present bytes": present },
+    "Use smaller batches, or end scopes earlier.",
+  );
 }

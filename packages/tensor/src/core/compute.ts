@@ -74,7 +74,13 @@ export function compute(where: string, inputs: readonly Tensor[], outputs: reado
 }
 
 /** `compute` with one result. */
-export function computeOne(where: string, inputs: readonly Tensor[], shape: Shape, dtype: DType, body: (inputs: readonly number[], output: number, scratch: Scratch) => void): Tensor {
+export function computeOne(
+  where: string,
+  inputs: readonly Tensor[],
+  shape: Shape,
+  dtype: DType,
+  body: (inputs: readonly number[], output: number, scratch: Scratch) => void,
+): Tensor {
   return compute(where, inputs, [{ shape, dtype }], (reads, [write], scratch) => body(reads, write, scratch))[0];
 }
 
@@ -82,13 +88,22 @@ export function computeOne(where: string, inputs: readonly Tensor[], shape: Shap
  * Lets a kernel write in place to tensors that own their whole storage: parameters, buffers, optimiser state, caches.
  * Recordings that saved an older version will refuse to run backward.
  */
-export function mutate(where: string, targets: readonly Tensor[], inputs: readonly Tensor[], body: (targets: readonly number[], inputs: readonly number[], scratch: Scratch) => void): void {
+export function mutate(
+  where: string,
+  targets: readonly Tensor[],
+  inputs: readonly Tensor[],
+  body: (targets: readonly number[], inputs: readonly number[], scratch: Scratch) => void,
+): void {
   const scope = currentScope();
   const workspace = idle.pop() ?? new Region();
   try {
     const reads = addresses(where, inputs, scope, workspace);
     const writes = targets.map((target) => target.storage.addressForWriting(where, scope, workspace));
-    body(writes.map((address, i) => address + byteOffset(targets[i])), reads, (bytes) => workspace.allocate(bytes));
+    body(
+      writes.map((address, i) => address + byteOffset(targets[i])),
+      reads,
+      (bytes) => workspace.allocate(bytes),
+    );
     for (let i = 0; i < targets.length; i++) targets[i].storage.written(writes[i], scope);
   } finally {
     recycle(workspace);

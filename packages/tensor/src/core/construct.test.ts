@@ -24,16 +24,28 @@ describe("tensor", () => {
   });
 
   it.each([
-    [Float32Array, "float32"], [Float64Array, "float64"], [Int32Array, "int32"], [Uint8Array, "uint8"],
+    [Float32Array, "float32"],
+    [Float64Array, "float64"],
+    [Int32Array, "int32"],
+    [Uint8Array, "uint8"],
   ] as const)("takes the dtype of %o, and copies", (type, dtype) => {
     const data = new type([1, 2, 3, 4, 5, 6]);
     const x = tensor(data, { shape: [2, 3] });
     data[0] = 9;
-    expect([x.dtype, x.toArray()]).toEqual([dtype, [[1, 2, 3], [4, 5, 6]]]);
+    expect([x.dtype, x.toArray()]).toEqual([
+      dtype,
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+    ]);
     const out = x.toTypedArray();
     expect(out).toBeInstanceOf(type);
     out[0] = 9;
-    expect(x.toArray()).toEqual([[1, 2, 3], [4, 5, 6]]);
+    expect(x.toArray()).toEqual([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
   });
 
   it("gives no dtype to arrays that have none", () => {
@@ -54,7 +66,14 @@ describe("tensor", () => {
   });
 
   it("refuses fractions and numbers out of range as integers", () => {
-    for (const [value, dtype] of [[1.5, "int32"], [2 ** 31, "int32"], [NaN, "int32"], [-1, "uint8"], [256, "uint8"], [Infinity, "uint8"]] as const) {
+    for (const [value, dtype] of [
+      [1.5, "int32"],
+      [2 ** 31, "int32"],
+      [NaN, "int32"],
+      [-1, "uint8"],
+      [256, "uint8"],
+      [Infinity, "uint8"],
+    ] as const) {
       expect(() => tensor([0, value], { dtype })).toThrow(new RegExp(`element 1 is no ${dtype}`));
     }
     expect(tensor([-(2 ** 31), 2 ** 31 - 1], { dtype: "int32" }).toArray()).toEqual([-(2 ** 31), 2 ** 31 - 1]);
@@ -69,7 +88,9 @@ describe("tensor", () => {
   });
 
   it("refuses a shape that does not fit", () => {
-    expect(() => tensor(new Float32Array(6), { shape: [2, 2] })).toThrow(/product must be the number of elements; got shape \[2, 2\], elements 6/);
+    expect(() => tensor(new Float32Array(6), { shape: [2, 2] })).toThrow(
+      /product must be the number of elements; got shape \[2, 2\], elements 6/,
+    );
     expect(() => tensor([1], { shape: [-1, -1] })).toThrow(/non-negative integers/);
     expect(() => zeros([0.5])).toThrow(ShapeError);
     expect(() => zeros([2 ** 30, 2 ** 30])).toThrow(/too many elements/);
@@ -88,19 +109,45 @@ describe("tensor", () => {
     const shape = [2, 3];
     const [x, y] = [tensor(new Float32Array(6), { shape }), zeros(shape)];
     shape[0] = 9;
-    expect([x.shape, y.shape]).toEqual([[2, 3], [2, 3]]);
+    expect([x.shape, y.shape]).toEqual([
+      [2, 3],
+      [2, 3],
+    ]);
   });
 });
 
 describe("full, zeros, ones, eye", () => {
   it("fill, in every dtype", () => {
-    expect(full([2, 2], 2.5).toArray()).toEqual([[2.5, 2.5], [2.5, 2.5]]);
+    expect(full([2, 2], 2.5).toArray()).toEqual([
+      [2.5, 2.5],
+      [2.5, 2.5],
+    ]);
     for (const dtype of ["float32", "float64", "float16", "bfloat16", "int32", "uint8"] as const) {
-      expect([zeros([2], { dtype }).toArray(), ones([2], { dtype }).toArray()]).toEqual([[0, 0], [1, 1]]);
-      expect(eye(2, 3, { dtype }).toArray()).toEqual([[1, 0, 0], [0, 1, 0]]);
+      expect([zeros([2], { dtype }).toArray(), ones([2], { dtype }).toArray()]).toEqual([
+        [0, 0],
+        [1, 1],
+      ]);
+      expect(eye(2, 3, { dtype }).toArray()).toEqual([
+        [1, 0, 0],
+        [0, 1, 0],
+      ]);
     }
-    expect([ones([2], { dtype: "bool" }).toArray(), eye(2, 2, { dtype: "bool" }).toArray()]).toEqual([[true, true], [[true, false], [false, true]]]);
-    expect([eye(3, 2).toArray(), eye(0).shape, full([], 3).item()]).toEqual([[[1, 0], [0, 1], [0, 0]], [0, 0], 3]);
+    expect([ones([2], { dtype: "bool" }).toArray(), eye(2, 2, { dtype: "bool" }).toArray()]).toEqual([
+      [true, true],
+      [
+        [true, false],
+        [false, true],
+      ],
+    ]);
+    expect([eye(3, 2).toArray(), eye(0).shape, full([], 3).item()]).toEqual([
+      [
+        [1, 0],
+        [0, 1],
+        [0, 0],
+      ],
+      [0, 0],
+      3,
+    ]);
   });
 
   it("refuse a value that the dtype does not hold", () => {
@@ -121,7 +168,11 @@ describe("arange", () => {
   it("counts in fractions as float32, without adding up errors", () => {
     const x = arange(0, 100, 0.1);
     expect([x.dtype, x.size]).toEqual(["float32", 1000]);
-    expectClose(x, Float64Array.from({ length: 1000 }, (_, i) => i * 0.1), { rtol: 2 ** -23 });
+    expectClose(
+      x,
+      Float64Array.from({ length: 1000 }, (_, i) => i * 0.1),
+      { rtol: 2 ** -23 },
+    );
     expect(arange(0, 3, 1, { dtype: "float64" }).dtype).toBe("float64");
   });
 

@@ -15,7 +15,10 @@ export interface TensorOptions {
 }
 
 const own: readonly (readonly [new (n: number) => TypedArray, DType])[] = [
-  [Float32Array, "float32"], [Float64Array, "float64"], [Int32Array, "int32"], [Uint8Array, "uint8"],
+  [Float32Array, "float32"],
+  [Float64Array, "float64"],
+  [Int32Array, "int32"],
+  [Uint8Array, "uint8"],
 ];
 
 /**
@@ -37,7 +40,12 @@ export function tensor(data: NestedArray | ArrayLike<number>, options: TensorOpt
   const source: ArrayLike<number> = typed ?? nested!.flat;
   const dtype = options.dtype ?? (typed === undefined ? nested!.dtype : own.find(([type]) => typed instanceof type)?.[1]);
   if (dtype === undefined) {
-    throw new DTypeError("tensor", "this kind of array has no dtype of its own", { array: data.constructor.name }, 'Pass { dtype: "float16" } or "bfloat16" with bits in a Uint16Array, or convert.');
+    throw new DTypeError(
+      "tensor",
+      "this kind of array has no dtype of its own",
+      { array: data.constructor.name },
+      'Pass { dtype: "float16" } or "bfloat16" with bits in a Uint16Array, or convert.',
+    );
   }
   const shape = options.shape ?? nested?.shape ?? [source.length];
   requireShape("tensor", shape);
@@ -45,7 +53,13 @@ export function tensor(data: NestedArray | ArrayLike<number>, options: TensorOpt
     throw new ShapeError("tensor", "the shape's product must be the number of elements", { shape, elements: source.length });
   }
   requireDifferentiable("tensor", dtype, options.requiresGrad);
-  return new Tensor(new Storage(dtype, source.length, toHeap("tensor", source, dtype, typed)), [...shape], undefined, 0, options.requiresGrad);
+  return new Tensor(
+    new Storage(dtype, source.length, toHeap("tensor", source, dtype, typed)),
+    [...shape],
+    undefined,
+    0,
+    options.requiresGrad,
+  );
 }
 
 function requireDifferentiable(where: string, dtype: DType, requiresGrad = false): void {
@@ -63,7 +77,8 @@ function toHeap(where: string, source: ArrayLike<number>, dtype: DType, typed: T
   if (dtype === "bool") for (let i = 0; i < array.length; i++) array[i] = source[i] ? 1 : 0;
   else if (dtype === "int32" || dtype === "uint8") {
     for (let i = 0; i < array.length; i++) {
-      if (array[i] !== Number(source[i])) throw new DTypeError(where, `element ${i} is no ${dtype}`, { value: source[i] }, 'Round it first, or use dtype "float32".');
+      if (array[i] !== Number(source[i]))
+        throw new DTypeError(where, `element ${i} is no ${dtype}`, { value: source[i] }, 'Round it first, or use dtype "float32".');
     }
   }
   return array;
@@ -76,7 +91,12 @@ function flatten(data: NestedArray): { flat: number[]; shape: number[]; dtype: D
   let booleans = 0;
   const visit = (value: NestedArray, axis: number) => {
     if (Array.isArray(value) !== axis < shape.length || (Array.isArray(value) && value.length !== shape[axis])) {
-      throw new ShapeError("tensor", "nested arrays must be rectangular", { expected: shape, "length found": Array.isArray(value) ? value.length : "a number" }, "Pad the shorter ones, and mask the padding.");
+      throw new ShapeError(
+        "tensor",
+        "nested arrays must be rectangular",
+        { expected: shape, "length found": Array.isArray(value) ? value.length : "a number" },
+        "Pad the shorter ones, and mask the padding.",
+      );
     }
     if (Array.isArray(value)) for (const item of value) visit(item, axis + 1);
     else {

@@ -14,9 +14,8 @@ export function format(x: Tensor): string {
   const show = (axis: number, at: number): string => {
     if (axis === x.rank) return write(flat[at]);
     const length = x.shape[axis];
-    const indices: (number | undefined)[] = length <= LONGEST
-      ? Array.from({ length }, (_, i) => i)
-      : [0, 1, 2, undefined, length - SHOWN, length - 2, length - 1];
+    const indices: (number | undefined)[] =
+      length <= LONGEST ? Array.from({ length }, (_, i) => i) : [0, 1, 2, undefined, length - SHOWN, length - 2, length - 1];
     const gap = axis === x.rank - 1 ? ", " : `,\n${" ".repeat(8 + axis)}`;
     return `[${indices.map((i) => (i === undefined ? "…" : show(axis + 1, at + i * strides[axis]))).join(gap)}]`;
   };

@@ -41,7 +41,7 @@ describe.each(kinds)("$name", ({ widen, narrow, infinity, step }) => {
       if (!Number.isFinite(middle)) continue;
       for (const value of [middle, middle * (1 - tiny), middle * (1 + tiny), widen(bits) * (1 + step / 3)]) {
         for (const signed of [value, -value]) {
-          if (narrow(signed) !== nearest(signed, widen, infinity)) expect.fail(`${signed} became ${narrow(signed)}, not ${nearest(signed, widen, infinity)}`);
+          expect(narrow(signed), `bits of ${signed}`).toBe(nearest(signed, widen, infinity));
         }
       }
     }

@@ -20,47 +20,53 @@ afterEach(() => {
 });
 
 describe.each(eachBackend())("resident on $name", ({ use }) => {
-  it("keeps state in linear memory, where nothing is copied in any more, and returns it to the heap", () => use(() => {
-    const w = ones([1000]);
-    const owner = resident([model(w)]);
-    expect(memory().liveBytes).toBe(4000);
-    scope(() => {
-      const before = memory().liveBytes;
-      sum(w);
-      expect(memory().liveBytes - before).toBe(64);
-      copyInto(w, add(w, 1));
-    });
-    expect(add(w, 1).storage.home).toBe("heap");
-    expect(sum(w).item()).toBe(2000);
-    owner.release();
-    expect(homes(w)).toEqual(["heap"]);
-    expect(sum(w).item()).toBe(2000);
-  }));
+  it("keeps state in linear memory, where nothing is copied in any more, and returns it to the heap", () =>
+    use(() => {
+      const w = ones([1000]);
+      const owner = resident([model(w)]);
+      expect(memory().liveBytes).toBe(4000);
+      scope(() => {
+        const before = memory().liveBytes;
+        sum(w);
+        expect(memory().liveBytes - before).toBe(64);
+        copyInto(w, add(w, 1));
+      });
+      expect(add(w, 1).storage.home).toBe("heap");
+      expect(sum(w).item()).toBe(2000);
+      owner.release();
+      expect(homes(w)).toEqual(["heap"]);
+      expect(sum(w).item()).toBe(2000);
+    }));
 
-  it("computes the same as without an owner, in scopes and outside", () => use(() => {
-    const train = (owned: boolean, wrap: <T>(fn: () => T) => T) => {
-      const w = leaf();
-      const owner = owned ? resident([w]) : undefined;
-      for (let step = 0; step < 3; step++) {
-        wrap(() => {
-          sum(mul(mul(w, w), w)).backward();
-          copyInto(w, add(w, mul(w.grad!, -0.01)));
-          clearGrad([w]);
-        });
-      }
-      owner?.release();
-      return w.toArray();
-    };
-    const expected = train(false, (fn) => fn());
-    expect(train(true, (fn) => fn())).toEqual(expected);
-    expect(train(true, scope)).toEqual(expected);
-    expect(train(false, scope)).toEqual(expected);
-  }));
+  it("computes the same as without an owner, in scopes and outside", () =>
+    use(() => {
+      const train = (owned: boolean, wrap: <T>(fn: () => T) => T) => {
+        const w = leaf();
+        const owner = owned ? resident([w]) : undefined;
+        for (let step = 0; step < 3; step++) {
+          wrap(() => {
+            sum(mul(mul(w, w), w)).backward();
+            copyInto(w, add(w, mul(w.grad!, -0.01)));
+            clearGrad([w]);
+          });
+        }
+        owner?.release();
+        return w.toArray();
+      };
+      const expected = train(false, (fn) => fn());
+      expect(train(true, (fn) => fn())).toEqual(expected);
+      expect(train(true, scope)).toEqual(expected);
+      expect(train(false, scope)).toEqual(expected);
+    }));
 });
 
 describe("owners", () => {
   it("overlap: what they share stays until the last one releases, in whatever order", () => {
-    for (const order of [[0, 1, 2], [2, 0, 1], [1, 2, 0]]) {
+    for (const order of [
+      [0, 1, 2],
+      [2, 0, 1],
+      [1, 2, 0],
+    ]) {
       const [embedding, a, b] = [leaf(), leaf(), leaf()];
       const owners = [resident([model(embedding, a)]), resident([model(embedding, b)]), resident([model(a, embedding)])];
       sum(add(add(embedding, a), b)).backward();
@@ -118,7 +124,10 @@ describe("owners", () => {
       owner.release();
       copyInto(w, add(born!, 1));
     });
-    expect([w.toArray(), born!.toArray()]).toEqual([[3, 3, 3], [2, 2, 2]]);
+    expect([w.toArray(), born!.toArray()]).toEqual([
+      [3, 3, 3],
+      [2, 2, 2],
+    ]);
   });
 
   it("own all or nothing", () => {
@@ -136,10 +145,12 @@ describe("owners", () => {
   it("outlive exceptions of the steps between", () => {
     const w = leaf();
     const owner = resident([w]);
-    expect(() => scope(() => {
-      sum(mul(w, w)).backward();
-      throw new Error("stop");
-    })).toThrow("stop");
+    expect(() =>
+      scope(() => {
+        sum(mul(w, w)).backward();
+        throw new Error("stop");
+      }),
+    ).toThrow("stop");
     expect(w.grad!.toArray()).toEqual([2, 4, 6]);
     owner.release();
   });

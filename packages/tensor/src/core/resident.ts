@@ -70,7 +70,8 @@ function releaseHolding(holding: Holding): void {
   holding.storages = undefined;
   for (const storage of storages) storage.disown();
   // A gradient lives where its leaf lives.
-  for (const { grad, storage } of holding.leaves) if (grad?.storage.home === "resident" && storage.home !== "resident") grad.storage.leaveResidency();
+  for (const { grad, storage } of holding.leaves)
+    if (grad?.storage.home === "resident" && storage.home !== "resident") grad.storage.leaveResidency();
 }
 
 let finalizers: FinalizationRegistry<Holding> | undefined;

@@ -11,8 +11,19 @@ import { memory, scope } from "./scope.ts";
 import { clearGrad, grad, noGrad } from "./tape.ts";
 import type { Tensor } from "./tensor.ts";
 
-const x = () => tensor([[1, 2, 3], [4, 5, 6]]);
-const leaf = () => tensor([[1, 2, 3], [4, 5, 6]], { requiresGrad: true });
+const x = () =>
+  tensor([
+    [1, 2, 3],
+    [4, 5, 6],
+  ]);
+const leaf = () =>
+  tensor(
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+    { requiresGrad: true },
+  );
 
 afterEach(() => {
   expect(memory().liveBytes, "live bytes after the test").toBe(0);
@@ -20,10 +31,22 @@ afterEach(() => {
 
 describe("scope", () => {
   it("moves what is returned out to the heap, also from arrays and plain objects", () => {
-    const { a, list: [b, { c }] } = scope(() => ({ a: add(x(), 1), list: [add(x(), 2), { c: add(x(), 3) }] as const }));
-    expect(a.toArray()).toEqual([[2, 3, 4], [5, 6, 7]]);
-    expect(b.toArray()).toEqual([[3, 4, 5], [6, 7, 8]]);
-    expect(c.toArray()).toEqual([[4, 5, 6], [7, 8, 9]]);
+    const {
+      a,
+      list: [b, { c }],
+    } = scope(() => ({ a: add(x(), 1), list: [add(x(), 2), { c: add(x(), 3) }] as const }));
+    expect(a.toArray()).toEqual([
+      [2, 3, 4],
+      [5, 6, 7],
+    ]);
+    expect(b.toArray()).toEqual([
+      [3, 4, 5],
+      [6, 7, 8],
+    ]);
+    expect(c.toArray()).toEqual([
+      [4, 5, 6],
+      [7, 8, 9],
+    ]);
     expect(a.storage.home).toBe("heap");
   });
 
@@ -37,7 +60,10 @@ describe("scope", () => {
       add(x(), 9); // Reuses the region of the nested scope.
       return add(inner, 1);
     });
-    expect(y.toArray()).toEqual([[3, 4, 5], [6, 7, 8]]);
+    expect(y.toArray()).toEqual([
+      [3, 4, 5],
+      [6, 7, 8],
+    ]);
   });
 
   it("throws ScopeError when a tensor is touched after its scope ended", () => {
@@ -57,11 +83,16 @@ describe("scope", () => {
 
   it("frees its region when left by an exception; writes in place that were made stay", () => {
     const target = zeros([2, 3]);
-    expect(() => scope(() => {
-      copyInto(target, add(x(), 1));
-      throw new Error("stop");
-    })).toThrow("stop");
-    expect(target.toArray()).toEqual([[2, 3, 4], [5, 6, 7]]);
+    expect(() =>
+      scope(() => {
+        copyInto(target, add(x(), 1));
+        throw new Error("stop");
+      }),
+    ).toThrow("stop");
+    expect(target.toArray()).toEqual([
+      [2, 3, 4],
+      [5, 6, 7],
+    ]);
   });
 
   it("keeps a view of an outside tensor alive", () => {
@@ -69,9 +100,15 @@ describe("scope", () => {
     let view: Tensor | undefined;
     scope(() => {
       view = slice(transpose(outside), 0, 1);
-      expect(add(view, 0).toArray()).toEqual([[2, 5], [3, 6]]);
+      expect(add(view, 0).toArray()).toEqual([
+        [2, 5],
+        [3, 6],
+      ]);
     });
-    expect(view!.toArray()).toEqual([[2, 5], [3, 6]]);
+    expect(view!.toArray()).toEqual([
+      [2, 5],
+      [3, 6],
+    ]);
   });
 
   it("lets a view that moves out take its own elements only", () => {
@@ -88,11 +125,21 @@ describe("scope", () => {
   it("moves an unconsumed recording into the enclosing scope", () => {
     const w = leaf();
     scope(() => {
-      const y = scope(() => sum(mul(mul(w, w), scope(() => mul(w, w)))));
+      const y = scope(() =>
+        sum(
+          mul(
+            mul(w, w),
+            scope(() => mul(w, w)),
+          ),
+        ),
+      );
       add(x(), 100);
       y.backward();
     });
-    expect(w.grad!.toArray()).toEqual([[4, 32, 108], [256, 500, 864]]);
+    expect(w.grad!.toArray()).toEqual([
+      [4, 32, 108],
+      [256, 500, 864],
+    ]);
   });
 
   it("detaches what leaves the outermost scope: backward then throws ScopeError", () => {
@@ -118,12 +165,24 @@ describe("scope", () => {
   it("sees what was written in place since the copy, inside and after the scope", () => {
     const state = zeros([2, 3]);
     scope(() => {
-      expect(add(state, 0).toArray()).toEqual([[0, 0, 0], [0, 0, 0]]);
+      expect(add(state, 0).toArray()).toEqual([
+        [0, 0, 0],
+        [0, 0, 0],
+      ]);
       copyInto(state, x());
-      expect(add(state, 1).toArray()).toEqual([[2, 3, 4], [5, 6, 7]]);
-      expect(state.toArray()).toEqual([[1, 2, 3], [4, 5, 6]]);
+      expect(add(state, 1).toArray()).toEqual([
+        [2, 3, 4],
+        [5, 6, 7],
+      ]);
+      expect(state.toArray()).toEqual([
+        [1, 2, 3],
+        [4, 5, 6],
+      ]);
     });
-    expect(state.toArray()).toEqual([[1, 2, 3], [4, 5, 6]]);
+    expect(state.toArray()).toEqual([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
   });
 
   it("leaves gradients of outside leaves on the heap", () => {
@@ -131,7 +190,10 @@ describe("scope", () => {
     scope(() => scope(() => sum(mul(w, 3)).backward()));
     scope(() => sum(mul(w, 2)).backward());
     expect(w.grad!.storage.home).toBe("heap");
-    expect(w.grad!.toArray()).toEqual([[5, 5, 5], [5, 5, 5]]);
+    expect(w.grad!.toArray()).toEqual([
+      [5, 5, 5],
+      [5, 5, 5],
+    ]);
   });
 
   it("keeps a copy of what must outlive it", () => {
@@ -139,7 +201,11 @@ describe("scope", () => {
     scope(() => {
       kept = keep(transpose(add(x(), 1)));
     });
-    expect(kept!.toArray()).toEqual([[2, 5], [3, 6], [4, 7]]);
+    expect(kept!.toArray()).toEqual([
+      [2, 5],
+      [3, 6],
+      [4, 7],
+    ]);
   });
 });
 
@@ -167,9 +233,15 @@ describe("backward", () => {
     const w = leaf();
     const y = mul(w, w);
     sum(add(y, mul(y, w))).backward();
-    expect(w.grad!.toArray()).toEqual([[5, 16, 33], [56, 85, 120]]);
+    expect(w.grad!.toArray()).toEqual([
+      [5, 16, 33],
+      [56, 85, 120],
+    ]);
     sum(w).backward();
-    expect(w.grad!.toArray()).toEqual([[6, 17, 34], [57, 86, 121]]);
+    expect(w.grad!.toArray()).toEqual([
+      [6, 17, 34],
+      [57, 86, 121],
+    ]);
     clearGrad([w]);
     expect(w.grad).toBe(null);
   });
@@ -201,7 +273,11 @@ describe("grad", () => {
   it("takes tensors in arrays and plain objects", () => {
     const f = ({ a, b: [c] }: { a: Tensor; b: Tensor[] }) => sum(mul(a, c));
     const { a, b } = grad(f)({ a: tensor([1, 2]), b: [tensor([3, 4]), tensor([9, 9])] });
-    expect([a.toArray(), b[0].toArray(), b[1].toArray()]).toEqual([[3, 4], [1, 2], [0, 0]]);
+    expect([a.toArray(), b[0].toArray(), b[1].toArray()]).toEqual([
+      [3, 4],
+      [1, 2],
+      [0, 0],
+    ]);
   });
 });
 
@@ -218,8 +294,14 @@ describe("resident", () => {
     expect(w.storage.home).toBe("resident");
     b.release();
     expect([w.storage.home, w.grad!.storage.home]).toEqual(["heap", "heap"]);
-    expect(w.grad!.toArray()).toEqual([[2, 4, 6], [8, 10, 12]]);
-    expect(w.toArray()).toEqual([[1, 2, 3], [4, 5, 6]]);
+    expect(w.grad!.toArray()).toEqual([
+      [2, 4, 6],
+      [8, 10, 12],
+    ]);
+    expect(w.toArray()).toEqual([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
   });
 
   it("survives exceptions and clears gradients without leaking", () => {

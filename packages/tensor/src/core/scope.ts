@@ -98,8 +98,12 @@ export function refuseAsync(where: string, result: unknown): void {
   const promise = result as PromiseLike<unknown> | null | undefined;
   if (typeof promise?.then !== "function") return;
   promise.then(undefined, () => {}); // What it may still fail of is this error's doing: no unhandled rejection besides.
-  throw new ScopeError(where, "the function must be synchronous, but it returned a promise", {},
-    `Await first, and call ${where} on what follows.`);
+  throw new ScopeError(
+    where,
+    "the function must be synchronous, but it returned a promise",
+    {},
+    `Await first, and call ${where} on what follows.`,
+  );
 }
 
 function moveOut(result: unknown, from: Scope): void {
@@ -144,7 +148,10 @@ function liveBytes(): number {
  * engine's heap are not counted: the engine owns those.
  */
 export function memory(): {
-  liveBytes: number; highWaterBytes: number; reservedBytes: number; blocks: ReturnType<typeof residentReport>["blocks"];
+  liveBytes: number;
+  highWaterBytes: number;
+  reservedBytes: number;
+  blocks: ReturnType<typeof residentReport>["blocks"];
 } {
   const { most, top } = allocatorBytes();
   return { liveBytes: liveBytes(), highWaterBytes: most, reservedBytes: top, blocks: residentReport().blocks };

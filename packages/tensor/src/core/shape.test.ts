@@ -1,7 +1,17 @@
 import * as fc from "fast-check";
 import { ShapeError } from "@heed/kernels";
 import { describe, expect, it } from "vitest";
-import { broadcastShapes, broadcastStrides, isRowMajor, normalizeAxes, normalizeAxis, requireShape, rowMajor, sameShape, sizeOf } from "./shape.ts";
+import {
+  broadcastShapes,
+  broadcastStrides,
+  isRowMajor,
+  normalizeAxes,
+  normalizeAxis,
+  requireShape,
+  rowMajor,
+  sameShape,
+  sizeOf,
+} from "./shape.ts";
 
 const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
 
@@ -18,14 +28,17 @@ describe("broadcastShapes", () => {
   };
 
   it("follows NumPy's rule, in either order, also with lengths of 0", () => {
-    fc.assert(fc.property(shapes, shapes, (a, b) => {
-      const expected = byRule(a, b);
-      if (expected === undefined) expect(() => broadcastShapes("test", a, b)).toThrow(ShapeError);
-      else {
-        expect(broadcastShapes("test", a, b)).toEqual(expected);
-        expect(broadcastShapes("test", b, a)).toEqual(expected);
-      }
-    }), { numRuns: 500, seed: 1 });
+    fc.assert(
+      fc.property(shapes, shapes, (a, b) => {
+        const expected = byRule(a, b);
+        if (expected === undefined) expect(() => broadcastShapes("test", a, b)).toThrow(ShapeError);
+        else {
+          expect(broadcastShapes("test", a, b)).toEqual(expected);
+          expect(broadcastShapes("test", b, a)).toEqual(expected);
+        }
+      }),
+      { numRuns: 500, seed: 1 },
+    );
   });
 
   it("takes any number of shapes, and names them all when they do not fit", () => {
@@ -37,17 +50,20 @@ describe("broadcastShapes", () => {
 
 describe("strides", () => {
   it("of row-major order address every element once, in order", () => {
-    fc.assert(fc.property(shapes, (shape) => {
-      const strides = rowMajor(shape);
-      expect(isRowMajor(shape, strides)).toBe(true);
-      const addresses: number[] = [];
-      const visit = (axis: number, at: number) => {
-        if (axis === shape.length) addresses.push(at);
-        else for (let i = 0; i < shape[axis]; i++) visit(axis + 1, at + i * strides[axis]);
-      };
-      visit(0, 0);
-      expect(addresses).toEqual(Array.from({ length: sizeOf(shape) }, (_, i) => i));
-    }), { numRuns: 200, seed: 1 });
+    fc.assert(
+      fc.property(shapes, (shape) => {
+        const strides = rowMajor(shape);
+        expect(isRowMajor(shape, strides)).toBe(true);
+        const addresses: number[] = [];
+        const visit = (axis: number, at: number) => {
+          if (axis === shape.length) addresses.push(at);
+          else for (let i = 0; i < shape[axis]; i++) visit(axis + 1, at + i * strides[axis]);
+        };
+        visit(0, 0);
+        expect(addresses).toEqual(Array.from({ length: sizeOf(shape) }, (_, i) => i));
+      }),
+      { numRuns: 200, seed: 1 },
+    );
   });
 
   it("do not matter for axes of length 1, nor where there is nothing", () => {
@@ -84,7 +100,12 @@ describe("axes", () => {
 
 describe("shapes", () => {
   it("are the same by their lengths", () => {
-    expect([sameShape([2, 3], [2, 3]), sameShape([2], [2, 1]), sameShape([], []), sameShape([2, 3], [3, 2])]).toEqual([true, false, true, false]);
+    expect([sameShape([2, 3], [2, 3]), sameShape([2], [2, 1]), sameShape([], []), sameShape([2, 3], [3, 2])]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
   });
 
   it("hold non-negative integers, of an addressable product", () => {

@@ -48,8 +48,12 @@ export function broadcastShapes(where: string, ...shapes: readonly Shape[]): num
       const at = rank - shape.length + axis;
       if (shape[axis] === 1 || shape[axis] === result[at]) continue;
       if (result[at] !== 1) {
-        throw new ShapeError(where, "shapes must broadcast (axes align at the end; equal lengths, or 1)",
-          Object.fromEntries(shapes.map((s, i) => [String.fromCharCode(97 + i), s])), "Reshape, or insert axes of length 1.");
+        throw new ShapeError(
+          where,
+          "shapes must broadcast (axes align at the end; equal lengths, or 1)",
+          Object.fromEntries(shapes.map((s, i) => [String.fromCharCode(97 + i), s])),
+          "Reshape, or insert axes of length 1.",
+        );
       }
       result[at] = shape[axis];
     }

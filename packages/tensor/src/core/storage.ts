@@ -68,8 +68,12 @@ export class Storage {
   check(where: string): void {
     if (this.home === "ended" || this.scope?.ended === true) {
       this.home = "ended";
-      throw new ScopeError(where, "this tensor's scope has ended, and its memory was reused", { dtype: this.dtype, elements: this.length },
-        "Return it from the scope's function, or keep(x) a copy.");
+      throw new ScopeError(
+        where,
+        "this tensor's scope has ended, and its memory was reused",
+        { dtype: this.dtype, elements: this.length },
+        "Return it from the scope's function, or keep(x) a copy.",
+      );
     }
   }
 
@@ -289,6 +293,11 @@ export function forgetBlocksOf(scope: Scope): void {
 
 /** Bytes with an owner, and in debug mode every live block with the call that made it. */
 export function residentReport(): { residentBytes: number; blocks: { bytes: number; dtype: DType; home: string; stack: string }[] } {
-  const blocks = [...(origins ?? [])].map(([storage, stack]) => ({ bytes: storage.bytes, dtype: storage.dtype, home: storage.home, stack }));
+  const blocks = [...(origins ?? [])].map(([storage, stack]) => ({
+    bytes: storage.bytes,
+    dtype: storage.dtype,
+    home: storage.home,
+    stack,
+  }));
   return { residentBytes, blocks };
 }

@@ -26,86 +26,109 @@ afterEach(() => {
 });
 
 describe.each(eachBackend())("backward on $name", ({ use }) => {
-  it("gives the same gradients outside scopes, in one, and in nested ones", () => use(() => {
-    const at = [randomTensor([3, 5], 1), randomTensor([5, 2], 2)];
-    const gradients = (wrap: <T>(fn: () => T) => T) => {
-      const [a, b] = at.map((x) => tensor(x.toTypedArray(), { shape: x.shape, requiresGrad: true }));
-      wrap(() => {
-        const weights = wrap(() => softmax(matmul(a, b), -1));
-        const loss = wrap(() => sum(mul(weights, wrap(() => exp(weights)))));
-        wrap(() => loss.backward());
+  it("gives the same gradients outside scopes, in one, and in nested ones", () =>
+    use(() => {
+      const at = [randomTensor([3, 5], 1), randomTensor([5, 2], 2)];
+      const gradients = (wrap: <T>(fn: () => T) => T) => {
+        const [a, b] = at.map((x) => tensor(x.toTypedArray(), { shape: x.shape, requiresGrad: true }));
+        wrap(() => {
+          const weights = wrap(() => softmax(matmul(a, b), -1));
+          const loss = wrap(() =>
+            sum(
+              mul(
+                weights,
+                wrap(() => exp(weights)),
+              ),
+            ),
+          );
+          wrap(() => loss.backward());
+        });
+        return [a.grad!.toArray(), b.grad!.toArray()];
+      };
+      const outside = gradients((fn) => fn());
+      expect(gradients(scope)).toEqual(outside);
+      let depth = 0;
+      expect(gradients((fn) => (depth++ === 0 ? scope(fn) : fn()))).toEqual(outside);
+    }));
+
+  it("takes a cotangent of the tensor's shape and dtype, also one that is a view", () =>
+    use(() => {
+      const w = leaf();
+      mul(w, w).backward(tensor([10, 20, 30]));
+      expect(w.grad!.toArray()).toEqual([20, 80, 180]);
+      clearGrad([w]);
+      mul(w, w).backward(slice(tensor([9, 3, 2, 1]), 0, undefined, 0, -1));
+      expect(w.grad!.toArray()).toEqual([2, 8, 18]);
+    }));
+
+  it("adds up where a tensor is used several times, also twice in one operation", () =>
+    use(() => {
+      const w = leaf();
+      const y = mul(w, w);
+      sum(add(add(y, y), mul(y, w))).backward();
+      expect(w.grad!.toArray()).toEqual([7, 20, 39]);
+    }));
+
+  it("leaves gradients of outside leaves on the heap, and those of leaves in the making where the leaf is", () =>
+    use(() => {
+      const w = leaf();
+      const inner = scope(() => {
+        const own = leaf();
+        sum(mul(mul(w, own), own)).backward();
+        return own;
       });
-      return [a.grad!.toArray(), b.grad!.toArray()];
-    };
-    const outside = gradients((fn) => fn());
-    expect(gradients(scope)).toEqual(outside);
-    let depth = 0;
-    expect(gradients((fn) => (depth++ === 0 ? scope(fn) : fn()))).toEqual(outside);
-  }));
+      expect(w.grad!.storage.home).toBe("heap");
+      expect(inner.grad!.toArray()).toEqual([2, 8, 18]);
+      expect(w.grad!.toArray()).toEqual([1, 4, 9]);
+    }));
 
-  it("takes a cotangent of the tensor's shape and dtype, also one that is a view", () => use(() => {
-    const w = leaf();
-    mul(w, w).backward(tensor([10, 20, 30]));
-    expect(w.grad!.toArray()).toEqual([20, 80, 180]);
-    clearGrad([w]);
-    mul(w, w).backward(slice(tensor([9, 3, 2, 1]), 0, undefined, 0, -1));
-    expect(w.grad!.toArray()).toEqual([2, 8, 18]);
-  }));
+  it("reaches a leaf through views of every kind", () =>
+    use(() => {
+      const w = tensor(
+        [
+          [1, 2, 3],
+          [4, 5, 6],
+        ],
+        { requiresGrad: true },
+      );
+      sum(mul(slice(reshape(transpose(w), [6]), 0, 0, 4), tensor([1, 10, 100, 1000]))).backward();
+      expect(w.grad!.toArray()).toEqual([
+        [1, 100, 0],
+        [10, 1000, 0],
+      ]);
+    }));
 
-  it("adds up where a tensor is used several times, also twice in one operation", () => use(() => {
-    const w = leaf();
-    const y = mul(w, w);
-    sum(add(add(y, y), mul(y, w))).backward();
-    expect(w.grad!.toArray()).toEqual([7, 20, 39]);
-  }));
-
-  it("leaves gradients of outside leaves on the heap, and those of leaves in the making where the leaf is", () => use(() => {
-    const w = leaf();
-    const inner = scope(() => {
-      const own = leaf();
-      sum(mul(mul(w, own), own)).backward();
-      return own;
-    });
-    expect(w.grad!.storage.home).toBe("heap");
-    expect(inner.grad!.toArray()).toEqual([2, 8, 18]);
-    expect(w.grad!.toArray()).toEqual([1, 4, 9]);
-  }));
-
-  it("reaches a leaf through views of every kind", () => use(() => {
-    const w = tensor([[1, 2, 3], [4, 5, 6]], { requiresGrad: true });
-    sum(mul(slice(reshape(transpose(w), [6]), 0, 0, 4), tensor([1, 10, 100, 1000]))).backward();
-    expect(w.grad!.toArray()).toEqual([[1, 100, 0], [10, 1000, 0]]);
-  }));
-
-  it("frees its temporaries as it walks, and nothing that waits or is returned", () => use(() => {
-    const w = tensor(new Float32Array(10_000).fill(1), { requiresGrad: true });
-    scope(() => {
-      let y: Tensor = w;
-      for (let i = 0; i < 30; i++) y = add(mul(y, 0.5), mul(y, 0.5));
-      const before = memory().liveBytes;
-      y.backward(full([10_000], 1));
-      expect(memory().liveBytes - before).toBeLessThanOrEqual(4 * 40_000 + 64 * 40);
-    });
-    expect(w.grad!.toTypedArray().every((g) => g === 1)).toBe(true);
-  }));
-
-  it("walks several results of one operation, with undefined for those without a cotangent", () => use(() => {
-    const w = leaf([3, 1, 2]);
-    const seen: boolean[] = [];
-    const split = (x: Tensor): [Tensor, Tensor] => {
-      const [a, b] = noGrad(() => [mul(x, 2), mul(x, 3)]);
-      recordMany("split", [a, b], [x], [], ([ga, gb]) => {
-        seen.push(ga !== undefined, gb !== undefined);
-        return [add(mul(ga ?? zeros([3]), 2), mul(gb ?? zeros([3]), 3))];
+  it("frees its temporaries as it walks, and nothing that waits or is returned", () =>
+    use(() => {
+      const w = tensor(new Float32Array(10_000).fill(1), { requiresGrad: true });
+      scope(() => {
+        let y: Tensor = w;
+        for (let i = 0; i < 30; i++) y = add(mul(y, 0.5), mul(y, 0.5));
+        const before = memory().liveBytes;
+        y.backward(full([10_000], 1));
+        expect(memory().liveBytes - before).toBeLessThanOrEqual(4 * 40_000 + 64 * 40);
       });
-      return [a, b];
-    };
-    sum(split(w)[1]).backward();
-    const [a, b] = split(w);
-    sum(add(a, b)).backward();
-    expect(seen).toEqual([false, true, true, true]);
-    expect(w.grad!.toArray()).toEqual([8, 8, 8]);
-  }));
+      expect(w.grad!.toTypedArray().every((g) => g === 1)).toBe(true);
+    }));
+
+  it("walks several results of one operation, with undefined for those without a cotangent", () =>
+    use(() => {
+      const w = leaf([3, 1, 2]);
+      const seen: boolean[] = [];
+      const split = (x: Tensor): [Tensor, Tensor] => {
+        const [a, b] = noGrad(() => [mul(x, 2), mul(x, 3)]);
+        recordMany("split", [a, b], [x], [], ([ga, gb]) => {
+          seen.push(ga !== undefined, gb !== undefined);
+          return [add(mul(ga ?? zeros([3]), 2), mul(gb ?? zeros([3]), 3))];
+        });
+        return [a, b];
+      };
+      sum(split(w)[1]).backward();
+      const [a, b] = split(w);
+      sum(add(a, b)).backward();
+      expect(seen).toEqual([false, true, true, true]);
+      expect(w.grad!.toArray()).toEqual([8, 8, 8]);
+    }));
 });
 
 describe("backward", () => {
@@ -190,17 +213,29 @@ describe("backward", () => {
 
   it("finds a mistake in a rule", () => {
     const w = leaf();
-    const y = record("wrong", noGrad(() => mul(w, 2)), [w], [], (g) => [sum(g)]);
+    const y = record(
+      "wrong",
+      noGrad(() => mul(w, 2)),
+      [w],
+      [],
+      (g) => [sum(g)],
+    );
     expect(() => sum(y).backward()).toThrow(/internal: "wrong" gave input 0 of shape \[3\] a gradient of shape \[\]/);
   });
 
   it("tells a rule which gradients are needed, and takes undefined for the others", () => {
     const [a, b] = [leaf(), tensor([1, 2, 3])];
     let asked: readonly boolean[] = [];
-    const y = record("pair", noGrad(() => mul(a, b)), [a, b], [b], (g, needs) => {
-      asked = needs;
-      return [mul(g, b), undefined];
-    });
+    const y = record(
+      "pair",
+      noGrad(() => mul(a, b)),
+      [a, b],
+      [b],
+      (g, needs) => {
+        asked = needs;
+        return [mul(g, b), undefined];
+      },
+    );
     sum(y).backward();
     expect(asked).toEqual([true, false]);
     expect(a.grad!.toArray()).toEqual([1, 2, 3]);
@@ -211,7 +246,11 @@ describe("noGrad", () => {
   it("records nothing, and puts recording back, also after an exception", () => {
     const w = leaf();
     expect(noGrad(() => mul(w, w)).requiresGrad).toBe(false);
-    expect(() => noGrad(() => { throw new Error("stop"); })).toThrow("stop");
+    expect(() =>
+      noGrad(() => {
+        throw new Error("stop");
+      }),
+    ).toThrow("stop");
     expect(noGrad(() => noGrad(() => 1) + Number(mul(w, w).requiresGrad))).toBe(1);
     expect(mul(w, w).requiresGrad).toBe(true);
   });
@@ -239,73 +278,103 @@ describe("noGrad", () => {
 describe.each(eachBackend())("grad on $name", ({ use }) => {
   const cube = (t: Tensor) => sum(mul(mul(t, t), t));
 
-  it("differentiates by the first argument, passes the others on, and gives the value too", () => use(() => {
-    const f = (x: Tensor, factor: Tensor, power: number) => sum(mul(power === 2 ? mul(x, x) : x, factor));
-    expect(grad(f)(tensor([1, 2]), tensor([3, 4]), 2).toArray()).toEqual([6, 16]);
-    const { value, gradient } = valueAndGrad(f)(tensor([1, 2]), tensor([3, 4]), 2);
-    expect([value.item(), gradient.toArray(), value.requiresGrad]).toEqual([19, [6, 16], false]);
-  }));
+  it("differentiates by the first argument, passes the others on, and gives the value too", () =>
+    use(() => {
+      const f = (x: Tensor, factor: Tensor, power: number) => sum(mul(power === 2 ? mul(x, x) : x, factor));
+      expect(grad(f)(tensor([1, 2]), tensor([3, 4]), 2).toArray()).toEqual([6, 16]);
+      const { value, gradient } = valueAndGrad(f)(tensor([1, 2]), tensor([3, 4]), 2);
+      expect([value.item(), gradient.toArray(), value.requiresGrad]).toEqual([19, [6, 16], false]);
+    }));
 
-  it("gives the second derivative inside scopes, around them and between them", () => use(() => {
-    const at = tensor([1, 2, 3]);
-    const forms: ((x: Tensor) => Tensor)[] = [
-      grad((x) => sum(grad(cube)(x))),
-      grad((x) => scope(() => sum(grad(cube)(x)))),
-      grad((x) => sum(scope(() => grad(cube)(x)))),
-      grad((x) => sum(grad((y: Tensor) => scope(() => sum(mul(scope(() => mul(y, y)), y))))(x))),
-      (x) => scope(() => scope(() => grad((y: Tensor) => sum(scope(() => grad(cube)(y))))(x))),
-    ];
-    for (const form of forms) {
-      expect(form(at).toArray()).toEqual([6, 12, 18]);
-      expect(scope(() => form(at)).toArray()).toEqual([6, 12, 18]);
-    }
-  }));
+  it("gives the second derivative inside scopes, around them and between them", () =>
+    use(() => {
+      const at = tensor([1, 2, 3]);
+      const forms: ((x: Tensor) => Tensor)[] = [
+        grad((x) => sum(grad(cube)(x))),
+        grad((x) => scope(() => sum(grad(cube)(x)))),
+        grad((x) => sum(scope(() => grad(cube)(x)))),
+        grad((x) =>
+          sum(
+            grad((y: Tensor) =>
+              scope(() =>
+                sum(
+                  mul(
+                    scope(() => mul(y, y)),
+                    y,
+                  ),
+                ),
+              ),
+            )(x),
+          ),
+        ),
+        (x) => scope(() => scope(() => grad((y: Tensor) => sum(scope(() => grad(cube)(y))))(x))),
+      ];
+      for (const form of forms) {
+        expect(form(at).toArray()).toEqual([6, 12, 18]);
+        expect(scope(() => form(at)).toArray()).toEqual([6, 12, 18]);
+      }
+    }));
 
-  it("does not confuse its variable with that of a gradient around it", () => use(() => {
-    // d/dx (x · d/dy (x · y²)) = d/dx (2 x² y) = 4 x y
-    const f = grad((x: Tensor) => mul(x, grad((y: Tensor) => mul(x, mul(y, y)))(tensor(5))));
-    expect(f(tensor(3)).item()).toBe(60);
-    // The same tensor as both: d/dx (d/dy (x y) at y = x) = d/dx x = 1.
-    expect(grad((x: Tensor) => grad((y: Tensor) => mul(x, y))(x))(tensor(3)).item()).toBe(1);
-  }));
+  it("does not confuse its variable with that of a gradient around it", () =>
+    use(() => {
+      // d/dx (x · d/dy (x · y²)) = d/dx (2 x² y) = 4 x y
+      const f = grad((x: Tensor) => mul(x, grad((y: Tensor) => mul(x, mul(y, y)))(tensor(5))));
+      expect(f(tensor(3)).item()).toBe(60);
+      // The same tensor as both: d/dx (d/dy (x y) at y = x) = d/dx x = 1.
+      expect(grad((x: Tensor) => grad((y: Tensor) => mul(x, y))(x))(tensor(3)).item()).toBe(1);
+    }));
 
-  it("gives zeros for what the result does not depend on, and separate gradients for the same tensor twice", () => use(() => {
-    const x = tensor([1, 2]);
-    const { a, b, c } = grad(({ a: p, c: q }: { a: Tensor; b: Tensor; c: Tensor }) => sum(mul(p, mul(q, q))))({ a: x, b: x, c: x });
-    expect([a.toArray(), b.toArray(), c.toArray()]).toEqual([[1, 4], [0, 0], [2, 8]]);
-  }));
+  it("gives zeros for what the result does not depend on, and separate gradients for the same tensor twice", () =>
+    use(() => {
+      const x = tensor([1, 2]);
+      const { a, b, c } = grad(({ a: p, c: q }: { a: Tensor; b: Tensor; c: Tensor }) => sum(mul(p, mul(q, q))))({ a: x, b: x, c: x });
+      expect([a.toArray(), b.toArray(), c.toArray()]).toEqual([
+        [1, 4],
+        [0, 0],
+        [2, 8],
+      ]);
+    }));
 
-  it("works in noGrad, and on what needs no gradient", () => use(() => {
-    expect(noGrad(() => grad(cube)(tensor([2]))).toArray()).toEqual([12]);
-    expect(grad(() => tensor(7))(tensor([2])).toArray()).toEqual([0]);
-  }));
+  it("works in noGrad, and on what needs no gradient", () =>
+    use(() => {
+      expect(noGrad(() => grad(cube)(tensor([2]))).toArray()).toEqual([12]);
+      expect(grad((_: Tensor) => tensor(7))(tensor([2])).toArray()).toEqual([0]);
+    }));
 
-  it("touches no .grad, and leaves recordings from before its call to their owner", () => use(() => {
-    const w = leaf();
-    const before = mul(w, w);
-    expect(grad((x: Tensor) => sum(mul(x, before)))(tensor([1, 1, 1])).toArray()).toEqual([1, 4, 9]);
-    expect(w.grad).toBe(null);
-    sum(before).backward();
-    expect(w.grad!.toArray()).toEqual([2, 4, 6]);
-  }));
+  it("touches no .grad, and leaves recordings from before its call to their owner", () =>
+    use(() => {
+      const w = leaf();
+      const before = mul(w, w);
+      expect(grad((x: Tensor) => sum(mul(x, before)))(tensor([1, 1, 1])).toArray()).toEqual([1, 4, 9]);
+      expect(w.grad).toBe(null);
+      sum(before).backward();
+      expect(w.grad!.toArray()).toEqual([2, 4, 6]);
+    }));
 
-  it("is not recorded itself, unless inside another gradient", () => use(() => {
-    const w = leaf();
-    expect(grad(cube)(w).requiresGrad).toBe(false);
-    expect(w.grad).toBe(null);
-  }));
+  it("is not recorded itself, unless inside another gradient", () =>
+    use(() => {
+      const w = leaf();
+      expect(grad(cube)(w).requiresGrad).toBe(false);
+      expect(w.grad).toBe(null);
+    }));
 });
 
 describe("grad", () => {
   it("says what its function must give and take", () => {
-    expect(() => grad((x: Tensor) => mul(x, 2))(tensor([1, 2]))).toThrow(/grad: only a single element has an implied cotangent; got shape \[2\]/);
+    expect(() => grad((x: Tensor) => mul(x, 2))(tensor([1, 2]))).toThrow(
+      /grad: only a single element has an implied cotangent; got shape \[2\]/,
+    );
     expect(() => grad((() => 3) as never)(tensor([1]))).toThrow(/the function's result must be a Tensor/);
     expect(() => grad(sum as never)(3 as never)).toThrow(/first argument must be a tensor, or tensors in arrays and plain objects/);
     expect(() => grad((x: Tensor) => sum(x))(tensor([1], { dtype: "int32" }))).toThrow(HeedError);
   });
 
   it("closes after an exception", () => {
-    expect(() => grad(() => { throw new Error("stop"); })(tensor(1))).toThrow("stop");
+    expect(() =>
+      grad(() => {
+        throw new Error("stop");
+      })(tensor(1)),
+    ).toThrow("stop");
     expect(grad((x: Tensor) => mul(x, x))(tensor(3)).requiresGrad).toBe(false);
   });
 

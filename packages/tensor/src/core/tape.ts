@@ -70,11 +70,20 @@ function withRecording<T>(on: boolean, fn: () => T): T {
  * @param rule gradients of the inputs from the cotangents of the outputs. Written with operations, it differentiates again.
  */
 export function recordMany(
-  name: string, outputs: readonly Tensor[], inputs: readonly Tensor[], saved: readonly Tensor[], rule: BackwardRule,
+  name: string,
+  outputs: readonly Tensor[],
+  inputs: readonly Tensor[],
+  saved: readonly Tensor[],
+  rule: BackwardRule,
 ): void {
   if (!recordingOn || !needsGradient(inputs)) return;
   const recording: Recording = {
-    name, order: countRecording(), inputs, saved, versions: saved.map((tensor) => tensor.storage.version), rule,
+    name,
+    order: countRecording(),
+    inputs,
+    saved,
+    versions: saved.map((tensor) => tensor.storage.version),
+    rule,
   };
   outputs.forEach((output, index) => {
     if (!isReal(output.dtype)) return;
@@ -90,7 +99,10 @@ function needsGradient(inputs: readonly Tensor[]): boolean {
 
 /** `recordMany` for one result; returns it. */
 export function record(
-  name: string, output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[],
+  name: string,
+  output: Tensor,
+  inputs: readonly Tensor[],
+  saved: readonly Tensor[],
   rule: (cotangent: Tensor, needs: readonly boolean[]) => readonly (Tensor | undefined)[],
 ): Tensor {
   if (recordingOn && needsGradient(inputs)) recordMany(name, [output], inputs, saved, ([cotangent], needs) => rule(cotangent!, needs));
@@ -107,11 +119,19 @@ export function runBackward(y: Tensor, cotangent: Tensor | undefined): void {
   y.storage.check("backward");
   if (!y.requiresGrad) {
     if (y.recordingLost) {
-      throw new ScopeError("backward", "the recording of this tensor ended with its outermost scope", { shape: y.shape },
-        "Call backward inside the scope.");
+      throw new ScopeError(
+        "backward",
+        "the recording of this tensor ended with its outermost scope",
+        { shape: y.shape },
+        "Call backward inside the scope.",
+      );
     }
-    throw new HeedError("backward", "nothing was recorded for this tensor", { shape: y.shape },
-      "Make an input with requiresGrad: true, outside noGrad.");
+    throw new HeedError(
+      "backward",
+      "nothing was recorded for this tensor",
+      { shape: y.shape },
+      "Make an input with requiresGrad: true, outside noGrad.",
+    );
   }
   const seed = seedFor("backward", y, cotangent);
   withRecording(false, () => differentiate(y, seed, undefined, 0, true));
@@ -119,12 +139,17 @@ export function runBackward(y: Tensor, cotangent: Tensor | undefined): void {
 
 function seedFor(where: string, y: Tensor, cotangent: Tensor | undefined): Tensor {
   if (cotangent === undefined) {
-    if (y.size !== 1) throw new ShapeError(where, "only a single element has an implied cotangent", { shape: y.shape }, "Sum it, or pass a cotangent.");
+    if (y.size !== 1)
+      throw new ShapeError(where, "only a single element has an implied cotangent", { shape: y.shape }, "Sum it, or pass a cotangent.");
     return full(y.shape, 1, { dtype: y.dtype });
   }
   if (!sameShape(cotangent.shape, y.shape) || cotangent.dtype !== y.dtype) {
-    throw new ShapeError(where, "the cotangent must have the tensor's shape and dtype",
-      { tensor: y.shape, cotangent: cotangent.shape, "tensor's dtype": y.dtype, "cotangent's dtype": cotangent.dtype });
+    throw new ShapeError(where, "the cotangent must have the tensor's shape and dtype", {
+      tensor: y.shape,
+      cotangent: cotangent.shape,
+      "tensor's dtype": y.dtype,
+      "cotangent's dtype": cotangent.dtype,
+    });
   }
   return cotangent;
 }
@@ -133,7 +158,13 @@ function seedFor(where: string, y: Tensor, cotangent: Tensor | undefined): Tenso
  * Walks the recordings from the newest to the oldest, down to number `first`. With `targets`, returns their gradients;
  * without, adds to `.grad` of the leaves.
  */
-function differentiate(y: Tensor, seed: Tensor, targets: readonly Tensor[] | undefined, first: number, consume: boolean): (Tensor | undefined)[] {
+function differentiate(
+  y: Tensor,
+  seed: Tensor,
+  targets: readonly Tensor[] | undefined,
+  first: number,
+  consume: boolean,
+): (Tensor | undefined)[] {
   const pending = new Pending();
   const found: (Tensor | undefined)[] = (targets ?? []).map(() => undefined);
   const give = (tensor: Tensor, gradient: Tensor) => {
@@ -155,14 +186,22 @@ function differentiate(y: Tensor, seed: Tensor, targets: readonly Tensor[] | und
     const { recording, cotangents } = next;
     const { rule } = recording;
     if (rule === undefined) {
-      throw new HeedError("backward", `the recording of "${recording.name}" was already consumed`, {},
-        "Call backward once per recording, on the sum of what you differentiate; or use grad(f).");
+      throw new HeedError(
+        "backward",
+        `the recording of "${recording.name}" was already consumed`,
+        {},
+        "Call backward once per recording, on the sum of what you differentiate; or use grad(f).",
+      );
     }
     recording.saved.forEach((tensor, i) => {
       tensor.storage.check(`backward of ${recording.name}`);
       if (tensor.storage.version !== recording.versions[i]) {
-        throw new HeedError("backward", `a tensor that "${recording.name}" saved was written in place since`, { shape: tensor.shape },
-          "Call backward before the optimiser's step.");
+        throw new HeedError(
+          "backward",
+          `a tensor that "${recording.name}" saved was written in place since`,
+          { shape: tensor.shape },
+          "Call backward before the optimiser's step.",
+        );
       }
     });
     const needs = recording.inputs.map((input) => input.requiresGrad);
@@ -173,7 +212,9 @@ function differentiate(y: Tensor, seed: Tensor, targets: readonly Tensor[] | und
         const gradient = gradients[i];
         if (!needs[i] || gradient === undefined) continue;
         if (!sameShape(gradient.shape, inputs[i].shape)) {
-          throw new Error(`internal: "${recording.name}" gave input ${i} of shape [${inputs[i].shape}] a gradient of shape [${gradient.shape}]`);
+          throw new Error(
+            `internal: "${recording.name}" gave input ${i} of shape [${inputs[i].shape}] a gradient of shape [${gradient.shape}]`,
+          );
         }
         give(inputs[i], gradient);
       }
@@ -282,9 +323,10 @@ function accumulate(leaf: Tensor, gradient: Tensor): void {
     return;
   }
   const { home, scope: homeScope } = leaf.storage;
-  const storage = home === "resident"
-    ? Storage.createResident(leaf.dtype, leaf.size)
-    : Storage.create(leaf.dtype, leaf.size, home === "scope" ? homeScope : undefined);
+  const storage =
+    home === "resident"
+      ? Storage.createResident(leaf.dtype, leaf.size)
+      : Storage.create(leaf.dtype, leaf.size, home === "scope" ? homeScope : undefined);
   const grad = new Tensor(storage, leaf.shape);
   copyInto(grad, gradient);
   leaf.grad = grad;
@@ -306,7 +348,9 @@ export type TensorTree = Tensor | readonly TensorTree[] | { readonly [name: stri
  * The gradient function of `f` by its first argument: a tensor, or tensors in an array or plain object; the gradient has
  * the same structure. `f` must return a single element. Touches no `.grad`; nests (`grad(grad(f))` is the second derivative).
  */
-export function grad<X extends TensorTree, Rest extends readonly unknown[]>(f: (x: X, ...rest: Rest) => Tensor): (x: X, ...rest: Rest) => X {
+export function grad<X extends TensorTree, Rest extends readonly unknown[]>(
+  f: (x: X, ...rest: Rest) => Tensor,
+): (x: X, ...rest: Rest) => X {
   const both = valueAndGrad(f);
   return (x, ...rest) => both(x, ...rest).gradient;
 }

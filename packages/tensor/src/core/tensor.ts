@@ -102,7 +102,8 @@ export class Tensor {
    * @throws {ShapeError} when there is more than one, or none.
    */
   item(): number {
-    if (this.size !== 1) throw new ShapeError("item", "the tensor must have exactly one element", { shape: this.shape }, "Reduce first, or use toArray().");
+    if (this.size !== 1)
+      throw new ShapeError("item", "the tensor must have exactly one element", { shape: this.shape }, "Reduce first, or use toArray().");
     return this.toTypedArray()[0];
   }
 
@@ -175,18 +176,42 @@ export class Tensor {
 
   // Views and arithmetic, as methods.
 
-  transpose(axis0 = -2, axis1 = -1): Tensor { return views.transpose(this, axis0, axis1); }
-  permute(axes: readonly number[]): Tensor { return views.permute(this, axes); }
-  reshape(shape: readonly number[]): Tensor { return views.reshape(this, shape); }
-  slice(axis: number, start?: number, stop?: number, step?: number): Tensor { return views.slice(this, axis, start, stop, step); }
-  expand(shape: readonly number[]): Tensor { return views.expand(this, shape); }
-  squeeze(axis?: number): Tensor { return views.squeeze(this, axis); }
-  unsqueeze(axis: number): Tensor { return views.unsqueeze(this, axis); }
-  add(other: Tensor | number): Tensor { return arithmetic.add(this, other); }
-  sub(other: Tensor | number): Tensor { return arithmetic.sub(this, other); }
-  mul(other: Tensor | number): Tensor { return arithmetic.mul(this, other); }
-  div(other: Tensor | number): Tensor { return arithmetic.div(this, other); }
-  neg(): Tensor { return arithmetic.neg(this); }
+  transpose(axis0 = -2, axis1 = -1): Tensor {
+    return views.transpose(this, axis0, axis1);
+  }
+  permute(axes: readonly number[]): Tensor {
+    return views.permute(this, axes);
+  }
+  reshape(shape: readonly number[]): Tensor {
+    return views.reshape(this, shape);
+  }
+  slice(axis: number, start?: number, stop?: number, step?: number): Tensor {
+    return views.slice(this, axis, start, stop, step);
+  }
+  expand(shape: readonly number[]): Tensor {
+    return views.expand(this, shape);
+  }
+  squeeze(axis?: number): Tensor {
+    return views.squeeze(this, axis);
+  }
+  unsqueeze(axis: number): Tensor {
+    return views.unsqueeze(this, axis);
+  }
+  add(other: Tensor | number): Tensor {
+    return arithmetic.add(this, other);
+  }
+  sub(other: Tensor | number): Tensor {
+    return arithmetic.sub(this, other);
+  }
+  mul(other: Tensor | number): Tensor {
+    return arithmetic.mul(this, other);
+  }
+  div(other: Tensor | number): Tensor {
+    return arithmetic.div(this, other);
+  }
+  neg(): Tensor {
+    return arithmetic.neg(this);
+  }
 }
 
 /** Row-major copy of a strided window. */
@@ -228,5 +253,6 @@ export function byteOffset(x: Tensor): number {
 }
 
 export function requireTensor(where: string, name: string, value: unknown): asserts value is Tensor {
-  if (!(value instanceof Tensor)) throw new HeedError(where, `${name} must be a Tensor`, { [name]: typeof value }, "Make one with tensor(…).");
+  if (!(value instanceof Tensor))
+    throw new HeedError(where, `${name} must be a Tensor`, { [name]: typeof value }, "Make one with tensor(…).");
 }

@@ -10,30 +10,60 @@ import { sumTo } from "./sum-to.ts";
 export function add(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("add", a, b);
   const out = applyBinary("add", "add", x, y);
-  return differentiable("add", out, x, y, [], (g, side) => sumTo(g, side.shape), (g, side) => sumTo(g, side.shape));
+  return differentiable(
+    "add",
+    out,
+    x,
+    y,
+    [],
+    (g, side) => sumTo(g, side.shape),
+    (g, side) => sumTo(g, side.shape),
+  );
 }
 
 /** a − b, with NumPy's broadcasting; either may be a number. Throws as `add`. */
 export function sub(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("sub", a, b);
   const out = applyBinary("sub", "sub", x, y);
-  return differentiable("sub", out, x, y, [], (g, side) => sumTo(g, side.shape), (g, side) => sumTo(neg(g), side.shape));
+  return differentiable(
+    "sub",
+    out,
+    x,
+    y,
+    [],
+    (g, side) => sumTo(g, side.shape),
+    (g, side) => sumTo(neg(g), side.shape),
+  );
 }
 
 /** a · b element by element, with NumPy's broadcasting; either may be a number. Throws as `add`. */
 export function mul(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("mul", a, b);
   const out = applyBinary("mul", "mul", x, y);
-  return differentiable("mul", out, x, y, [...ifNeeded(x, y), ...ifNeeded(y, x)], (g, side) => sumTo(mul(g, y), side.shape), (g, side) => sumTo(mul(g, x), side.shape));
+  return differentiable(
+    "mul",
+    out,
+    x,
+    y,
+    [...ifNeeded(x, y), ...ifNeeded(y, x)],
+    (g, side) => sumTo(mul(g, y), side.shape),
+    (g, side) => sumTo(mul(g, x), side.shape),
+  );
 }
 
 /** a / b element by element, with NumPy's broadcasting; either may be a number. IEEE: x / 0 is ±∞, 0 / 0 is NaN. Throws as `add`. */
 export function div(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("div", a, b);
   const out = applyBinary("div", "div", x, y);
-  return differentiable("div", out, x, y, [x, y],
+  return differentiable(
+    "div",
+    out,
+    x,
+    y,
+    [x, y],
     (g, side) => sumTo(div(g, y), side.shape),
-    (g, side) => sumTo(neg(div(mul(g, x), mul(y, y))), side.shape));
+    (g, side) => sumTo(neg(div(mul(g, x), mul(y, y))), side.shape),
+  );
 }
 
 /** −x. */
@@ -50,9 +80,22 @@ function ifNeeded(operand: Operand, other: Operand): Operand[] {
 type Side = (g: Tensor, side: Tensor) => Tensor;
 
 /** Records a binary operation, of whose operands one may be a number. */
-export function differentiable(name: string, out: Tensor, a: Operand, b: Operand, saved: readonly Operand[], forA: Side, forB: Side): Tensor {
+export function differentiable(
+  name: string,
+  out: Tensor,
+  a: Operand,
+  b: Operand,
+  saved: readonly Operand[],
+  forA: Side,
+  forB: Side,
+): Tensor {
   const inputs = [a, b].filter((side): side is Tensor => typeof side !== "number");
   const rules = [a, b].flatMap((side, i) => (typeof side === "number" ? [] : [{ side, rule: i === 0 ? forA : forB }]));
-  return record(name, out, inputs, saved.filter((side): side is Tensor => typeof side !== "number"),
-    (g, needs) => rules.map(({ side, rule }, i) => (needs[i] ? rule(g, side) : undefined)));
+  return record(
+    name,
+    out,
+    inputs,
+    saved.filter((side): side is Tensor => typeof side !== "number"),
+    (g, needs) => rules.map(({ side, rule }, i) => (needs[i] ? rule(g, side) : undefined)),
+  );
 }

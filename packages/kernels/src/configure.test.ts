@@ -1,0 +1,42 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { activeBuild, backend, configuration, configure } from "./configure.ts";
+import { UnsupportedError } from "./errors.ts";
+import { features } from "./features.ts";
+
+const before = { ...configuration() };
+beforeEach(() => configure({ precision: "fast", backend: "auto", debug: false }));
+afterEach(() => configure(before));
+
+describe("configure", () => {
+  it("takes the best build of the engine for fast, and plain SIMD for deterministic", () => {
+    expect(activeBuild()).toBe(features().relaxedSimd ? "relaxed" : "simd");
+    configure({ precision: "deterministic" });
+    expect(activeBuild()).toBe("simd");
+    expect(backend()).toEqual({ build: "simd", precision: "deterministic", threads: 1, sharedMemory: false });
+  });
+
+  it("leaves as it is what is not named", () => {
+    configure({ precision: "deterministic", debug: true });
+    configure({ backend: "reference" });
+    expect(configuration()).toEqual({ precision: "deterministic", backend: "reference", debug: true });
+    configure({});
+    expect(configuration()).toEqual({ precision: "deterministic", backend: "reference", debug: true });
+  });
+
+  it("refuses what contradicts itself or does not exist, and changes nothing then", () => {
+    configure({ precision: "deterministic", backend: "simd" });
+    expect(() => configure({ backend: "relaxed" })).toThrow(/relaxed build rounds differently.*Use precision: "fast"/);
+    expect(() => configure({ precision: "exact" as never, debug: true })).toThrow(UnsupportedError);
+    expect(() => configure({ backend: "webgpu" as never })).toThrow(
+      /backend is auto, reference, simd or relaxed; got precision "deterministic", backend "webgpu"/,
+    );
+    expect(configuration()).toEqual({ precision: "deterministic", backend: "simd", debug: false });
+  });
+});
+
+describe("features", () => {
+  it("are asked once, and true of this engine", () => {
+    expect(features()).toBe(features());
+    expect(features().simd, "every engine that runs these tests has SIMD").toBe(true);
+  });
+});
