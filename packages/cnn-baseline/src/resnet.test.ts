@@ -1,4 +1,4 @@
-import { randomKey } from "@heed/tensor";
+import { randomKey, type Tensor } from "@heed/tensor";
 import { randomTensor } from "@heed/tensor/testing";
 import { expectModuleGradient } from "@heed/nn/testing";
 import { training } from "@heed/nn";
@@ -37,18 +37,22 @@ describe("ResNet", () => {
       expect(model.forward(randomTensor([2, 1, H, W], 1)).shape).toEqual([2, 5]);
   });
 
-  it("has the gradient of its central differences, in every parameter, evaluating and training", () => {
-    const model = new ResNet({ key, channels: 2, numClasses: 3, widths: [2, 3] });
-    const images = randomTensor([3, 2, 5, 4], 3);
-    // relu has a kink at 0, where a convolution of nothing but closed gates would stand with the biases that a model starts with.
-    const moved = Object.entries(model.stateDict()).map(([name, x], i) => [
-      name,
-      name.endsWith("bias") ? randomTensor(x.shape, i, { awayFromZero: 0.2 }) : x,
-    ]);
-    model.loadStateDict(Object.fromEntries(moved));
-    expectModuleGradient(model, (net, x) => net.forward(x), [images], { step: 2 ** -20, tolerance: 1e-6 });
-    expectModuleGradient(model, (net, x) => training(key, () => net.forward(x)), [images], { step: 2 ** -20, tolerance: 1e-6 });
-  });
+  it.each(["evaluating", "training"])(
+    "has the gradient of its central differences, in every parameter, %s",
+    (mode) => {
+      const model = new ResNet({ key, channels: 1, numClasses: 2, widths: [1, 2] });
+      // relu has a kink at 0, where a convolution of nothing but closed gates would stand with the biases that a model starts with.
+      const moved = Object.entries(model.stateDict()).map(([name, x], i) => [
+        name,
+        name.endsWith("bias") ? randomTensor(x.shape, i, { awayFromZero: 0.2 }) : x,
+      ]);
+      model.loadStateDict(Object.fromEntries(moved));
+      const images = randomTensor([3, 1, 4, 3], 3);
+      const forward = (net: ResNet, x: Tensor) => (mode === "training" ? training(key, () => net.forward(x)) : net.forward(x));
+      expectModuleGradient(model, forward, [images]);
+    },
+    30_000,
+  );
 
   it("says what is wrong with its arguments", () => {
     expect(() => new ResNet({ key, numClasses: 5, widths: [] })).toThrow("ResNet: widths must be whole numbers from 1 on, at least one");
