@@ -64,7 +64,7 @@ describe.each([lstmRule, gruRule, nonlinearityRule("RNN")])("the fused sequence 
       shapes,
       { second: lengths !== undefined && directions === 2 },
     );
-  });
+  }, 30_000);
 
   it("has a gradient where only the final state is read, without bias and initial state", () => {
     const { shapes, read } = operands(rule, 2, { bias: false, states: false });
