@@ -54,17 +54,21 @@ describe.each([lstmRule, gruRule, nonlinearityRule("RNN")])("the fused sequence 
     [2, undefined],
     [2, [4, 3, 1]],
     [1, [4, 0, 0]],
-  ] as const)("has the gradients of its central differences, twice, in %i directions with lengths %j", (directions, lengths) => {
-    const { shapes, read } = operands(rule, directions);
-    expectGradient(
-      (...at) => {
-        const { output, h, c } = recurrentSequence(rule, ...read(at), lengths);
-        return [output, h, ...(c === undefined ? [] : [c])];
-      },
-      shapes,
-      { second: lengths !== undefined && directions === 2 },
-    );
-  }, 30_000);
+  ] as const)(
+    "has the gradients of its central differences, twice, in %i directions with lengths %j",
+    (directions, lengths) => {
+      const { shapes, read } = operands(rule, directions);
+      expectGradient(
+        (...at) => {
+          const { output, h, c } = recurrentSequence(rule, ...read(at), lengths);
+          return [output, h, ...(c === undefined ? [] : [c])];
+        },
+        shapes,
+        { second: lengths !== undefined && directions === 2 },
+      );
+    },
+    30_000,
+  );
 
   it("has a gradient where only the final state is read, without bias and initial state", () => {
     const { shapes, read } = operands(rule, 2, { bias: false, states: false });
