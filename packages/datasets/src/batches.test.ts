@@ -13,16 +13,23 @@ const [C, H, W] = [3, 32, 32];
 
 it("visits every example once per epoch, in an order of the key and the epoch", () => {
   fc.assert(
-    fc.property(fc.nat({ max: 50 }), fc.integer({ min: 1, max: 20 }), fc.nat({ max: 9 }), fc.boolean(), (count, batchSize, epoch, dropLast) => {
-      const found = [...batchIndices(count, { batchSize, key, epoch, dropLast })];
-      expect(found.length).toBe(batchCount(count, { batchSize, dropLast }));
-      for (const [i, batch] of found.entries()) expect(batch.length).toBe(i < found.length - 1 || dropLast ? batchSize : count - i * batchSize);
-      const all = found.flatMap((batch) => [...batch]);
-      expect(new Set(all).size).toBe(all.length);
-      expect(all.length).toBe(dropLast ? count - (count % batchSize) : count);
-      expect(all.every((index) => index < count)).toBe(true);
-      expect([...batchIndices(count, { batchSize, key, epoch, dropLast })]).toEqual(found);
-    }),
+    fc.property(
+      fc.nat({ max: 50 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.nat({ max: 9 }),
+      fc.boolean(),
+      (count, batchSize, epoch, dropLast) => {
+        const found = [...batchIndices(count, { batchSize, key, epoch, dropLast })];
+        expect(found.length).toBe(batchCount(count, { batchSize, dropLast }));
+        for (const [i, batch] of found.entries())
+          expect(batch.length).toBe(i < found.length - 1 || dropLast ? batchSize : count - i * batchSize);
+        const all = found.flatMap((batch) => [...batch]);
+        expect(new Set(all).size).toBe(all.length);
+        expect(all.length).toBe(dropLast ? count - (count % batchSize) : count);
+        expect(all.every((index) => index < count)).toBe(true);
+        expect([...batchIndices(count, { batchSize, key, epoch, dropLast })]).toEqual(found);
+      },
+    ),
   );
   const orderOf = (epoch: number): number[] => [...batchIndices(23, { batchSize: 23, key, epoch })].flatMap((batch) => [...batch]);
   expect(orderOf(0)).not.toEqual(orderOf(1));
@@ -30,7 +37,13 @@ it("visits every example once per epoch, in an order of the key and the epoch", 
 });
 
 it("repeats an interrupted run bit for bit: same order, same changes, from any batch of any epoch", () => {
-  const options: BatchOptions = { batchSize: 4, key, epoch: 2, statistics: pixelStatistics(set), augment: { shift: 3, horizontalFlip: true, brightness: 0.2, contrast: 0.3 } };
+  const options: BatchOptions = {
+    batchSize: 4,
+    key,
+    epoch: 2,
+    statistics: pixelStatistics(set),
+    augment: { shift: 3, horizontalFlip: true, brightness: 0.2, contrast: 0.3 },
+  };
   const whole = [...batches(set, options)];
   expect(whole).toHaveLength(6);
   expect([...batches(set, { ...options, firstBatch: 4 })]).toEqual(whole.slice(4));
@@ -67,25 +80,35 @@ it("gives pixels 0 … 1 without statistics, planes in order, labels with their 
   const { images, labels, indices } = imageBatch(set, [4, 0, 22]);
   expect([...indices]).toEqual([4, 0, 22]);
   expect([...labels]).toEqual([set.labels[4], set.labels[0], set.labels[22]]);
-  const expected = [4, 0, 22].flatMap((n) => Array.from(set.images.subarray(n * C * H * W, (n + 1) * C * H * W), (value) => Math.fround(value / 255)));
+  const expected = [4, 0, 22].flatMap((n) =>
+    Array.from(set.images.subarray(n * C * H * W, (n + 1) * C * H * W), (value) => Math.fround(value / 255)),
+  );
   expect([...images]).toEqual(expected);
 });
 
 describe("augmentation", () => {
-  const ramp = imageSet(Uint8Array.from({ length: 6 * 5 }, (_, i) => i * 8), Int32Array.of(0), { channels: 1, height: 5, width: 6, classNames: ["ramp"] });
+  const ramp = imageSet(
+    Uint8Array.from({ length: 6 * 5 }, (_, i) => i * 8),
+    Int32Array.of(0),
+    { channels: 1, height: 5, width: 6, classNames: ["ramp"] },
+  );
   const variants = (augment: BatchOptions["augment"], epochs = 300): number[][] =>
-    Array.from({ length: epochs }, (_, epoch) => [...[...batches(ramp, { batchSize: 1, key, epoch, augment })][0].images].map((value) => Math.round(value * 255)));
+    Array.from({ length: epochs }, (_, epoch) =>
+      [...[...batches(ramp, { batchSize: 1, key, epoch, augment })][0].images].map((value) => Math.round(value * 255)),
+    );
 
   it("shifts by every distance up to the given one, and fills with the mean", () => {
     const seen = new Set<string>();
     for (const image of variants({ shift: 2 })) {
       // Which shift would give this picture?
-      const fits = [-2, -1, 0, 1, 2].flatMap((dy) => [-2, -1, 0, 1, 2].map((dx) => [dy, dx])).filter(([dy, dx]) =>
-        image.every((value, i) => {
-          const [y, x] = [Math.floor(i / 6) + dy, (i % 6) + dx];
-          return value === (y < 0 || y > 4 || x < 0 || x > 5 ? 128 : (y * 6 + x) * 8);
-        }),
-      );
+      const fits = [-2, -1, 0, 1, 2]
+        .flatMap((dy) => [-2, -1, 0, 1, 2].map((dx) => [dy, dx]))
+        .filter(([dy, dx]) =>
+          image.every((value, i) => {
+            const [y, x] = [Math.floor(i / 6) + dy, (i % 6) + dx];
+            return value === (y < 0 || y > 4 || x < 0 || x > 5 ? 128 : (y * 6 + x) * 8);
+          }),
+        );
       expect(fits).toHaveLength(1);
       seen.add(String(fits[0]));
     }
@@ -105,7 +128,13 @@ describe("augmentation", () => {
     const both = variants({ shift: 1, horizontalFlip: true });
     const turned = both.filter((image, i) => String(image) !== String(shifted[i]));
     expect(turned.length).toBe(mirrored);
-    expect(turned.every((image) => image.filter((_, i) => i % 6 > 0 && i % 6 < 5).every((value, i, inner) => i % 4 === 0 || value === 128 || inner[i - 1] === 128 || value < inner[i - 1]))).toBe(true);
+    expect(
+      turned.every((image) =>
+        image
+          .filter((_, i) => i % 6 > 0 && i % 6 < 5)
+          .every((value, i, inner) => i % 4 === 0 || value === 128 || inner[i - 1] === 128 || value < inner[i - 1]),
+      ),
+    ).toBe(true);
   });
 
   it("brightens and stretches within 0 … 1", () => {

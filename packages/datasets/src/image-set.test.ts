@@ -26,7 +26,12 @@ it("refuses parts that do not fit", () => {
 });
 
 it("has exact statistics; a channel that never varies has deviation 1", () => {
-  const two = imageSet(Uint8Array.of(0, 255, 51, 51, 255, 0, 51, 51), Int32Array.of(0, 0), { channels: 2, height: 1, width: 2, classNames: ["a"] });
+  const two = imageSet(Uint8Array.of(0, 255, 51, 51, 255, 0, 51, 51), Int32Array.of(0, 0), {
+    channels: 2,
+    height: 1,
+    width: 2,
+    classNames: ["a"],
+  });
   expect(pixelStatistics(two)).toEqual({ mean: [0.5, 0.2], std: [0.5, 1] });
   expect(() => pixelStatistics(subset(two, []))).toThrow(ShapeError);
 });

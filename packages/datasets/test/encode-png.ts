@@ -48,7 +48,15 @@ export function encodePng(recipe: PngRecipe): Buffer {
 function filtered({ width, height, depth, colourType, interlaced, samples, filters }: PngRecipe): Buffer {
   const channels = channelsOf(colourType);
   const passes = interlaced
-    ? [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]]
+    ? [
+        [0, 0, 8, 8],
+        [4, 0, 8, 8],
+        [0, 4, 4, 8],
+        [2, 0, 4, 4],
+        [0, 2, 2, 4],
+        [1, 0, 2, 2],
+        [0, 1, 1, 2],
+      ]
     : [[0, 0, 1, 1]];
   const stride = Math.max(1, (channels * depth) >> 3);
   const rows: Uint8Array[] = [];
@@ -63,7 +71,12 @@ function filtered({ width, height, depth, colourType, interlaced, samples, filte
       }
       const line = Uint8Array.from(bits.match(/.{1,8}/g)!, (octet) => Number.parseInt(octet.padEnd(8, "0"), 2));
       const filter = filters[count++ % filters.length];
-      rows.push(Uint8Array.of(filter), line.map((value, i) => value - predict(filter, line[i - stride] ?? 0, above?.[i] ?? 0, (i >= stride ? above?.[i - stride] : 0) ?? 0)));
+      rows.push(
+        Uint8Array.of(filter),
+        line.map(
+          (value, i) => value - predict(filter, line[i - stride] ?? 0, above?.[i] ?? 0, (i >= stride ? above?.[i - stride] : 0) ?? 0),
+        ),
+      );
       above = line;
     }
   }

@@ -22,10 +22,26 @@ export interface EdgeAttentionOptions {
  *
  * Time and memory O(edgeCount · H · (D + E)).
  */
-export function edgeAttention(query: Tensor, key: Tensor, value: Tensor, graph: Graph, { edgeBias, scale }: EdgeAttentionOptions = {}): { output: Tensor; weights: Tensor } {
+export function edgeAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  graph: Graph,
+  { edgeBias, scale }: EdgeAttentionOptions = {},
+): { output: Tensor; weights: Tensor } {
   const [N, H, D] = query.shape;
   const shapes = { query: query.shape, key: key.shape, value: value.shape, nodes: graph.nodeCount };
-  if (query.rank !== 3 || key.rank !== 3 || value.rank !== 3 || N !== graph.nodeCount || key.shape[0] !== N || value.shape[0] !== N || key.shape[1] !== H || value.shape[1] !== H || key.shape[2] !== D) {
+  if (
+    query.rank !== 3 ||
+    key.rank !== 3 ||
+    value.rank !== 3 ||
+    N !== graph.nodeCount ||
+    key.shape[0] !== N ||
+    value.shape[0] !== N ||
+    key.shape[1] !== H ||
+    value.shape[1] !== H ||
+    key.shape[2] !== D
+  ) {
     throw new ShapeError("edgeAttention", "query and key must be [N, H, D] and value [N, H, E], N the graph's nodes", shapes);
   }
   if (edgeBias !== undefined && (edgeBias.rank !== 2 || edgeBias.shape[0] !== graph.edgeCount || edgeBias.shape[1] !== H)) {

@@ -27,7 +27,12 @@ export class GATv2Conv extends GraphConv {
     super("GATv2Conv", inFeatures, outFeatures, options);
     const { key, shareWeights = false, edgeDim, bias = true } = options;
     if (edgeDim !== undefined && this.addSelfLoops) {
-      throw new HeedError("GATv2Conv", "a self loop would have no edge features", { edgeDim }, "Pass addSelfLoops: false, and loops with features of your own.");
+      throw new HeedError(
+        "GATv2Conv",
+        "a self loop would have no edge features",
+        { edgeDim },
+        "Pass addSelfLoops: false, and loops with features of your own.",
+      );
     }
     const width = this.heads * outFeatures;
     this.lin_l = glorot(inFeatures, width, key.split("lin_l"), bias);
@@ -45,10 +50,19 @@ export class GATv2Conv extends GraphConv {
   attend(x: Tensor, graph: Graph, edgeFeatures?: Tensor): GraphConvResult {
     const used = this.edgesFor("GATv2Conv", x, graph);
     if ((edgeFeatures !== undefined) !== (this.lin_edge !== null)) {
-      throw new HeedError("GATv2Conv", "edge features and edgeDim go together", { edgeFeatures: edgeFeatures?.shape ?? "none", edgeDim: this.lin_edge?.weight.shape[1] ?? "none" });
+      throw new HeedError("GATv2Conv", "edge features and edgeDim go together", {
+        edgeFeatures: edgeFeatures?.shape ?? "none",
+        edgeDim: this.lin_edge?.weight.shape[1] ?? "none",
+      });
     }
-    if (edgeFeatures !== undefined && (edgeFeatures.rank !== 2 || edgeFeatures.shape[0] !== graph.edgeCount || edgeFeatures.shape[1] !== this.lin_edge!.weight.shape[1])) {
-      throw new ShapeError("GATv2Conv", "edgeFeatures must be [edgeCount, edgeDim]", { edgeFeatures: edgeFeatures.shape, edgeCount: graph.edgeCount });
+    if (
+      edgeFeatures !== undefined &&
+      (edgeFeatures.rank !== 2 || edgeFeatures.shape[0] !== graph.edgeCount || edgeFeatures.shape[1] !== this.lin_edge!.weight.shape[1])
+    ) {
+      throw new ShapeError("GATv2Conv", "edgeFeatures must be [edgeCount, edgeDim]", {
+        edgeFeatures: edgeFeatures.shape,
+        edgeCount: graph.edgeCount,
+      });
     }
     const left = this.project(x, this.lin_l);
     const right = this.lin_r === this.lin_l ? left : this.project(x, this.lin_r);

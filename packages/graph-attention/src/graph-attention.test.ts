@@ -5,7 +5,8 @@ import { randomKey, tensor, transpose, unsqueeze, type Tensor } from "@heed/tens
 import { expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
 import { edgeAttention, GATConv, GATv2Conv, Graph, segmentMean, segmentSoftmax, segmentSum } from "./index.ts";
 
-const edgesOf = (sources: readonly number[], targets: readonly number[]) => tensor(Int32Array.from([...sources, ...targets]), { shape: [2, sources.length] });
+const edgesOf = (sources: readonly number[], targets: readonly number[]) =>
+  tensor(Int32Array.from([...sources, ...targets]), { shape: [2, sources.length] });
 const graph = Graph.fromEdges(edgesOf([0, 1, 2, 3, 0, 2], [1, 2, 0, 0, 0, 2]), { nodeCount: 5 });
 
 describe("Graph", () => {
@@ -17,24 +18,46 @@ describe("Graph", () => {
 
   it("replaces self loops by one per node", () => {
     const looped = graph.withSelfLoops();
-    expect(looped.edgeIndex.toArray()).toEqual([[0, 1, 2, 3, 0, 1, 2, 3, 4], [1, 2, 0, 0, 0, 1, 2, 3, 4]]);
+    expect(looped.edgeIndex.toArray()).toEqual([
+      [0, 1, 2, 3, 0, 1, 2, 3, 4],
+      [1, 2, 0, 0, 0, 1, 2, 3, 4],
+    ]);
   });
 
   it("goes both ways when undirected, each edge once", () => {
-    expect(Graph.fromEdges(edgesOf([0, 1, 1], [1, 0, 2])).toUndirected().edgeIndex.toArray()).toEqual([[0, 1, 1, 2], [1, 0, 2, 1]]);
+    expect(
+      Graph.fromEdges(edgesOf([0, 1, 1], [1, 0, 2]))
+        .toUndirected()
+        .edgeIndex.toArray(),
+    ).toEqual([
+      [0, 1, 1, 2],
+      [1, 0, 2, 1],
+    ]);
   });
 
   it("puts graphs side by side", () => {
     const pair = Graph.batch([Graph.fromEdges(edgesOf([0], [1])), Graph.fromEdges(edgesOf([1, 0], [0, 2]))]);
-    expect(pair.edgeIndex.toArray()).toEqual([[0, 3, 2], [1, 2, 4]]);
+    expect(pair.edgeIndex.toArray()).toEqual([
+      [0, 3, 2],
+      [1, 2, 4],
+    ]);
     expect([...pair.graphOfNode!]).toEqual([0, 0, 1, 1, 1]);
     expect(pair.graphCount).toBe(2);
   });
 
   it("names the edge that is wrong", () => {
-    expect(() => Graph.fromEdges(edgesOf([0, 7], [1, 1]), { nodeCount: 3 })).toThrow("Graph: edge 1 names a node outside 0 … 2; got source 7, target 1, nodeCount 3.");
+    expect(() => Graph.fromEdges(edgesOf([0, 7], [1, 1]), { nodeCount: 3 })).toThrow(
+      "Graph: edge 1 names a node outside 0 … 2; got source 7, target 1, nodeCount 3.",
+    );
     expect(() => Graph.fromEdges(edgesOf([0, -1], [1, 1]))).toThrow(/edge 1 .* source -1/);
-    expect(() => Graph.fromEdges(tensor([[0, 1], [1, 0]]))).toThrow(/must be int32/);
+    expect(() =>
+      Graph.fromEdges(
+        tensor([
+          [0, 1],
+          [1, 0],
+        ]),
+      ),
+    ).toThrow(/must be int32/);
     expect(() => Graph.fromEdges(tensor(new Int32Array(3), { shape: [3, 1] }))).toThrow(/\[2, edgeCount\].*edgeIndex \[3, 1\]/);
   });
 });
@@ -80,26 +103,52 @@ describe("edgeAttention", () => {
     const { output, weights } = edgeAttention(query, key, value, graph);
     expectClose(output, dense(query, key, value, tensor(bits, { shape: [N, N], dtype: "bool" })), 1e-6);
     expect(weights.shape).toEqual([graph.edgeCount, H]);
-    expect(output.slice(0, 3).toTypedArray().every((value) => value === 0)).toBe(true);
+    expect(
+      output
+        .slice(0, 3)
+        .toTypedArray()
+        .every((value) => value === 0),
+    ).toBe(true);
   });
 
   it("does not depend on the order of edges", () => {
     const [query, key, value] = inputs();
     const { output } = edgeAttention(query, key, value, graph);
-    fc.assert(fc.property(fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 6 }), (order) => {
-      const shuffled = Graph.fromEdges(edgesOf(order.map((e) => graph.sourceOf(e)), order.map((e) => graph.targetOf(e))), { nodeCount: N });
-      expectClose(edgeAttention(query, key, value, shuffled).output, output, 1e-6);
-    }), { numRuns: 30 });
+    fc.assert(
+      fc.property(fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 6 }), (order) => {
+        const shuffled = Graph.fromEdges(
+          edgesOf(
+            order.map((e) => graph.sourceOf(e)),
+            order.map((e) => graph.targetOf(e)),
+          ),
+          { nodeCount: N },
+        );
+        expectClose(edgeAttention(query, key, value, shuffled).output, output, 1e-6);
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it("has the gradients of its central differences, also of the edge bias", () => {
-    expectGradient((q, k, v, bias) => edgeAttention(q, k, v, graph, { edgeBias: bias }).output, [[N, H, D], [N, H, D], [N, H, E], [graph.edgeCount, H]]);
+    expectGradient(
+      (q, k, v, bias) => edgeAttention(q, k, v, graph, { edgeBias: bias }).output,
+      [
+        [N, H, D],
+        [N, H, D],
+        [N, H, E],
+        [graph.edgeCount, H],
+      ],
+    );
   });
 
   it("says what does not fit", () => {
     const [query, key, value] = inputs();
-    expect(() => edgeAttention(query, key, randomTensor([4, H, E], 1), graph)).toThrow(/edgeAttention: query and key must be \[N, H, D\].*value \[4, 2, 7\]/);
-    expect(() => edgeAttention(query, key, value, graph, { edgeBias: randomTensor([3, H], 1) })).toThrow(/edgeBias must be \[edgeCount, H\]/);
+    expect(() => edgeAttention(query, key, randomTensor([4, H, E], 1), graph)).toThrow(
+      /edgeAttention: query and key must be \[N, H, D\].*value \[4, 2, 7\]/,
+    );
+    expect(() => edgeAttention(query, key, value, graph, { edgeBias: randomTensor([3, H], 1) })).toThrow(
+      /edgeBias must be \[edgeCount, H\]/,
+    );
   });
 });
 
@@ -126,4 +175,3 @@ describe.each(["GATConv", "GATv2Conv"] as const)("%s", (name) => {
     expect(() => make({ heads: 0 })).toThrow(/heads must be a whole number/);
   });
 });
-

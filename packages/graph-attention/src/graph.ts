@@ -31,20 +31,37 @@ export class Graph {
    * @param options.graphOfNode of a disjoint union: the graph of each node, `[N]`
    * @throws {ShapeError} or {DTypeError} for another form; {HeedError} naming the first edge whose index is out of range.
    */
-  static fromEdges(edgeIndex: Tensor, { nodeCount, graphOfNode }: { readonly nodeCount?: number; readonly graphOfNode?: Int32Array } = {}): Graph {
-    if (!(edgeIndex instanceof Tensor)) throw new HeedError("Graph", "edgeIndex must be a Tensor", { edgeIndex: typeof edgeIndex }, "Make one: tensor(Int32Array.of(…), { shape: [2, edgeCount] }).");
-    if (edgeIndex.dtype !== "int32") throw new DTypeError("Graph", "edgeIndex must be int32", { dtype: edgeIndex.dtype }, 'Convert: cast(edgeIndex, "int32").');
-    if (edgeIndex.rank !== 2 || edgeIndex.shape[0] !== 2) throw new ShapeError("Graph", "edgeIndex must be [2, edgeCount]", { edgeIndex: edgeIndex.shape }, "Transpose a list of pairs.");
+  static fromEdges(
+    edgeIndex: Tensor,
+    { nodeCount, graphOfNode }: { readonly nodeCount?: number; readonly graphOfNode?: Int32Array } = {},
+  ): Graph {
+    if (!(edgeIndex instanceof Tensor))
+      throw new HeedError(
+        "Graph",
+        "edgeIndex must be a Tensor",
+        { edgeIndex: typeof edgeIndex },
+        "Make one: tensor(Int32Array.of(…), { shape: [2, edgeCount] }).",
+      );
+    if (edgeIndex.dtype !== "int32")
+      throw new DTypeError("Graph", "edgeIndex must be int32", { dtype: edgeIndex.dtype }, 'Convert: cast(edgeIndex, "int32").');
+    if (edgeIndex.rank !== 2 || edgeIndex.shape[0] !== 2)
+      throw new ShapeError("Graph", "edgeIndex must be [2, edgeCount]", { edgeIndex: edgeIndex.shape }, "Transpose a list of pairs.");
     const edges = Int32Array.from(edgeIndex.toTypedArray());
     const count = nodeCount ?? edges.reduce((most, node) => Math.max(most, node), -1) + 1;
-    if (!Number.isInteger(count) || count < 0) throw new HeedError("Graph", "nodeCount must be a whole number, not negative", { nodeCount: count });
+    if (!Number.isInteger(count) || count < 0)
+      throw new HeedError("Graph", "nodeCount must be a whole number, not negative", { nodeCount: count });
     const edgeCount = edges.length / 2;
     const wrong = edges.findIndex((node) => node < 0 || node >= count);
     if (wrong >= 0) {
       const edge = wrong % edgeCount;
-      throw new HeedError("Graph", `edge ${edge} names a node outside 0 … ${count - 1}`, { source: edges[edge], target: edges[edgeCount + edge], nodeCount: count });
+      throw new HeedError("Graph", `edge ${edge} names a node outside 0 … ${count - 1}`, {
+        source: edges[edge],
+        target: edges[edgeCount + edge],
+        nodeCount: count,
+      });
     }
-    if (graphOfNode !== undefined && graphOfNode.length !== count) throw new ShapeError("Graph", "graphOfNode must have one entry per node", { graphOfNode: graphOfNode.length, nodeCount: count });
+    if (graphOfNode !== undefined && graphOfNode.length !== count)
+      throw new ShapeError("Graph", "graphOfNode must have one entry per node", { graphOfNode: graphOfNode.length, nodeCount: count });
     return new Graph(edges, count, graphOfNode, graphOfNode === undefined ? 1 : graphOfNode.reduce((most, g) => Math.max(most, g), -1) + 1);
   }
 
@@ -107,7 +124,10 @@ export class Graph {
       codes.add(this.targetOf(e) * this.nodeCount + this.sourceOf(e));
     }
     const sorted = [...codes].sort((a, b) => a - b);
-    const edges = Int32Array.from([...sorted.map((code) => Math.floor(code / this.nodeCount)), ...sorted.map((code) => code % this.nodeCount)]);
+    const edges = Int32Array.from([
+      ...sorted.map((code) => Math.floor(code / this.nodeCount)),
+      ...sorted.map((code) => code % this.nodeCount),
+    ]);
     return new Graph(edges, this.nodeCount, this.graphOfNode, this.graphCount);
   }
 

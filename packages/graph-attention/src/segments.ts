@@ -23,7 +23,10 @@ export function segmentSum(x: Tensor, segment: Tensor, count: number): Tensor {
 export function segmentMean(x: Tensor, segment: Tensor, count: number): Tensor {
   const sizes = new Float64Array(count);
   for (const s of segment.toTypedArray()) sizes[s]++;
-  const divisors = tensor(sizes.map((size) => Math.max(1, size)), { dtype: x.dtype, shape: [count, ...x.shape.slice(1).map(() => 1)] });
+  const divisors = tensor(
+    sizes.map((size) => Math.max(1, size)),
+    { dtype: x.dtype, shape: [count, ...x.shape.slice(1).map(() => 1)] },
+  );
   return div(segmentSum(x, segment, count), divisors);
 }
 
@@ -35,19 +38,25 @@ export function segmentSoftmax(scores: Tensor, segment: Tensor, count: number): 
   requireOnePerRow("segmentSoftmax", scores, segment);
   const dtype = requireReal("segmentSoftmax", scores.dtype);
   const width = sizeOf(scores.shape.slice(1));
-  const most = computeOne("segmentSoftmax", [packed(scores.detach()), segment], [count, ...scores.shape.slice(1)], dtype, ([rows, ids], to) => {
-    const views = viewsOf(dtype);
-    const real = views.real();
-    const segments = views.i32();
-    const out = to >>> views.shift;
-    real.fill(-Infinity, out, out + count * width);
-    for (let e = 0; e < segment.size; e++) {
-      const at = out + segments[(ids >>> 2) + e] * width;
-      const from = (rows >>> views.shift) + e * width;
-      for (let h = 0; h < width; h++) if (real[from + h] > real[at + h]) real[at + h] = real[from + h];
-    }
-    for (let i = out; i < out + count * width; i++) if (real[i] === -Infinity) real[i] = 0;
-  });
+  const most = computeOne(
+    "segmentSoftmax",
+    [packed(scores.detach()), segment],
+    [count, ...scores.shape.slice(1)],
+    dtype,
+    ([rows, ids], to) => {
+      const views = viewsOf(dtype);
+      const real = views.real();
+      const segments = views.i32();
+      const out = to >>> views.shift;
+      real.fill(-Infinity, out, out + count * width);
+      for (let e = 0; e < segment.size; e++) {
+        const at = out + segments[(ids >>> 2) + e] * width;
+        const from = (rows >>> views.shift) + e * width;
+        for (let h = 0; h < width; h++) if (real[from + h] > real[at + h]) real[at + h] = real[from + h];
+      }
+      for (let i = out; i < out + count * width; i++) if (real[i] === -Infinity) real[i] = 0;
+    },
+  );
   return normalised(scores, most, segment, count);
 }
 

@@ -1,5 +1,21 @@
 // Fits y = x wᵀ + b by gradient descent. Each step runs in a scope, so nothing piles up, and nothing has to be freed.
-import { add, full, linear, mean, memory, mul, normal, randomKey, scope, square, sub, tensor, valueAndGrad, zeros, type Tensor } from "@heed/tensor";
+import {
+  add,
+  full,
+  linear,
+  mean,
+  memory,
+  mul,
+  normal,
+  randomKey,
+  scope,
+  square,
+  sub,
+  tensor,
+  valueAndGrad,
+  zeros,
+  type Tensor,
+} from "@heed/tensor";
 
 const key = randomKey(7);
 const x = normal(key.split("x"), [64, 3]);

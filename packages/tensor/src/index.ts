@@ -1,4 +1,16 @@
-export { backend, configuration, configure, DTypeError, features, FormatError, HeedError, ScopeError, ShapeError, UnsupportedError, type Configuration } from "@heed/kernels";
+export {
+  backend,
+  configuration,
+  configure,
+  DTypeError,
+  features,
+  FormatError,
+  HeedError,
+  ScopeError,
+  ShapeError,
+  UnsupportedError,
+  type Configuration,
+} from "@heed/kernels";
 
 export { arange, eye, full, ones, tensor, zeros, type FillOptions, type TensorOptions } from "./core/construct.ts";
 export type { DType, TypedArray } from "./core/dtype.ts";
@@ -29,8 +41,19 @@ export { all, any, logicalAnd, logicalNot, logicalOr, logicalXor } from "./opera
 export { linear, matmul } from "./operations/matmul.ts";
 export { pow, reciprocal, rsqrt, sqrt, square } from "./operations/powers.ts";
 export {
-  argmax, argmin, logSumExp, max, mean, min, norm, std, sum, variance, variance as var,
-  type ReduceOptions, type VarianceOptions,
+  argmax,
+  argmin,
+  logSumExp,
+  max,
+  mean,
+  min,
+  norm,
+  std,
+  sum,
+  variance,
+  variance as var,
+  type ReduceOptions,
+  type VarianceOptions,
 } from "./operations/reductions.ts";
 export { elu, leakyRelu, relu } from "./operations/relu.ts";
 export { rmsNorm, type RmsNormOptions } from "./operations/rms-norm.ts";

@@ -1,8 +1,30 @@
-export { addInPlace, compute, computeOne, copyInto, mutate, packed, scaleInPlace, type KernelBody, type OutputSpec, type Scratch } from "./core/compute.ts";
+export {
+  addInPlace,
+  compute,
+  computeOne,
+  copyInto,
+  mutate,
+  packed,
+  scaleInPlace,
+  type KernelBody,
+  type OutputSpec,
+  type Scratch,
+} from "./core/compute.ts";
 export { bytesPer, isReal, requireReal, type RealDType } from "./core/dtype.ts";
 export type { Stateful } from "./core/resident.ts";
 export { collectTensors, refuseAsync } from "./core/scope.ts";
-export { broadcastShapes, broadcastStrides, isRowMajor, normalizeAxes, normalizeAxis, requireShape, rowMajor, sameShape, sizeOf, type Shape } from "./core/shape.ts";
+export {
+  broadcastShapes,
+  broadcastStrides,
+  isRowMajor,
+  normalizeAxes,
+  normalizeAxis,
+  requireShape,
+  rowMajor,
+  sameShape,
+  sizeOf,
+  type Shape,
+} from "./core/shape.ts";
 export { isRecording, noSecondDerivative, record, recordMany, type BackwardRule } from "./core/tape.ts";
 export { requireTensor } from "./core/tensor.ts";
 export { applyBinary, operands, type Operand } from "./operations/binary.ts";

@@ -42,8 +42,12 @@ export type ScoreForm =
   | { readonly form: "distance"; readonly query: Tensor; readonly key: Tensor; readonly scale: number | Tensor }
   /** `vectorᵀ activation(query + key [+ edgeTerm])`; query and key `[…, A]`, vector `[A]` or `[H, A]`. */
   | {
-      readonly form: "additive"; readonly query: Tensor; readonly key: Tensor; readonly vector: Tensor;
-      readonly edgeTerm?: Tensor; readonly activation: "tanh" | "sigmoid" | "leakyRelu";
+      readonly form: "additive";
+      readonly query: Tensor;
+      readonly key: Tensor;
+      readonly vector: Tensor;
+      readonly edgeTerm?: Tensor;
+      readonly activation: "tanh" | "sigmoid" | "leakyRelu";
     };
 
 /** What is added to the scores, after scale and softcap. −∞ closes a pair as a mask would. */
@@ -86,6 +90,12 @@ export type MaskForm =
    * tiles have bits, `rows · columns / 8` bytes each, at `bitsAt[tile]`.
    */
   | {
-      readonly form: "tiles"; readonly batches: number; readonly heads: number; readonly rows: number; readonly columns: number;
-      readonly verdicts: Uint8Array; readonly bitsAt: Int32Array; readonly bits: Uint8Array;
+      readonly form: "tiles";
+      readonly batches: number;
+      readonly heads: number;
+      readonly rows: number;
+      readonly columns: number;
+      readonly verdicts: Uint8Array;
+      readonly bitsAt: Int32Array;
+      readonly bits: Uint8Array;
     };

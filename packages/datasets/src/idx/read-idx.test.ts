@@ -12,7 +12,11 @@ function idx(type: number, shape: number[], body: Uint8Array | number[]): Uint8A
   return new Uint8Array(Buffer.concat([head, Uint8Array.from(body)]));
 }
 
-const pictures = idx(0x08, [2, 3, 5], Array.from({ length: 30 }, (_, i) => i * 8));
+const pictures = idx(
+  0x08,
+  [2, 3, 5],
+  Array.from({ length: 30 }, (_, i) => i * 8),
+);
 
 it("reads bytes, plain and gzip alike", async () => {
   const plain = await readIdx(pictures);
@@ -48,8 +52,20 @@ describe("says in one sentence what is wrong", () => {
     ["another format", Buffer.from("PK\u0003\u0004"), /begins with two zero bytes/],
     ["an unknown type", idx(0x0a, [1], [1]), /third byte of an IDX file is its type.*0x0a/],
     ["no dimension", idx(0x08, [], []), /number of dimensions, 1 to 8; got file "t", dimensions 0/],
-    ["too many dimensions", idx(0x08, Array.from({ length: 9 }, () => 1), [1]), /number of dimensions/],
-    ["fewer bytes than promised", pictures.subarray(0, -1), /shorter than its header promises; got file "t", shape \[2, 3, 5\], promised 46, bytes 45/],
+    [
+      "too many dimensions",
+      idx(
+        0x08,
+        Array.from({ length: 9 }, () => 1),
+        [1],
+      ),
+      /number of dimensions/,
+    ],
+    [
+      "fewer bytes than promised",
+      pictures.subarray(0, -1),
+      /shorter than its header promises; got file "t", shape \[2, 3, 5\], promised 46, bytes 45/,
+    ],
     ["more bytes than promised", Uint8Array.from([...pictures, 0]), /longer than its header promises/],
     ["lengths of 2⁹⁶ bytes", idx(0x08, [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1], [1]), /beyond any file/],
     ["gzip cut off", zipped.subarray(0, -9), /gzip data are damaged or cut off/],
@@ -57,10 +73,17 @@ describe("says in one sentence what is wrong", () => {
     ["gzip of fewer bytes than promised", new Uint8Array(gzipSync(pictures.subarray(0, -1))), /shorter than its header promises/],
     ["gzip of more bytes than promised", new Uint8Array(gzipSync(Uint8Array.from([...pictures, 0]))), /longer than its header promises/],
     ["gzip of a header cut off", new Uint8Array(gzipSync(pictures.subarray(0, 9))), /ends within its header/],
-    ["gzip that promises what it cannot hold", new Uint8Array(gzipSync(idx(0x08, [60000, 28, 28], []))), /more than the compressed bytes can hold/],
+    [
+      "gzip that promises what it cannot hold",
+      new Uint8Array(gzipSync(idx(0x08, [60000, 28, 28], []))),
+      /more than the compressed bytes can hold/,
+    ],
   ];
   it.each(broken)("of %s", async (_, bytes, message) => {
-    const error: unknown = await readIdx(bytes, { name: "t" }).then(() => undefined, (reason: unknown) => reason);
+    const error: unknown = await readIdx(bytes, { name: "t" }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     expect(error).toBeInstanceOf(FormatError);
     expect((error as Error).message).toMatch(message);
     expect((error as Error).message).toMatch(/^readIdx: [^\n]*$/);
@@ -90,9 +113,16 @@ it("never does anything to arbitrary or mutated bytes but throw FormatError", as
       if (!(error instanceof FormatError)) throw error;
     }
   };
-  const headed = fc.tuple(fc.constantFrom(8, 9, 11, 12, 13, 14), fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }), fc.uint8Array({ maxLength: 200 }));
+  const headed = fc.tuple(
+    fc.constantFrom(8, 9, 11, 12, 13, 14),
+    fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }),
+    fc.uint8Array({ maxLength: 200 }),
+  );
   await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), attempt), { numRuns: 500, seed: 1 });
-  await fc.assert(fc.asyncProperty(headed, ([type, shape, body]) => attempt(idx(type, shape, body))), { numRuns: 500, seed: 2 });
+  await fc.assert(
+    fc.asyncProperty(headed, ([type, shape, body]) => attempt(idx(type, shape, body))),
+    { numRuns: 500, seed: 2 },
+  );
   const edits = fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 4 });
   await fc.assert(
     fc.asyncProperty(edits, fc.boolean(), (changes, zip) => {

@@ -26,7 +26,23 @@ const recipe: fc.Arbitrary<PngRecipe> = fc
   .record({
     width: fc.integer({ min: 1, max: 19 }),
     height: fc.integer({ min: 1, max: 19 }),
-    kind: fc.constantFrom([0, 1], [0, 2], [0, 4], [0, 8], [0, 16], [2, 8], [2, 16], [3, 1], [3, 2], [3, 4], [3, 8], [4, 8], [4, 16], [6, 8], [6, 16]),
+    kind: fc.constantFrom(
+      [0, 1],
+      [0, 2],
+      [0, 4],
+      [0, 8],
+      [0, 16],
+      [2, 8],
+      [2, 16],
+      [3, 1],
+      [3, 2],
+      [3, 4],
+      [3, 8],
+      [4, 8],
+      [4, 16],
+      [6, 8],
+      [6, 16],
+    ),
     interlaced: fc.boolean(),
     filters: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 7 }),
     seed: fc.integer(),
@@ -81,14 +97,25 @@ describe("says in one sentence what is wrong", () => {
     out.set([height >> 8, height & 255, width >> 8, width & 255], frame + 5);
     return out;
   };
-  const withoutScan = Uint8Array.from([...jpeg.subarray(0, jpeg.findIndex((byte, i) => byte === 0xff && jpeg[i + 1] === 0xda)), 0xff, 0xd9]);
+  const withoutScan = Uint8Array.from([
+    ...jpeg.subarray(
+      0,
+      jpeg.findIndex((byte, i) => byte === 0xff && jpeg[i + 1] === 0xda),
+    ),
+    0xff,
+    0xd9,
+  ]);
   const broken: [string, Uint8Array, RegExp][] = [
     ["an empty file", new Uint8Array(0), /the file is empty; got file "cat\/1.jpg"/],
     ["a text file", Buffer.from("<html>not found</html>"), /neither a JPEG nor a PNG; .* begins "<html>not fo"/],
     ["the first two bytes of a JPEG", jpeg.subarray(0, 2), /ends before its end-of-image marker/],
     ["a JPEG cut off in its headers", jpeg.subarray(0, 100), /ends before its end-of-image marker/],
     ["a JPEG cut off in its pixels", jpeg.subarray(0, jpeg.length - 40), /ends before its end-of-image marker/],
-    ["a JPEG cut off in its pixels and closed again", Uint8Array.from([...jpeg.subarray(0, jpeg.length - 40), 0xff, 0xd9]), /JPEG is damaged/],
+    [
+      "a JPEG cut off in its pixels and closed again",
+      Uint8Array.from([...jpeg.subarray(0, jpeg.length - 40), 0xff, 0xd9]),
+      /JPEG is damaged/,
+    ],
     ["a JPEG that only lacks its last byte", jpeg.subarray(0, -1), /ends before its end-of-image marker/],
     ["a JPEG without a scan", withoutScan, /no picture in it/],
     ["a JPEG that promises 65,000 × 500 pixels", withSize(jpeg, 500, 65000), /promises more pixels than its data can hold/],
@@ -98,15 +125,43 @@ describe("says in one sentence what is wrong", () => {
     ["a PNG without its last chunk", png.subarray(0, -12), /ends before its IEND chunk/],
     ["a PNG with a flipped byte", flipped, /checksum of the PNG's IDAT chunk is wrong/],
     ["a PNG of width 0", Buffer.concat([signature, header(0, 5), end]), /no pixels/],
-    ["a PNG that promises 4 billion pixels a side", Buffer.concat([signature, header(2 ** 32 - 1, 2 ** 32 - 1), end]), /more than 33554432 pixels/],
-    ["a PNG that promises more than its data can hold", Buffer.concat([signature, header(5000, 5000), chunk("IDAT", deflateSync(new Uint8Array(100))), end]), /promises more pixels than its data can hold/],
-    ["a PNG with too few pixels", Buffer.concat([signature, header(9, 9), chunk("IDAT", deflateSync(new Uint8Array(100))), end]), /fewer pixels than its header promises/],
-    ["a PNG that inflates to 50 MB for 1 pixel", Buffer.concat([signature, header(1, 1), chunk("IDAT", deflateSync(new Uint8Array(5e7))), end]), /more pixel data than its size allows/],
-    ["a PNG whose data are no deflate stream", Buffer.concat([signature, header(1, 1), chunk("IDAT", new Uint8Array(30)), end]), /damaged or cut off/],
+    [
+      "a PNG that promises 4 billion pixels a side",
+      Buffer.concat([signature, header(2 ** 32 - 1, 2 ** 32 - 1), end]),
+      /more than 33554432 pixels/,
+    ],
+    [
+      "a PNG that promises more than its data can hold",
+      Buffer.concat([signature, header(5000, 5000), chunk("IDAT", deflateSync(new Uint8Array(100))), end]),
+      /promises more pixels than its data can hold/,
+    ],
+    [
+      "a PNG with too few pixels",
+      Buffer.concat([signature, header(9, 9), chunk("IDAT", deflateSync(new Uint8Array(100))), end]),
+      /fewer pixels than its header promises/,
+    ],
+    [
+      "a PNG that inflates to 50 MB for 1 pixel",
+      Buffer.concat([signature, header(1, 1), chunk("IDAT", deflateSync(new Uint8Array(5e7))), end]),
+      /more pixel data than its size allows/,
+    ],
+    [
+      "a PNG whose data are no deflate stream",
+      Buffer.concat([signature, header(1, 1), chunk("IDAT", new Uint8Array(30)), end]),
+      /damaged or cut off/,
+    ],
     ["a PNG without pixel data", Buffer.concat([signature, header(1, 1), end]), /no pixel data/],
     ["a PNG of 3 bits", Buffer.concat([signature, header(1, 1, 3, 0), end]), /colour type and depth that do not go together/],
-    ["a PNG that uses a palette it lacks", Buffer.concat([signature, header(1, 1, 8, 3), chunk("IDAT", deflateSync(new Uint8Array(2))), end]), /uses a palette but holds none/],
-    ["a PNG with an index beyond its palette", encodePng({ width: 1, height: 1, depth: 8, colourType: 3, interlaced: false, samples: [9], filters: [0], palette: [1, 2, 3] }), /a colour that its palette does not have/],
+    [
+      "a PNG that uses a palette it lacks",
+      Buffer.concat([signature, header(1, 1, 8, 3), chunk("IDAT", deflateSync(new Uint8Array(2))), end]),
+      /uses a palette but holds none/,
+    ],
+    [
+      "a PNG with an index beyond its palette",
+      encodePng({ width: 1, height: 1, depth: 8, colourType: 3, interlaced: false, samples: [9], filters: [0], palette: [1, 2, 3] }),
+      /a colour that its palette does not have/,
+    ],
   ];
   it.each(broken)("of %s", (_, bytes, message) => {
     const attempt = (): unknown => decodeImage(bytes, { name: "cat/1.jpg" });
@@ -132,7 +187,14 @@ describe("says in one sentence what is wrong", () => {
 
 it("reads what lies behind stray bytes, fill bytes and after the end, as cameras write it", () => {
   const { data } = decodeImage(jpeg);
-  const odd = Buffer.concat([jpeg.subarray(0, 2), Buffer.from([0xff, 0xff, 0xff]), jpeg.subarray(3, 20), Buffer.from([7, 0, 9]), jpeg.subarray(20), Buffer.from("trailer")]);
+  const odd = Buffer.concat([
+    jpeg.subarray(0, 2),
+    Buffer.from([0xff, 0xff, 0xff]),
+    jpeg.subarray(3, 20),
+    Buffer.from([7, 0, 9]),
+    jpeg.subarray(20),
+    Buffer.from("trailer"),
+  ]);
   expect(decodeImage(odd).data).toEqual(data);
 });
 
@@ -176,7 +238,7 @@ it("allocates nothing for sizes that the bytes cannot fill", () => {
 
 function repairChecksums(bytes: Uint8Array): Uint8Array {
   const out = Buffer.from(bytes);
-  for (let at = 8; at + 12 <= out.length; ) {
+  for (let at = 8; at + 12 <= out.length;) {
     const length = out.readUInt32BE(at);
     if (at + 12 + length > out.length) break;
     chunk(out.toString("latin1", at + 4, at + 8), out.subarray(at + 8, at + 8 + length)).copy(out, at);
@@ -193,13 +255,16 @@ describe("real photographs", () => {
       return undefined;
     }
   };
-  it.for([["astronaut.png", 512, 512], ["chelsea.png", 451, 300], ["coffee.png", 600, 400], ["hubble_deep_field.jpg", 1000, 872], ["rocket.jpg", 640, 427]] as const)(
-    "%s has its size",
-    ([name, width, height], { skip }) => {
-      const bytes = photo(name);
-      if (bytes === undefined) return skip(`../shared/data/photos/${name} is not there`);
-      const image = decodeImage(bytes, { name });
-      expect([image.width, image.height]).toEqual([width, height]);
-    },
-  );
+  it.for([
+    ["astronaut.png", 512, 512],
+    ["chelsea.png", 451, 300],
+    ["coffee.png", 600, 400],
+    ["hubble_deep_field.jpg", 1000, 872],
+    ["rocket.jpg", 640, 427],
+  ] as const)("%s has its size", ([name, width, height], { skip }) => {
+    const bytes = photo(name);
+    if (bytes === undefined) return skip(`../shared/data/photos/${name} is not there`);
+    const image = decodeImage(bytes, { name });
+    expect([image.width, image.height]).toEqual([width, height]);
+  });
 });

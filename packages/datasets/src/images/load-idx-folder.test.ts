@@ -58,15 +58,34 @@ it("puts pictures into the middle of larger ones, repeats the channel, and shrin
 
 describe("says in one sentence what is wrong with", () => {
   const wrong: [string, Record<string, Uint8Array | undefined>, RegExp][] = [
-    ["a missing file", { ...good, "t10k-labels-idx1-ubyte": undefined }, /an IDX file is missing; got file ".*t10k-labels-idx1-ubyte\(\.gz\)"/],
-    ["counts that differ", { ...good, "train-labels-idx1-ubyte": idx([2], [1, 0]) }, /as many labels as pictures; got file ".*train-labels-idx1-ubyte", pictures 3, labels 2/],
+    [
+      "a missing file",
+      { ...good, "t10k-labels-idx1-ubyte": undefined },
+      /an IDX file is missing; got file ".*t10k-labels-idx1-ubyte\(\.gz\)"/,
+    ],
+    [
+      "counts that differ",
+      { ...good, "train-labels-idx1-ubyte": idx([2], [1, 0]) },
+      /as many labels as pictures; got file ".*train-labels-idx1-ubyte", pictures 3, labels 2/,
+    ],
     ["labels in place of pictures", { ...good, "train-images-idx3-ubyte": good["train-labels-idx1-ubyte"] }, /bytes in 3 dimensions/],
-    ["a file cut off", { ...good, "train-images-idx3-ubyte": good["train-images-idx3-ubyte"].subarray(0, 20) }, /shorter than its header promises; got file ".*train-images-idx3-ubyte"/],
+    [
+      "a file cut off",
+      { ...good, "train-images-idx3-ubyte": good["train-images-idx3-ubyte"].subarray(0, 20) },
+      /shorter than its header promises; got file ".*train-images-idx3-ubyte"/,
+    ],
     ["another magic number", { ...good, "train-images-idx3-ubyte": Buffer.from("hello, world") }, /begins with two zero bytes/],
-    ["no pictures", { ...good, "train-images-idx3-ubyte": idx([0, 2, 2], []), "train-labels-idx1-ubyte": idx([0], []) }, /holds no pictures/],
+    [
+      "no pictures",
+      { ...good, "train-images-idx3-ubyte": idx([0, 2, 2], []), "train-labels-idx1-ubyte": idx([0], []) },
+      /holds no pictures/,
+    ],
   ];
   it.each(wrong)("%s", async (_, files, message) => {
-    const error: unknown = await loadImages(await folderOf(files)).then(() => undefined, (reason: unknown) => reason);
+    const error: unknown = await loadImages(await folderOf(files)).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     expect(error).toBeInstanceOf(FormatError);
     expect((error as Error).message).toMatch(message);
   });

@@ -29,13 +29,28 @@ async function folderOf(files: Record<string, true | string | Uint8Array>): Prom
   return root;
 }
 
-const dot = (colour: number[]): Buffer => encodePng({ width: 2, height: 2, depth: 8, colourType: 2, interlaced: false, samples: [...colour, ...colour, ...colour, ...colour], filters: [0] });
+const dot = (colour: number[]): Buffer =>
+  encodePng({
+    width: 2,
+    height: 2,
+    depth: 8,
+    colourType: 2,
+    interlaced: false,
+    samples: [...colour, ...colour, ...colour, ...colour],
+    filters: [0],
+  });
 const pictures = (...paths: string[]): Record<string, true> => Object.fromEntries(paths.map((path) => [path, true]));
 const two = pictures("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png", "dog/3.png");
 const jpeg = Buffer.from(cases.decode.find(({ name }) => name === "jpeg 4:4:4")!.file, "base64");
 
 it("takes classes from folders, sorted, and pictures by name, whatever their case", async () => {
-  const root = await folderOf({ ...pictures("b/x.PNG", "b/a.jpeg", "a/2.Jpg", "a/1.png", "Z/1.png", "Z/2.png"), "a/notes.txt": "…", "a/.hidden.png": "…", ".git/x.png": "…", "readme.md": "…" });
+  const root = await folderOf({
+    ...pictures("b/x.PNG", "b/a.jpeg", "a/2.Jpg", "a/1.png", "Z/1.png", "Z/2.png"),
+    "a/notes.txt": "…",
+    "a/.hidden.png": "…",
+    ".git/x.png": "…",
+    "readme.md": "…",
+  });
   const { classNames, files, labels, splitBy } = await listImageFolder(root);
   expect(classNames).toEqual(["Z", "a", "b"]);
   expect(files).toEqual(["Z/1.png", "Z/2.png", "a/1.png", "a/2.Jpg", "b/a.jpeg", "b/x.PNG"]);
@@ -60,7 +75,11 @@ describe("with split lists", () => {
 
   it("takes them from the folder, or from beside a folder named images", async () => {
     const inside = await listImageFolder(await folderOf({ ...two, "train.txt": train, "test.txt": test }));
-    const root = await folderOf({ ...Object.fromEntries(Object.keys(two).map((path) => [`images/${path}`, true as const])), "train.txt": train, "test.txt": test });
+    const root = await folderOf({
+      ...Object.fromEntries(Object.keys(two).map((path) => [`images/${path}`, true as const])),
+      "train.txt": train,
+      "test.txt": test,
+    });
     for (const found of [inside, await listImageFolder(root), await listImageFolder(join(root, "images"))]) {
       expect(found).toMatchObject({ classNames: ["cat", "dog"], splitBy: "lists" });
       expect(Array.from(found.train, (i) => found.files[i])).toEqual(["cat/1.png", "dog/1.png", "dog/2.png"]);
@@ -74,24 +93,46 @@ describe("with split lists", () => {
   });
 
   it("leaves out classes and pictures that no list names", async () => {
-    const { train: learnt, test: tested } = await loadImageFolder(await folderOf({ ...two, ...pictures("ant/1.png", "dog/9.png"), "train.txt": train, "test.txt": test }), { size: 2 });
+    const { train: learnt, test: tested } = await loadImageFolder(
+      await folderOf({ ...two, ...pictures("ant/1.png", "dog/9.png"), "train.txt": train, "test.txt": test }),
+      { size: 2 },
+    );
     expect(learnt.classNames).toEqual(["cat", "dog"]);
     expect([...learnt.labels, ...tested.labels]).toEqual([0, 1, 1, 0, 1]);
   });
 
   const wrong: [string, Record<string, true | string>, RegExp][] = [
-    ["names a missing picture", { ...two, "train.txt": "cat/1.png\ncat/7.png" }, /names a picture that is not there; got list ".*train\.txt", line 2, file "cat\/7\.png"/],
+    [
+      "names a missing picture",
+      { ...two, "train.txt": "cat/1.png\ncat/7.png" },
+      /names a picture that is not there; got list ".*train\.txt", line 2, file "cat\/7\.png"/,
+    ],
     ["reaches out of the folder", { ...two, "train.txt": "../../etc/passwd" }, /names a picture that is not there/],
-    ["shares a picture with the other", { ...two, "train.txt": train, "test.txt": "dog/1.png\ncat/2.png" }, /in both split lists.*"dog\/1\.png"/],
+    [
+      "shares a picture with the other",
+      { ...two, "train.txt": train, "test.txt": "dog/1.png\ncat/2.png" },
+      /in both split lists.*"dog\/1\.png"/,
+    ],
     ["is empty", { ...two, "train.txt": "\n\n" }, /split list is empty/],
-    ["has no picture of a class that the other has", { ...two, "train.txt": "cat/1.png", "test.txt": test }, /no picture in the training list; got class "dog"/],
-    ["takes the only picture of a class", { ...two, ...pictures("owl/1.png"), "train.txt": `${train}owl/1.png`, "test.txt": test }, /no picture in the test list; got class "owl"/],
+    [
+      "has no picture of a class that the other has",
+      { ...two, "train.txt": "cat/1.png", "test.txt": test },
+      /no picture in the training list; got class "dog"/,
+    ],
+    [
+      "takes the only picture of a class",
+      { ...two, ...pictures("owl/1.png"), "train.txt": `${train}owl/1.png`, "test.txt": test },
+      /no picture in the test list; got class "owl"/,
+    ],
   ];
   it.each(wrong)("says when a list %s", async (_, files, message) => expectRefusal(await folderOf(files), message));
 });
 
 async function expectRefusal(root: string, message: RegExp): Promise<void> {
-  const error: unknown = await loadImages(root, { size: 16 }).then(() => undefined, (reason: unknown) => reason);
+  const error: unknown = await loadImages(root, { size: 16 }).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(FormatError);
   expect((error as Error).message).toMatch(message);
   expect((error as Error).message).toMatch(/^\w+: [^\n]*\.$/);
@@ -106,8 +147,16 @@ describe("says in one sentence what is wrong with", () => {
     ["a class with one picture", { ...two, ...pictures("owl/1.png") }, /a class needs two pictures or more.*owl", pictures 1/],
     ["a single class", pictures("cat/1.png", "cat/2.png"), /two classes or more/],
     ["an empty file", { ...two, "cat/3.jpg": "" }, /the file is empty; got file ".*cat.3\.jpg"/],
-    ["a text file named .jpg", { ...two, "cat/3.jpg": "not a picture at all" }, /neither a JPEG nor a PNG; got file ".*cat.3\.jpg", begins "not a pictur"/],
-    ["a truncated JPEG", { ...two, "cat/3.jpg": jpeg.subarray(0, 400) }, /the JPEG ends before its end-of-image marker, so a part is missing; got file ".*cat.3\.jpg"/],
+    [
+      "a text file named .jpg",
+      { ...two, "cat/3.jpg": "not a picture at all" },
+      /neither a JPEG nor a PNG; got file ".*cat.3\.jpg", begins "not a pictur"/,
+    ],
+    [
+      "a truncated JPEG",
+      { ...two, "cat/3.jpg": jpeg.subarray(0, 400) },
+      /the JPEG ends before its end-of-image marker, so a part is missing; got file ".*cat.3\.jpg"/,
+    ],
   ];
   it.each(wrong)("%s", async (_, files, message) => expectRefusal(await folderOf(files), message));
 
@@ -126,13 +175,21 @@ describe("says in one sentence what is wrong with", () => {
   it("a file that is longer, or a result that is larger, than allowed", async () => {
     const root = await folderOf(two);
     await expect(loadImageFolder(root, { maxFileBytes: 10 })).rejects.toThrow(/longer than 10 bytes/);
-    await expect(loadImageFolder(root, { size: 64, maxBytes: 5 * 64 * 64 * 3 - 1 })).rejects.toThrow(/would take more than 61439 bytes; got pictures 5/);
+    await expect(loadImageFolder(root, { size: 64, maxBytes: 5 * 64 * 64 * 3 - 1 })).rejects.toThrow(
+      /would take more than 61439 bytes; got pictures 5/,
+    );
     for (const size of [0, -16, 1.5]) await expect(loadImageFolder(root, { size })).rejects.toThrow(ShapeError);
   });
 });
 
 it("gives planes of red, green and blue, with labels and names, and reports progress", async () => {
-  const root = await folderOf({ "a/1.png": dot([1, 2, 3]), "a/2.png": dot([4, 5, 6]), "b/1.png": dot([7, 8, 9]), "b/2.png": dot([10, 11, 12]), "train.txt": "b/1.png\na/2.png\n" });
+  const root = await folderOf({
+    "a/1.png": dot([1, 2, 3]),
+    "a/2.png": dot([4, 5, 6]),
+    "b/1.png": dot([7, 8, 9]),
+    "b/2.png": dot([10, 11, 12]),
+    "train.txt": "b/1.png\na/2.png\n",
+  });
   const seen: number[] = [];
   const { train, test } = await loadImageFolder(root, { size: 2, onProgress: ({ done, total }) => seen.push(done, total) });
   expect(train).toMatchObject({ count: 2, channels: 3, height: 2, width: 2, names: ["a/2.png", "b/1.png"], classNames: ["a", "b"] });
@@ -153,7 +210,32 @@ it("takes the first of each class when limited, and stops when told", async () =
 describe("Caltech-101, small", () => {
   const root = fileURLToPath(new URL("../../../../../shared/data/caltech101-small/images", import.meta.url));
   const reason = "../shared/data/caltech101-small is not there";
-  const counts = { Leopards: 200, Motorbikes: 400, airplanes: 400, bonsai: 128, brain: 98, buddha: 85, butterfly: 91, car_side: 123, chandelier: 107, ewer: 85, grand_piano: 99, hawksbill: 100, helicopter: 88, ibis: 80, kangaroo: 86, ketch: 114, laptop: 81, menorah: 87, revolver: 82, scorpion: 84, starfish: 86, sunflower: 85, trilobite: 86, watch: 239 };
+  const counts = {
+    Leopards: 200,
+    Motorbikes: 400,
+    airplanes: 400,
+    bonsai: 128,
+    brain: 98,
+    buddha: 85,
+    butterfly: 91,
+    car_side: 123,
+    chandelier: 107,
+    ewer: 85,
+    grand_piano: 99,
+    hawksbill: 100,
+    helicopter: 88,
+    ibis: 80,
+    kangaroo: 86,
+    ketch: 114,
+    laptop: 81,
+    menorah: 87,
+    revolver: 82,
+    scorpion: 84,
+    starfish: 86,
+    sunflower: 85,
+    trilobite: 86,
+    watch: 239,
+  };
 
   it("has 24 classes of the counts in its README, and the split of its lists", async ({ skip }) => {
     if (!existsSync(root)) return skip(reason);
@@ -167,7 +249,10 @@ describe("Caltech-101, small", () => {
     const { train } = await loadImageFolder(root, { size: 32, limitPerClass: 2 });
     expect(train.count).toBe(48);
     const plane = 32 * 32;
-    const isGrey = (n: number): boolean => train.images.subarray(n * 3 * plane, (n * 3 + 1) * plane).every((value, i) => value === train.images[(n * 3 + 1) * plane + i] && value === train.images[(n * 3 + 2) * plane + i]);
+    const isGrey = (n: number): boolean =>
+      train.images
+        .subarray(n * 3 * plane, (n * 3 + 1) * plane)
+        .every((value, i) => value === train.images[(n * 3 + 1) * plane + i] && value === train.images[(n * 3 + 2) * plane + i]);
     const grey = train.names!.filter((_, n) => isGrey(n));
     expect(grey).toEqual(expect.arrayContaining(["car_side/image_0001.jpg", "car_side/image_0002.jpg"]));
     expect(grey).not.toContain("sunflower/image_0001.jpg");

@@ -19,12 +19,20 @@ it("computes a part as it computes the whole", () => {
   }
 });
 
-it.each([[200, 100], [100, 200], [7, 300], [64, 64], [1, 1]])("crops the middle square out of %i × %i", (width, height) => {
+it.each([
+  [200, 100],
+  [100, 200],
+  [7, 300],
+  [64, 64],
+  [1, 1],
+])("crops the middle square out of %i × %i", (width, height) => {
   const image = { width, height, data: new Uint8Array(width * height * 3) };
   // Green in the middle square, red besides.
   const side = Math.min(width, height);
   const [left, top] = [(width - side) >> 1, (height - side) >> 1];
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) image.data[(y * width + x) * 3 + (x >= left && x < left + side && y >= top && y < top + side ? 1 : 0)] = 255;
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      image.data[(y * width + x) * 3 + (x >= left && x < left + side && y >= top && y < top + side ? 1 : 0)] = 255;
   const { width: w, height: h, data } = resizeAndCrop(image, 32);
   expect([w, h, data.length]).toEqual([32, 32, 32 * 32 * 3]);
   const middle = (16 * 32 + 16) * 3;

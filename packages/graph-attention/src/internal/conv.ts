@@ -38,7 +38,12 @@ export abstract class GraphConv extends Module {
   readonly addSelfLoops: boolean;
   readonly concat: boolean;
 
-  constructor(where: string, inFeatures: number, outFeatures: number, { heads = 1, concat = true, negativeSlope = 0.2, dropoutP = 0, addSelfLoops = true, bias = true }: GraphConvOptions) {
+  constructor(
+    where: string,
+    inFeatures: number,
+    outFeatures: number,
+    { heads = 1, concat = true, negativeSlope = 0.2, dropoutP = 0, addSelfLoops = true, bias = true }: GraphConvOptions,
+  ) {
     super();
     for (const [name, n] of Object.entries({ inFeatures, outFeatures, heads })) {
       if (!Number.isInteger(n) || n < 1) throw new ShapeError(where, `${name} must be a whole number from 1 on`, { [name]: n });

@@ -1,8 +1,28 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  f32, f32x4, f64, f64x2, i16x8, i32, i32x4, i64, i64x2, i8x16, ModuleBuilder, select, v128, withSharedMemory,
-  type Build, type Expression, type FunctionBuilder, type FunctionHandle, type Label, type Locals, type Parameters, type ValueType,
+  f32,
+  f32x4,
+  f64,
+  f64x2,
+  i16x8,
+  i32,
+  i32x4,
+  i64,
+  i64x2,
+  i8x16,
+  ModuleBuilder,
+  select,
+  v128,
+  withSharedMemory,
+  type Build,
+  type Expression,
+  type FunctionBuilder,
+  type FunctionHandle,
+  type Label,
+  type Locals,
+  type Parameters,
+  type ValueType,
 } from "./index.ts";
 
 const BUILDS = ["relaxed", "simd"] as const;
@@ -29,12 +49,18 @@ function one<const P extends Parameters, const R extends ValueType | undefined =
 
 describe("numbers in the binary format", () => {
   it("come back from i32.const, i64.const and f64.const for every value", () => {
-    const integers = fc.oneof(fc.integer(), fc.constantFrom(0, 63, 64, -64, -65, 127, 128, 8191, 8192, -8192, -8193, 2 ** 31 - 1, -(2 ** 31)));
-    fc.assert(fc.property(integers, fc.double(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (integer, double, big) => {
-      expect(one({}, "i32", (f) => f.return(i32.const(integer))).run()).toBe(integer);
-      expect(one({}, "f64", (f) => f.return(f64.const(double))).run()).toBe(double);
-      expect(one({}, "i64", (f) => f.return(i64.const(big))).run() as unknown).toBe(big);
-    }), { numRuns: 60 });
+    const integers = fc.oneof(
+      fc.integer(),
+      fc.constantFrom(0, 63, 64, -64, -65, 127, 128, 8191, 8192, -8192, -8193, 2 ** 31 - 1, -(2 ** 31)),
+    );
+    fc.assert(
+      fc.property(integers, fc.double(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (integer, double, big) => {
+        expect(one({}, "i32", (f) => f.return(i32.const(integer))).run()).toBe(integer);
+        expect(one({}, "f64", (f) => f.return(f64.const(double))).run()).toBe(double);
+        expect(one({}, "i64", (f) => f.return(i64.const(big))).run() as unknown).toBe(big);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it("take an i32 literal above 2^31 as its bits", () => {
@@ -109,7 +135,11 @@ describe("control flow", () => {
 
   it("vectorLoop visits every index once, in fours and then singly, for every n", () => {
     const { run, memory } = one({ n: "i32" }, undefined, (f, { n }) => {
-      f.vectorLoop(n, (i) => f.store8(i, 4), (i) => f.store8(i, 1));
+      f.vectorLoop(
+        n,
+        (i) => f.store8(i, 4),
+        (i) => f.store8(i, 1),
+      );
     });
     for (let n = 0; n < 14; n++) {
       const bytes = new Uint8Array(memory.buffer, 0, 20).fill(0);
@@ -126,7 +156,11 @@ describe("control flow", () => {
         f.branchIf(exit, i32.eqz(n));
         f.loop((again) => {
           f.increment(count, 3);
-          f.if(i32.and(count, 1), () => parity.set(1), () => parity.set(2));
+          f.if(
+            i32.and(count, 1),
+            () => parity.set(1),
+            () => parity.set(2),
+          );
           f.increment(n, -1);
           f.branchIf(exit, i32.gtS(count, 100));
           f.if(n, () => f.branch(again));
@@ -143,8 +177,20 @@ describe("control flow", () => {
 
 describe("every instruction", () => {
   const param: Record<string, ValueType> = { i32: "i32", i64: "i64", f32: "f32", f64: "f64" };
-  const spaces = { i32, i64, f32, f64, v128, i8x16, i16x8, i32x4, i64x2, f32x4, f64x2 } as Record<string, Record<string, (...args: never[]) => Expression>>;
-  const scalarOf: Record<string, ValueType> = { i8x16: "i32", i16x8: "i32", i32x4: "i32", i64x2: "i64", f32x4: "f32", f64x2: "f64", v128: "v128", ...param };
+  const spaces = { i32, i64, f32, f64, v128, i8x16, i16x8, i32x4, i64x2, f32x4, f64x2 } as Record<
+    string,
+    Record<string, (...args: never[]) => Expression>
+  >;
+  const scalarOf: Record<string, ValueType> = {
+    i8x16: "i32",
+    i16x8: "i32",
+    i32x4: "i32",
+    i64x2: "i64",
+    f32x4: "f32",
+    f64x2: "f64",
+    v128: "v128",
+    ...param,
+  };
 
   /** The operands of an instruction, from its name: the same rule for all of them. */
   function operands(space: string, name: string, local: (type: ValueType) => unknown): unknown[] {
@@ -184,13 +230,21 @@ describe("every instruction", () => {
     const x = Float32Array.of(1.5, -2.5, 3.25, NaN);
     const y = Float32Array.of(-1, 7, 3.25, 2);
     const binary: [keyof typeof f32x4 & string, (a: number, b: number) => number][] = [
-      ["add", (a, b) => a + b], ["sub", (a, b) => a - b], ["mul", (a, b) => a * b], ["div", (a, b) => a / b],
-      ["min", (a, b) => Math.min(a, b)], ["max", (a, b) => Math.max(a, b)],
-      ["pmin", (a, b) => (b < a ? b : a)], ["pmax", (a, b) => (a < b ? b : a)],
-      ["relaxedMin", (a, b) => (Number.isNaN(a) ? NaN : Math.min(a, b))], ["relaxedMax", (a, b) => (Number.isNaN(a) ? NaN : Math.max(a, b))],
+      ["add", (a, b) => a + b],
+      ["sub", (a, b) => a - b],
+      ["mul", (a, b) => a * b],
+      ["div", (a, b) => a / b],
+      ["min", (a, b) => Math.min(a, b)],
+      ["max", (a, b) => Math.max(a, b)],
+      ["pmin", (a, b) => (b < a ? b : a)],
+      ["pmax", (a, b) => (a < b ? b : a)],
+      ["relaxedMin", (a, b) => (Number.isNaN(a) ? NaN : Math.min(a, b))],
+      ["relaxedMax", (a, b) => (Number.isNaN(a) ? NaN : Math.max(a, b))],
     ];
     for (const [name, expected] of binary) {
-      const { run, memory } = one({}, undefined, (f) => f.store(32, (f32x4 as Record<string, unknown> as Record<string, typeof f32x4.add>)[name]!(v128.load(0), v128.load(16))));
+      const { run, memory } = one({}, undefined, (f) =>
+        f.store(32, (f32x4 as Record<string, unknown> as Record<string, typeof f32x4.add>)[name]!(v128.load(0), v128.load(16))),
+      );
       new Float32Array(memory.buffer).set([...x, ...y]);
       run();
       const lanes = name.startsWith("relaxed") ? 3 : 4; // With a NaN, relaxed minima and maxima may differ by engine.
@@ -198,13 +252,22 @@ describe("every instruction", () => {
       expect([name, ...new Float32Array(memory.buffer, 32, lanes)]).toEqual([name, ...lanesExpected]);
     }
     const compare: [keyof typeof i32x4 & string, (a: number, b: number) => boolean][] = [
-      ["ltS", (a, b) => a < b], ["ltU", (a, b) => a >>> 0 < b >>> 0], ["gtS", (a, b) => a > b], ["gtU", (a, b) => a >>> 0 > b >>> 0],
-      ["leS", (a, b) => a <= b], ["leU", (a, b) => a >>> 0 <= b >>> 0], ["geS", (a, b) => a >= b], ["geU", (a, b) => a >>> 0 >= b >>> 0],
-      ["eq", (a, b) => a === b], ["ne", (a, b) => a !== b],
+      ["ltS", (a, b) => a < b],
+      ["ltU", (a, b) => a >>> 0 < b >>> 0],
+      ["gtS", (a, b) => a > b],
+      ["gtU", (a, b) => a >>> 0 > b >>> 0],
+      ["leS", (a, b) => a <= b],
+      ["leU", (a, b) => a >>> 0 <= b >>> 0],
+      ["geS", (a, b) => a >= b],
+      ["geU", (a, b) => a >>> 0 >= b >>> 0],
+      ["eq", (a, b) => a === b],
+      ["ne", (a, b) => a !== b],
     ];
     const [p, q] = [Int32Array.of(1, -1, 5, 0), Int32Array.of(-1, 1, 5, 9)];
     for (const [name, expected] of compare) {
-      const { run, memory } = one({}, undefined, (f) => f.store(32, (i32x4 as Record<string, unknown> as Record<string, typeof i32x4.eq>)[name]!(v128.load(0), v128.load(16))));
+      const { run, memory } = one({}, undefined, (f) =>
+        f.store(32, (i32x4 as Record<string, unknown> as Record<string, typeof i32x4.eq>)[name]!(v128.load(0), v128.load(16))),
+      );
       new Int32Array(memory.buffer).set([...p, ...q]);
       run();
       expect([name, ...new Int32Array(memory.buffer, 32, 4)]).toEqual([name, ...[...p].map((a, i) => (expected(a, q[i]!) ? -1 : 0))]);
@@ -222,11 +285,16 @@ describe("every instruction", () => {
   });
 
   it.each(BUILDS)("madd is a·b + c and nmadd is c − a·b (%s)", (build) => {
-    const { run, memory } = one({}, undefined, (f) => {
-      f.store(0, f.madd(f32x4.const(2), f32x4.const(3), f32x4.const(4)));
-      f.store(16, f.nmadd(f32x4.const(2), f32x4.const(3), f32x4.const(4)));
-      f.store(32, f.maddF64(f64x2.const(2), f64x2.const(3), f64x2.const(4)));
-    }, build);
+    const { run, memory } = one(
+      {},
+      undefined,
+      (f) => {
+        f.store(0, f.madd(f32x4.const(2), f32x4.const(3), f32x4.const(4)));
+        f.store(16, f.nmadd(f32x4.const(2), f32x4.const(3), f32x4.const(4)));
+        f.store(32, f.maddF64(f64x2.const(2), f64x2.const(3), f64x2.const(4)));
+      },
+      build,
+    );
     run();
     expect([...new Float32Array(memory.buffer, 0, 8)]).toEqual([10, 10, 10, 10, -2, -2, -2, -2]);
     expect([...new Float64Array(memory.buffer, 32, 2)]).toEqual([10, 10]);
@@ -255,8 +323,10 @@ describe("every instruction", () => {
 });
 
 describe("misuse ends with a sentence that says what to do", () => {
-  const building = (body: (f: FunctionBuilder, p: Locals<{ x: "f32"; n: "i32" }>) => void, build: Build = "relaxed") => () =>
-    new ModuleBuilder(build).func("kernel", { params: { x: "f32", n: "i32" } }, body as never);
+  const building =
+    (body: (f: FunctionBuilder, p: Locals<{ x: "f32"; n: "i32" }>) => void, build: Build = "relaxed") =>
+    () =>
+      new ModuleBuilder(build).func("kernel", { params: { x: "f32", n: "i32" } }, body as never);
 
   it("a type that does not fit", () => {
     // @ts-expect-error the compiler says so too
@@ -267,18 +337,24 @@ describe("misuse ends with a sentence that says what to do", () => {
   });
 
   it("an expression used twice", () => {
-    expect(building((f, { n }) => {
-      const twice = i32.add(n, 1);
-      n.set(i32.mul(twice, twice));
-    })).toThrow(/used already, so its code would run twice\. Keep it in a local: const x = f\.let/);
+    expect(
+      building((f, { n }) => {
+        const twice = i32.add(n, 1);
+        n.set(i32.mul(twice, twice));
+      }),
+    ).toThrow(/used already, so its code would run twice\. Keep it in a local: const x = f\.let/);
   });
 
   it("a local of another function", () => {
     const m = new ModuleBuilder();
     let stray: Expression<"i32"> | undefined;
     m.func("first", { params: { n: "i32" } }, (_, { n }) => void (stray = n));
-    expect(() => m.func("second", { params: { n: "i32" } }, (f, { n }) => n.set(stray!))).toThrow(/second: n\.set: reads a local of function "first"\. Pass the value/);
-    expect(() => m.func("third", { params: { n: "i32" } }, (f, { n }) => n.set(i32.add(n, stray!)))).toThrow(/mixes locals of functions "third" and "first"/);
+    expect(() => m.func("second", { params: { n: "i32" } }, (f, { n }) => n.set(stray!))).toThrow(
+      /second: n\.set: reads a local of function "first"\. Pass the value/,
+    );
+    expect(() => m.func("third", { params: { n: "i32" } }, (f, { n }) => n.set(i32.add(n, stray!)))).toThrow(
+      /mixes locals of functions "third" and "first"/,
+    );
   });
 
   it("a relaxed instruction in the plain build, however deep", () => {
@@ -288,25 +364,33 @@ describe("misuse ends with a sentence that says what to do", () => {
   });
 
   it("a branch to a block that is closed", () => {
-    expect(building((f) => {
-      let kept: Label | undefined;
-      f.block((exit) => void (kept = exit));
-      f.block(() => f.branch(kept!));
-    })).toThrow(/the label's block is closed already/);
+    expect(
+      building((f) => {
+        let kept: Label | undefined;
+        f.block((exit) => void (kept = exit));
+        f.block(() => f.branch(kept!));
+      }),
+    ).toThrow(/the label's block is closed already/);
   });
 
   it("wrong arguments of a call, a result too many or too few, names taken or misleading", () => {
     const m = new ModuleBuilder();
-    const helper: FunctionHandle<{ a: "i32" }, "i32"> = m.internal("helper", { params: { a: "i32" }, result: "i32" }, (f, { a }) => f.return(a));
+    const helper: FunctionHandle<{ a: "i32" }, "i32"> = m.internal("helper", { params: { a: "i32" }, result: "i32" }, (f, { a }) =>
+      f.return(a),
+    );
     // @ts-expect-error no such parameter
-    expect(() => m.func("f1", { params: {} }, (f) => f.drop(f.call(helper, { a: 1, b: 2 })))).toThrow(/there is no parameter "b"\. Its parameters: a\./);
+    expect(() => m.func("f1", { params: {} }, (f) => f.drop(f.call(helper, { a: 1, b: 2 })))).toThrow(
+      /there is no parameter "b"\. Its parameters: a\./,
+    );
     // @ts-expect-error a is missing
     expect(() => m.func("f2", { params: {} }, (f) => f.drop(f.call(helper, {})))).toThrow(/argument "a" is missing/);
     // @ts-expect-error the signature has no result
     expect(() => m.func("f3", { params: {} }, (f) => f.return(1))).toThrow(/the signature has no result/);
     expect(() => m.func("helper", { params: {} }, () => {})).toThrow(/the name is taken/);
     expect(() => m.func("f4", { params: { 0: "i32" } }, () => {})).toThrow(/begins with a digit/);
-    expect(() => m.func("f5", { params: {} }, () => void m.func("f6", { params: {} }, () => {}))).toThrow(/function "f5" is still being built/);
+    expect(() => m.func("f5", { params: {} }, () => void m.func("f6", { params: {} }, () => {}))).toThrow(
+      /function "f5" is still being built/,
+    );
     expect(() => f32x4.extractLane(f32x4.const(0), 4)).toThrow(/an index lies in \[0, 4\), got 4/);
   });
 });

@@ -41,7 +41,11 @@ export class Expression<T extends ValueType = ValueType> {
       throw new AssemblerError(where, `takes ${type}, got ${this.type}`, `Convert it, or use the ${this.type} instruction.`);
     }
     if (this.#used && !this.reusable) {
-      throw new AssemblerError(where, "got an expression that was used already, so its code would run twice", "Keep it in a local: const x = f.let(expression).");
+      throw new AssemblerError(
+        where,
+        "got an expression that was used already, so its code would run twice",
+        "Keep it in a local: const x = f.let(expression).",
+      );
     }
     this.#used = true;
     return this.code;
@@ -80,7 +84,11 @@ export function operate<T extends ValueType>(
   for (const [operandType, operand] of operands) {
     code.push(...operand.consume(operandType, where));
     if (owner !== undefined && operand.owner !== undefined && operand.owner !== owner) {
-      throw new AssemblerError(where, `mixes locals of functions "${owner.name}" and "${operand.owner.name}"`, "Pass the value as an argument of the call.");
+      throw new AssemblerError(
+        where,
+        `mixes locals of functions "${owner.name}" and "${operand.owner.name}"`,
+        "Pass the value as an argument of the call.",
+      );
     }
     owner ??= operand.owner;
     anyRelaxed ||= operand.relaxed;

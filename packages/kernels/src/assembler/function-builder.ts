@@ -4,7 +4,6 @@ import { Expression, operate, type I32, type Operand, type V128, type ValueType 
 import { f32x4, f64x2, i32, memoryArgument, toExpression } from "./instructions.ts";
 import { unsignedLeb128 } from "./leb128.ts";
 
-
 /** Parameter names with their types, in the order of the call. */
 export type Parameters = Readonly<Record<string, ValueType>>;
 
@@ -227,7 +226,11 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
 
   #distance(label: Label): number[] {
     if (this.#open[label.level] !== label) {
-      throw new AssemblerError(`${this.name}: branch`, "the label's block is closed already", "Branch from inside the block or loop that gave the label.");
+      throw new AssemblerError(
+        `${this.name}: branch`,
+        "the label's block is closed already",
+        "Branch from inside the block or loop that gave the label.",
+      );
     }
     return unsignedLeb128(this.#open.length - 1 - label.level);
   }
@@ -276,7 +279,11 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
     const where = `${this.name}: call of "${handle.name}"`;
     for (const name of Object.keys(args)) {
       if (!(name in handle.signature.params)) {
-        throw new AssemblerError(where, `there is no parameter "${name}"`, `Its parameters: ${Object.keys(handle.signature.params).join(", ")}.`);
+        throw new AssemblerError(
+          where,
+          `there is no parameter "${name}"`,
+          `Its parameters: ${Object.keys(handle.signature.params).join(", ")}.`,
+        );
       }
     }
     const operands = Object.entries(handle.signature.params).map(([name, type]) => {

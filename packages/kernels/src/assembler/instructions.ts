@@ -14,7 +14,11 @@ export function toExpression<T extends ValueType>(type: T, operand: Operand<T>, 
     if (type === "f32") return f32.const(operand) as Expression<T>;
     if (type === "f64") return f64.const(operand) as Expression<T>;
   }
-  throw new AssemblerError(where, `takes an expression of type ${type}, got ${String(operand)}`, "Build it with the instruction objects (i32, f32x4, ...), or pass a local.");
+  throw new AssemblerError(
+    where,
+    `takes an expression of type ${type}, got ${String(operand)}`,
+    "Build it with the instruction objects (i32, f32x4, ...), or pass a local.",
+  );
 }
 
 /** Result type, opcode, then the operands with their types. */
@@ -41,14 +45,22 @@ function build<T extends ValueType>(
 /** @internal Alignment is a hint only; every engine takes any address. */
 export function memoryArgument(offset: number, alignLog2: number): number[] {
   if (!Number.isInteger(offset) || offset < 0) {
-    throw new AssemblerError("memory access", `a static offset is an unsigned number of bytes, got ${offset}`, "Subtract from the pointer instead: i32.sub(pointer, bytes).");
+    throw new AssemblerError(
+      "memory access",
+      `a static offset is an unsigned number of bytes, got ${offset}`,
+      "Subtract from the pointer instead: i32.sub(pointer, bytes).",
+    );
   }
   return [...unsignedLeb128(alignLog2), ...unsignedLeb128(offset)];
 }
 
 function laneIndex(lane: number, lanes: number): number {
   if (!Number.isInteger(lane) || lane < 0 || lane >= lanes) {
-    throw new AssemblerError("lane", `an index lies in [0, ${lanes}), got ${lane}`, "Lanes are chosen when the kernel is generated: unroll over them.");
+    throw new AssemblerError(
+      "lane",
+      `an index lies in [0, ${lanes}), got ${lane}`,
+      "Lanes are chosen when the kernel is generated: unroll over them.",
+    );
   }
   return lane;
 }
@@ -69,7 +81,11 @@ const vectorConstant = (bytes: number[]): Expression<"v128"> => new Expression("
 export function select<T extends ValueType>(condition: I32, ifTrue: Expression<T>, ifFalse: Expression<T>): Expression<T> {
   // v128 needs the typed form (0x1c); for the others the short one is equal.
   const opcode = ifTrue.type === "v128" ? [0x1c, 0x01, 0x7b] : [0x1b];
-  return operate("select", ifTrue.type, opcode, [[ifTrue.type, ifTrue], [ifTrue.type, ifFalse], ["i32", toExpression("i32", condition, "select")]]);
+  return operate("select", ifTrue.type, opcode, [
+    [ifTrue.type, ifTrue],
+    [ifTrue.type, ifFalse],
+    ["i32", toExpression("i32", condition, "select")],
+  ]);
 }
 
 const i = (opcode: number, a: I32, b: I32): Expression<"i32"> => plain("i32", opcode, ["i32", a], ["i32", b]);
@@ -221,18 +237,57 @@ const v3 = (opcode: number, a: V128, b: V128, c: V128): Expression<"v128"> => si
 const vShift = (opcode: number, a: V128, bits: I32): Expression<"v128"> => simd("v128", opcode, ["v128", a], ["i32", bits]);
 const vLoad = (opcode: number, pointer: I32, offset: number, alignLog2: number): Expression<"v128"> =>
   build("v128", [0xfd, opcode], [["i32", pointer]], memoryArgument(offset, alignLog2));
-const vLoadLane = (opcode: number, pointer: I32, vector: V128, lane: number, offset: number, alignLog2: number, lanes: number): Expression<"v128"> =>
-  build("v128", [0xfd, opcode], [["i32", pointer], ["v128", vector]], [...memoryArgument(offset, alignLog2), laneIndex(lane, lanes)]);
+const vLoadLane = (
+  opcode: number,
+  pointer: I32,
+  vector: V128,
+  lane: number,
+  offset: number,
+  alignLog2: number,
+  lanes: number,
+): Expression<"v128"> =>
+  build(
+    "v128",
+    [0xfd, opcode],
+    [
+      ["i32", pointer],
+      ["v128", vector],
+    ],
+    [...memoryArgument(offset, alignLog2), laneIndex(lane, lanes)],
+  );
 const extract = <T extends ValueType>(type: T, opcode: number, vector: V128, lane: number, lanes: number): Expression<T> =>
   build(type, [0xfd, opcode], [["v128", vector]], [laneIndex(lane, lanes)]);
-const replace = (type: ValueType, opcode: number, vector: V128, lane: number, value: Operand<ValueType>, lanes: number): Expression<"v128"> =>
-  build("v128", [0xfd, opcode], [["v128", vector], [type, value]], [laneIndex(lane, lanes)]);
+const replace = (
+  type: ValueType,
+  opcode: number,
+  vector: V128,
+  lane: number,
+  value: Operand<ValueType>,
+  lanes: number,
+): Expression<"v128"> =>
+  build(
+    "v128",
+    [0xfd, opcode],
+    [
+      ["v128", vector],
+      [type, value],
+    ],
+    [laneIndex(lane, lanes)],
+  );
 
 /** Lanes `indices` of the concatenation of `a` and `b`, each `16 / indices.length` bytes wide. */
 function shuffle(a: V128, b: V128, indices: readonly number[]): Expression<"v128"> {
   const width = 16 / indices.length;
   const bytes = indices.flatMap((index) => Array.from({ length: width }, (_, byte) => laneIndex(index, 2 * indices.length) * width + byte));
-  return build("v128", [0xfd, 0x0d], [["v128", a], ["v128", b]], bytes);
+  return build(
+    "v128",
+    [0xfd, 0x0d],
+    [
+      ["v128", a],
+      ["v128", b],
+    ],
+    bytes,
+  );
 }
 
 export const v128 = {

@@ -48,13 +48,19 @@ export class ModuleBuilder {
     body: (f: FunctionBuilder<R>, params: Locals<P>) => void,
   ): FunctionHandle<P, R> {
     if (this.#building !== undefined) {
-      throw new AssemblerError(`func "${name}"`, `function "${this.#building}" is still being built`, "Define it before, and call it with f.call.");
+      throw new AssemblerError(
+        `func "${name}"`,
+        `function "${this.#building}" is still being built`,
+        "Define it before, and call it with f.call.",
+      );
     }
-    if (this.#names.has(name)) throw new AssemblerError(`func "${name}"`, "the name is taken", "Give each function of a module its own name.");
+    if (this.#names.has(name))
+      throw new AssemblerError(`func "${name}"`, "the name is taken", "Give each function of a module its own name.");
     const entries = Object.entries(signature.params);
     // JavaScript moves keys that look like array indices to the front, which would silently reorder the parameters.
     const numeric = entries.find(([key]) => /^\d/.test(key));
-    if (numeric) throw new AssemblerError(`func "${name}"`, `parameter "${numeric[0]}" begins with a digit`, "Name it with a letter first.");
+    if (numeric)
+      throw new AssemblerError(`func "${name}"`, `parameter "${numeric[0]}" begins with a digit`, "Name it with a letter first.");
 
     const f = new FunctionBuilder<R>(name, this.build, entries.length, signature.result);
     const locals = Object.fromEntries(entries.map(([key, type], index) => [key, new Local(f as FunctionBuilder, type, index, key)]));
@@ -65,13 +71,20 @@ export class ModuleBuilder {
       this.#building = undefined;
     }
     this.#names.add(name);
-    const typeIndex = this.#typeIndex(entries.map(([, type]) => type), signature.result);
+    const typeIndex = this.#typeIndex(
+      entries.map(([, type]) => type),
+      signature.result,
+    );
     this.#functions.push({ typeIndex, body: f.finish((type) => TYPE_CODES[type]) });
     return { name, index: this.#functions.length - 1, signature };
   }
 
   #typeIndex(params: readonly ValueType[], result: ValueType | undefined): number {
-    const bytes = [0x60, ...vector(params.map((type) => [TYPE_CODES[type]])), ...vector(result === undefined ? [] : [[TYPE_CODES[result]]])];
+    const bytes = [
+      0x60,
+      ...vector(params.map((type) => [TYPE_CODES[type]])),
+      ...vector(result === undefined ? [] : [[TYPE_CODES[result]]]),
+    ];
     const key = bytes.join();
     const known = this.#types.indexOf(key);
     return known >= 0 ? known : this.#types.push(key) - 1;

@@ -9,7 +9,13 @@ type Vector = Local<"v128">;
  * n mod 4 elements one by one in the first lane (the other lanes then compute on zeros, and are dropped). An output may be
  * one of the inputs. The pointers stay as they are.
  */
-export function mapRow(f: FunctionBuilder, n: Int, inputs: readonly Int[], outputs: readonly Int[], results: (values: Vector[]) => V128[]): void {
+export function mapRow(
+  f: FunctionBuilder,
+  n: Int,
+  inputs: readonly Int[],
+  outputs: readonly Int[],
+  results: (values: Vector[]) => V128[],
+): void {
   // One walking pointer per array, also where an output is an input.
   const walking = new Map([...inputs, ...outputs].map((pointer) => [pointer, pointer]));
   for (const pointer of walking.keys()) walking.set(pointer, f.let(pointer));
@@ -22,8 +28,18 @@ export function mapRow(f: FunctionBuilder, n: Int, inputs: readonly Int[], outpu
   };
   f.vectorLoop(
     n,
-    () => turn((pointer) => v128.load(pointer), (pointer, result) => f.store(pointer, result), 16),
-    () => turn((pointer) => v128.load32Zero(pointer), (pointer, result) => f.store32Lane(pointer, result, 0), 4),
+    () =>
+      turn(
+        (pointer) => v128.load(pointer),
+        (pointer, result) => f.store(pointer, result),
+        16,
+      ),
+    () =>
+      turn(
+        (pointer) => v128.load32Zero(pointer),
+        (pointer, result) => f.store32Lane(pointer, result, 0),
+        4,
+      ),
   );
 }
 
@@ -48,17 +64,30 @@ export function sumRow(f: FunctionBuilder, n: Int, rows: readonly Int[], count: 
   const advance = (bytes: number) => pointers.forEach((pointer) => f.increment(pointer, bytes));
   const wide = f.let(i32.and(n, -4 * CHAINS));
   f.forRange(0, wide, 4 * CHAINS, () => {
-    for (let chain = 0; chain < CHAINS; chain++) turn(chain, (pointer) => v128.load(pointer, 16 * chain), (next) => next);
+    for (let chain = 0; chain < CHAINS; chain++)
+      turn(
+        chain,
+        (pointer) => v128.load(pointer, 16 * chain),
+        (next) => next,
+      );
     advance(16 * CHAINS);
   });
   const vectors = f.let(i32.and(n, -4));
   f.forRange(wide, vectors, 4, () => {
-    turn(0, (pointer) => v128.load(pointer), (next) => next);
+    turn(
+      0,
+      (pointer) => v128.load(pointer),
+      (next) => next,
+    );
     advance(16);
   });
   const first = f.let(i32x4.const(-1, 0, 0, 0));
   f.forRange(vectors, n, 1, () => {
-    turn(0, (pointer) => v128.load32Zero(pointer), (next, sum) => v128.bitselect(next, sum, first));
+    turn(
+      0,
+      (pointer) => v128.load32Zero(pointer),
+      (next, sum) => v128.bitselect(next, sum, first),
+    );
     advance(4);
   });
 

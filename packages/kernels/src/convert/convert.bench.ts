@@ -9,6 +9,11 @@ const bytes = { halfToFloat: 6, floatToHalf: 6, brainToFloat: 6, floatToBrain: 6
 for (const which of ["simd", "reference"] as const) {
   const kernels = convert.implementation(which);
   for (const [name, perItem] of Object.entries(bytes) as [keyof typeof bytes, number][]) {
-    report(`${which}: ${name}, ${n} items`, secondsOf(() => kernels[name](x, out, n)), perItem * n, "GB/s");
+    report(
+      `${which}: ${name}, ${n} items`,
+      secondsOf(() => kernels[name](x, out, n)),
+      perItem * n,
+      "GB/s",
+    );
   }
 }

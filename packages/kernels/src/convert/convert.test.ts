@@ -3,7 +3,14 @@ import { implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
 import { convert, type ConvertKernels } from "./convert.ts";
 
 /** Runs one conversion over raw bytes. */
-function run(kernels: ConvertKernels, name: keyof ConvertKernels, input: ArrayBufferView, n: number, outBytes: number, misaligned = 0): Uint8Array<ArrayBuffer> {
+function run(
+  kernels: ConvertKernels,
+  name: keyof ConvertKernels,
+  input: ArrayBufferView,
+  n: number,
+  outBytes: number,
+  misaligned = 0,
+): Uint8Array<ArrayBuffer> {
   return inWorkspace("float32", (w) => {
     const x = w.bytes(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), misaligned);
     const out = w.bytes(outBytes, misaligned);
@@ -50,7 +57,27 @@ function rounded(x: number, bits: number, low: number, largest: number): number 
 }
 
 const largestBrain = (2 - 2 ** -7) * 2 ** 127;
-const hard = [NaN, Infinity, -Infinity, 0, -0, 65504, 65519.996, 65520, 65536, 1e10, 3.4e38, 1e-45, -1e-45, 2 ** -24, 2 ** -25, 1.0000001 * 2 ** -25, 2 ** -14, largestBrain, (2 - 2 ** -8) * 2 ** 127].map(Math.fround);
+const hard = [
+  NaN,
+  Infinity,
+  -Infinity,
+  0,
+  -0,
+  65504,
+  65519.996,
+  65520,
+  65536,
+  1e10,
+  3.4e38,
+  1e-45,
+  -1e-45,
+  2 ** -24,
+  2 ** -25,
+  1.0000001 * 2 ** -25,
+  2 ** -14,
+  largestBrain,
+  (2 - 2 ** -8) * 2 ** 127,
+].map(Math.fround);
 
 describe.each(implementationsOf(convert).filter(({ dtype }) => dtype === "float32"))("convert, $name", ({ kernels }) => {
   it("widens every float16", () => {
@@ -84,7 +111,21 @@ describe.each(implementationsOf(convert).filter(({ dtype }) => dtype === "float3
     expect([...narrow].map(brain)).toEqual([...x].map((value) => rounded(value, 7, -126, largestBrain)));
   });
 
-  const reals = [...noise(40, 5).map((x) => x * 1000), 0.5, -0.5, 1.9999999, -1.9999999, 2 ** 31, -(2 ** 31), 2 ** 31 - 128, 1e20, -1e20, NaN, Infinity, -Infinity];
+  const reals = [
+    ...noise(40, 5).map((x) => x * 1000),
+    0.5,
+    -0.5,
+    1.9999999,
+    -1.9999999,
+    2 ** 31,
+    -(2 ** 31),
+    2 ** 31 - 128,
+    1e20,
+    -1e20,
+    NaN,
+    Infinity,
+    -Infinity,
+  ];
   const ints = Int32Array.of(0, 1, -1, 2 ** 24 + 1, 2 ** 24 + 3, -(2 ** 24) - 1, 2 ** 31 - 1, -(2 ** 31), 255, 256, 257, -2);
   const truncated = (x: number) => (Number.isNaN(x) ? 0 : Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.trunc(x))) + 0);
   // JavaScript's own typed arrays round to nearest, ties to even, and wrap modulo 256.

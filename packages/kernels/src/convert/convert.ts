@@ -38,8 +38,4 @@ export interface ConvertKernels {
   intToByte: Conversion;
 }
 
-export const convert: Family<ConvertKernels> = /* @__PURE__ */ defineFamily(
-  "convert",
-  wasm,
-  reference,
-);
+export const convert: Family<ConvertKernels> = /* @__PURE__ */ defineFamily("convert", wasm, reference);

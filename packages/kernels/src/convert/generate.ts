@@ -113,7 +113,13 @@ function loadOne(bytes: 1 | 2 | 4, x: I32): V128 {
 }
 
 /** Adds a conversion of one item after the other. */
-function defineItems(m: ModuleBuilder, name: string, from: number, to: number, one: (f: FunctionBuilder, x: Local<"i32">, out: Local<"i32">) => void): void {
+function defineItems(
+  m: ModuleBuilder,
+  name: string,
+  from: number,
+  to: number,
+  one: (f: FunctionBuilder, x: Local<"i32">, out: Local<"i32">) => void,
+): void {
   m.func(name, { params: { x: "i32", out: "i32", n: "i32" } }, (f, { x, out, n }) => {
     f.forRange(0, n, 1, () => {
       one(f, x, out);

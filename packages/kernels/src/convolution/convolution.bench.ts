@@ -21,7 +21,17 @@ for (const which of ["simd", "reference"] as const) {
     const name = `${C} × ${H} × ${W}, ${k} × ${k}, stride ${stride}, padding ${pad}`;
     const bytes = 4 * C * k * k * outH * outW; // as written: what is read stays in the caches
     const geometry = [C, H, W, k, k, stride, stride, pad, pad, 1, 1, outH, outW, outH * outW] as const;
-    report(`${which}: patches ${name}`, secondsOf(() => kernels.patches(x, out, ...geometry)), bytes, "GB/s");
-    report(`${which}: patchesGrad ${name}`, secondsOf(() => kernels.patchesGrad(out, x, ...geometry)), bytes, "GB/s");
+    report(
+      `${which}: patches ${name}`,
+      secondsOf(() => kernels.patches(x, out, ...geometry)),
+      bytes,
+      "GB/s",
+    );
+    report(
+      `${which}: patchesGrad ${name}`,
+      secondsOf(() => kernels.patchesGrad(out, x, ...geometry)),
+      bytes,
+      "GB/s",
+    );
   }
 }

@@ -17,9 +17,24 @@ interface Geometry {
 const cases: Geometry[] = [
   { title: "1 × 1", C: 2, H: 3, W: 5, kernel: [1, 1] },
   { title: "3 × 3 without padding", C: 3, H: 6, W: 7, kernel: [3, 3] },
-  ...[1, 2, 3, 4, 5, 7, 8, 9].map((W): Geometry => ({ title: `3 × 3 that keeps a width of ${W}`, C: 2, H: 5, W, kernel: [3, 3], pad: [1, 1] })),
+  ...[1, 2, 3, 4, 5, 7, 8, 9].map((W): Geometry => ({
+    title: `3 × 3 that keeps a width of ${W}`,
+    C: 2,
+    H: 5,
+    W,
+    kernel: [3, 3],
+    pad: [1, 1],
+  })),
   { title: "5 × 5 that keeps the size, larger than the image", C: 2, H: 2, W: 3, kernel: [5, 5], pad: [2, 2] },
-  ...[3, 7, 8, 9, 10, 11, 17].map((W): Geometry => ({ title: `stride 2 over a width of ${W}`, C: 2, H: 5, W, kernel: [3, 3], stride: [2, 2], pad: [1, 1] })),
+  ...[3, 7, 8, 9, 10, 11, 17].map((W): Geometry => ({
+    title: `stride 2 over a width of ${W}`,
+    C: 2,
+    H: 5,
+    W,
+    kernel: [3, 3],
+    stride: [2, 2],
+    pad: [1, 1],
+  })),
   { title: "1 × 1 with stride 2", C: 2, H: 7, W: 13, kernel: [1, 1], stride: [2, 2] },
   { title: "stride 2 down, 3 across", C: 2, H: 9, W: 8, kernel: [2, 3], stride: [2, 3], pad: [1, 0] },
   { title: "stride 1 down, 2 across", C: 1, H: 4, W: 12, kernel: [1, 2], stride: [1, 2] },
@@ -36,7 +51,12 @@ function numbers({ C, H, W, kernel: [kh, kw], stride = [1, 1], pad = [0, 0], dil
   const size = (n: number, axis: 0 | 1, k: number) => Math.floor((n + 2 * pad[axis] - dilation[axis] * (k - 1) - 1) / stride[axis]) + 1;
   const [outH, outW] = out ?? [size(H, 0, kh), size(W, 1, kw)];
   const plane = outH * outW;
-  return { args: [C, H, W, kh, kw, ...stride, ...pad, ...dilation, outH, outW] as const, image: C * H * W, patches: C * kh * kw * plane, plane };
+  return {
+    args: [C, H, W, kh, kw, ...stride, ...pad, ...dilation, outH, outW] as const,
+    image: C * H * W,
+    patches: C * kh * kw * plane,
+    plane,
+  };
 }
 
 /** For each entry of the patches, the pixel it shows or −1. */
@@ -86,7 +106,10 @@ describe.each(implementationsOf(convolution))("convolution, $name", ({ kernels, 
     const { args, image, patches, plane } = numbers(geometry);
     if (plane === 0) return;
     const row = plane + 3;
-    const spaced = (values: readonly number[]) => Array.from({ length: (patches / plane) * row }, (_, at) => (at % row < plane ? values[Math.floor(at / row) * plane + (at % row)] : NaN));
+    const spaced = (values: readonly number[]) =>
+      Array.from({ length: (patches / plane) * row }, (_, at) =>
+        at % row < plane ? values[Math.floor(at / row) * plane + (at % row)] : NaN,
+      );
     inWorkspace(dtype, (w) => {
       const [x, g] = [noise(image, 1), noise(patches, 2)];
       const [px, out, far] = [w.reals(x), w.reals(spaced(g).length), w.reals(spaced(g))];

@@ -16,13 +16,41 @@ export interface ConvolutionKernels {
    * Every such entry of `out` is written, and no other.
    */
   patches(
-    x: number, out: number, C: number, H: number, W: number, kh: number, kw: number, strideH: number, strideW: number,
-    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number, row: number,
+    x: number,
+    out: number,
+    C: number,
+    H: number,
+    W: number,
+    kh: number,
+    kw: number,
+    strideH: number,
+    strideW: number,
+    padTop: number,
+    padLeft: number,
+    dilationH: number,
+    dilationW: number,
+    outH: number,
+    outW: number,
+    row: number,
   ): void;
   /** The adjoint: adds each entry of g `[C · kh · kw, outH · outW]` to the entry of dx `[C, H, W]` it was read from. */
   patchesGrad(
-    g: number, dx: number, C: number, H: number, W: number, kh: number, kw: number, strideH: number, strideW: number,
-    padTop: number, padLeft: number, dilationH: number, dilationW: number, outH: number, outW: number, row: number,
+    g: number,
+    dx: number,
+    C: number,
+    H: number,
+    W: number,
+    kh: number,
+    kw: number,
+    strideH: number,
+    strideW: number,
+    padTop: number,
+    padLeft: number,
+    dilationH: number,
+    dilationW: number,
+    outH: number,
+    outW: number,
+    row: number,
   ): void;
 }
 

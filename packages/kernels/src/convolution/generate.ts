@@ -133,14 +133,35 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
 type Int = Local<"i32">;
 
 const GEOMETRY = {
-  C: "i32", H: "i32", W: "i32", kh: "i32", kw: "i32", strideH: "i32", strideW: "i32",
-  padTop: "i32", padLeft: "i32", dilationH: "i32", dilationW: "i32", outH: "i32", outW: "i32", row: "i32",
+  C: "i32",
+  H: "i32",
+  W: "i32",
+  kh: "i32",
+  kw: "i32",
+  strideH: "i32",
+  strideW: "i32",
+  padTop: "i32",
+  padLeft: "i32",
+  dilationH: "i32",
+  dilationW: "i32",
+  outH: "i32",
+  outW: "i32",
+  row: "i32",
 } as const;
 
 /** `x` is the first pixel seen, `plane` the first entry of the tap's row of the patches. */
 const TAP = {
-  x: "i32", plane: "i32", W: "i32", strideH: "i32", strideW: "i32",
-  top: "i32", bottom: "i32", left: "i32", right: "i32", outH: "i32", outW: "i32",
+  x: "i32",
+  plane: "i32",
+  W: "i32",
+  strideH: "i32",
+  strideW: "i32",
+  top: "i32",
+  bottom: "i32",
+  left: "i32",
+  right: "i32",
+  outH: "i32",
+  outW: "i32",
 } as const;
 
 /** Calls visit for every tap (c, i, j) in order. */
@@ -148,7 +169,22 @@ function eachTap(
   f: FunctionBuilder,
   image: Int,
   patches: Int,
-  { C, H, W, kh, kw, strideH, strideW, padTop, padLeft, dilationH, dilationW, outH, outW, row: rowOfPatches }: Record<keyof typeof GEOMETRY, Int>,
+  {
+    C,
+    H,
+    W,
+    kh,
+    kw,
+    strideH,
+    strideW,
+    padTop,
+    padLeft,
+    dilationH,
+    dilationW,
+    outH,
+    outW,
+    row: rowOfPatches,
+  }: Record<keyof typeof GEOMETRY, Int>,
   visit: (tap: Record<keyof typeof TAP, Expression<"i32">>) => void,
 ): void {
   const plane = f.let(patches);

@@ -26,7 +26,18 @@ for (const which of ["simd", "reference"] as const) {
   const { copy4, addCopy } = copy.implementation(which);
   for (const [title, n, s, o] of which === "simd" ? cases : cases.slice(3, 4)) {
     const bytes = 8 * n.reduce((product, count) => product * count, 1); // one read and one write
-    report(`${which}: copy4 ${title}`, secondsOf(() => copy4(x, out, ...n, ...s, ...o)), bytes, "GB/s");
-    if (s[3] === 1) report(`${which}: addCopy ${title}`, secondsOf(() => addCopy(x, out, ...n, ...s, ...o)), bytes, "GB/s");
+    report(
+      `${which}: copy4 ${title}`,
+      secondsOf(() => copy4(x, out, ...n, ...s, ...o)),
+      bytes,
+      "GB/s",
+    );
+    if (s[3] === 1)
+      report(
+        `${which}: addCopy ${title}`,
+        secondsOf(() => addCopy(x, out, ...n, ...s, ...o)),
+        bytes,
+        "GB/s",
+      );
   }
 }

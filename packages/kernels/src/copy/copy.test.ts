@@ -16,11 +16,31 @@ interface Box {
 const contiguous = ([, n1, n2, n3]: Four): Four => [n1 * n2 * n3, n2 * n3, n3, 1];
 
 const boxes: Box[] = [
-  ...[0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 2047, 2049].map((n): Box => ({ title: `${n} in a row`, n: [1, 1, 1, n], s: [0, 0, 0, 1], o: [0, 0, 0, 1] })),
-  ...[1, 3, 5, 16, 17].map((n): Box => ({ title: `runs of ${n} out of wider rows`, n: [2, 3, 5, n], s: [400, 120, 20, 1], o: [15 * n, 5 * n, n, 1] })),
-  ...[1, 4, 19].map((n): Box => ({ title: `runs of ${n} into wider rows`, n: [2, 3, 5, n], s: contiguous([2, 3, 5, n]), o: [400, 120, 20, 1] })),
+  ...[0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 2047, 2049].map((n): Box => ({
+    title: `${n} in a row`,
+    n: [1, 1, 1, n],
+    s: [0, 0, 0, 1],
+    o: [0, 0, 0, 1],
+  })),
+  ...[1, 3, 5, 16, 17].map((n): Box => ({
+    title: `runs of ${n} out of wider rows`,
+    n: [2, 3, 5, n],
+    s: [400, 120, 20, 1],
+    o: [15 * n, 5 * n, n, 1],
+  })),
+  ...[1, 4, 19].map((n): Box => ({
+    title: `runs of ${n} into wider rows`,
+    n: [2, 3, 5, n],
+    s: contiguous([2, 3, 5, n]),
+    o: [400, 120, 20, 1],
+  })),
   ...[0, 1, 3, 4, 5, 8, 9, 37].flatMap((rows) =>
-    [1, 3, 4, 5, 37].map((columns): Box => ({ title: `transpose ${rows} × ${columns}`, n: [1, 1, columns, rows], s: [0, 0, 1, columns], o: [0, 0, rows, 1] })),
+    [1, 3, 4, 5, 37].map((columns): Box => ({
+      title: `transpose ${rows} × ${columns}`,
+      n: [1, 1, columns, rows],
+      s: [0, 0, 1, columns],
+      o: [0, 0, rows, 1],
+    })),
   ),
   { title: "transposes of a batch", n: [2, 3, 5, 7], s: [105, 35, 1, 5], o: contiguous([2, 3, 5, 7]) },
   { title: "axis 0 of x contiguous", n: [6, 3, 5, 7], s: [1, 210, 42, 6], o: contiguous([6, 3, 5, 7]) },
@@ -48,16 +68,18 @@ function* offsets({ n, s, o, start = 0, outStart = 0 }: Box): Generator<[from: n
     for (let i1 = 0; i1 < n[1]; i1++)
       for (let i2 = 0; i2 < n[2]; i2++)
         for (let i3 = 0; i3 < n[3]; i3++)
-          yield [
-            start + i0 * s[0] + i1 * s[1] + i2 * s[2] + i3 * s[3],
-            outStart + i0 * o[0] + i1 * o[1] + i2 * o[2] + i3 * o[3],
-          ];
+          yield [start + i0 * s[0] + i1 * s[1] + i2 * s[2] + i3 * s[3], outStart + i0 * o[0] + i1 * o[1] + i2 * o[2] + i3 * o[3]];
 }
 
 describe.each(implementationsOf(copy))("copy, $name", ({ kernels, dtype }) => {
   it.each(boxes)("copies $title, whatever the size of an item and its alignment", (box) => {
     const { n, s, o, start = 0, outStart = 0 } = box;
-    for (const [name, size] of [["copy1", 1], ["copy2", 2], ["copy4", 4], ["copy8", 8]] as const) {
+    for (const [name, size] of [
+      ["copy1", 1],
+      ["copy2", 2],
+      ["copy4", 4],
+      ["copy8", 8],
+    ] as const) {
       for (const misaligned of size === 8 ? [0] : [0, size, 3 * size]) {
         inWorkspace(dtype, (w) => {
           const count = extent(n, s) + start;
@@ -102,7 +124,8 @@ describe.each(implementationsOf(copy))("copy, $name", ({ kernels, dtype }) => {
       kernels.addCopy(x, out, 2, 3, 5, 7, 105, 35, 7, 1, ...o);
       const round = dtype === "float32" ? Math.fround : (value: number) => value;
       const expected = [0, 0, 0, 0, 0, 0, 0];
-      for (const [from, to] of offsets({ title: "", n: [2, 3, 5, 7], s: [105, 35, 7, 1], o })) expected[to] = round(expected[to] + values[from]);
+      for (const [from, to] of offsets({ title: "", n: [2, 3, 5, 7], s: [105, 35, 7, 1], o }))
+        expected[to] = round(expected[to] + values[from]);
       expect(w.readReals(out, 7)).toEqual(expected);
     });
   });
@@ -120,7 +143,11 @@ describe.each(implementationsOf(copy))("copy, $name", ({ kernels, dtype }) => {
   });
 
   it.each([0, 1, 3, 4, 5, 8, 9])("fills %i items", (n) => {
-    const filled: [keyof CopyKernels & `fill${string}`, number][] = [["fill", 0.5], ["fillInt", -3], ["fillBytes", 7]];
+    const filled: [keyof CopyKernels & `fill${string}`, number][] = [
+      ["fill", 0.5],
+      ["fillInt", -3],
+      ["fillBytes", 7],
+    ];
     for (const [name, value] of filled) {
       inWorkspace(dtype, (w) => {
         const kind = { fill: "reals", fillInt: "ints", fillBytes: "bytes" }[name] as "reals" | "ints" | "bytes";

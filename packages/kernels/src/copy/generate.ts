@@ -48,10 +48,20 @@ type Size = (typeof SIZES)[number];
 type Int = Local<"i32">;
 
 const BOX = {
-  x: "i32", out: "i32",
-  n0: "i32", n1: "i32", n2: "i32", n3: "i32",
-  s0: "i32", s1: "i32", s2: "i32", s3: "i32",
-  o0: "i32", o1: "i32", o2: "i32", o3: "i32",
+  x: "i32",
+  out: "i32",
+  n0: "i32",
+  n1: "i32",
+  n2: "i32",
+  n3: "i32",
+  s0: "i32",
+  s1: "i32",
+  s2: "i32",
+  s3: "i32",
+  o0: "i32",
+  o1: "i32",
+  o2: "i32",
+  o3: "i32",
 } as const;
 const PLANE = { x: "i32", out: "i32", n2: "i32", n3: "i32", s2: "i32", s3: "i32", o2: "i32", o3: "i32" } as const;
 type Plane = FunctionHandle<typeof PLANE, undefined>;
@@ -87,7 +97,8 @@ function defineCopyBox(m: ModuleBuilder, planes: { runs: Plane; broadcasts: Plan
       f.if(i32.eq(n[2], 1), () => swap(1, 2));
     });
 
-    const run = (plane: Plane) => overPlanes(f, box, (x, out) => f.call(plane, { x, out, n2: n[2], n3: n[3], s2: s[2], s3: s[3], o2: o[2], o3: o[3] }));
+    const run = (plane: Plane) =>
+      overPlanes(f, box, (x, out) => f.call(plane, { x, out, n2: n[2], n3: n[3], s2: s[2], s3: s[3], o2: o[2], o3: o[3] }));
     const isRun = f.let(contiguous(s[3], o[3]));
     const isBroadcast = f.let(i32.and(i32.eqz(s[3]), i32.eq(o[3], 1)));
     const isTransposed = f.let(contiguous(s[2], o[3]));
@@ -274,12 +285,22 @@ function defineTranspose(m: ModuleBuilder, items: Plane): Plane {
     f.call(items, {
       x: i32.add(x, i32.mul(whole3, s3)),
       out: i32.add(out, i32.mul(whole3, o3)),
-      n2: whole2, n3: i32.sub(n3, whole3), s2, s3, o2, o3,
+      n2: whole2,
+      n3: i32.sub(n3, whole3),
+      s2,
+      s3,
+      o2,
+      o3,
     });
     f.call(items, {
       x: i32.add(x, i32.mul(whole2, s2)),
       out: i32.add(out, i32.mul(whole2, o2)),
-      n2: i32.sub(n2, whole2), n3, s2, s3, o2, o3,
+      n2: i32.sub(n2, whole2),
+      n3,
+      s2,
+      s3,
+      o2,
+      o3,
     });
   });
 }
@@ -315,7 +336,12 @@ function defineAddCopy(m: ModuleBuilder): void {
     const { n, s, o } = axesOf(box);
     const isRun = f.let(contiguous(s[3], o[3]));
     for (const stride of [...s, ...o]) stride.set(i32.shl(stride, 2));
-    const run = (plane: Plane) => overPlanes(f, box, (x, out) => f.call(plane, { x, out, n2: n[2], n3: n[3], s2: s[2], s3: s[3], o2: o[2], o3: o[3] }));
-    f.if(isRun, () => run(runs), () => run(items));
+    const run = (plane: Plane) =>
+      overPlanes(f, box, (x, out) => f.call(plane, { x, out, n2: n[2], n3: n[3], s2: s[2], s3: s[3], o2: o[2], o3: o[3] }));
+    f.if(
+      isRun,
+      () => run(runs),
+      () => run(items),
+    );
   });
 }

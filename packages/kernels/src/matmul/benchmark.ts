@@ -29,7 +29,11 @@ export interface MatmulBenchmarkOptions {
   readonly onRound?: (done: number, rounds: number) => void;
 }
 
-const LAYOUTS = [["", false, false], ["-nt", false, true], ["-tn", true, false]] as const;
+const LAYOUTS = [
+  ["", false, false],
+  ["-nt", false, true],
+  ["-tn", true, false],
+] as const;
 const SAMPLE_MILLISECONDS = 2;
 
 /**
@@ -40,16 +44,28 @@ export function benchmarkMatmul(options: MatmulBenchmarkOptions = {}): KernelBen
   const { sizes = [64, 128, 197, 256, 512, 1024], rounds = 40, onRound } = options;
   const builds = (options.builds ?? ["relaxed", "simd"]).filter((build) => build === "simd" || features().relaxedSimd);
   const largest = Math.max(...sizes);
-  const [a, b, c, scratch] = [largest * largest, largest * largest, largest * largest, matmulScratchBytes(largest, largest, largest) / 4].map((size) => allocateBlock(4 * size));
-  for (const operand of [a, b]) float32View().subarray(operand >>> 2, (operand >>> 2) + largest * largest).forEach((_, i, view) => (view[i] = ((i * 37) % 101) / 50 - 1));
+  const [a, b, c, scratch] = [
+    largest * largest,
+    largest * largest,
+    largest * largest,
+    matmulScratchBytes(largest, largest, largest) / 4,
+  ].map((size) => allocateBlock(4 * size));
+  for (const operand of [a, b])
+    float32View()
+      .subarray(operand >>> 2, (operand >>> 2) + largest * largest)
+      .forEach((_, i, view) => (view[i] = ((i * 37) % 101) / 50 - 1));
 
-  const cases = sizes.flatMap((n) => LAYOUTS.flatMap(([suffix, transposedA, transposedB]) => builds.map((build) => {
-    const [rowA, columnA] = transposedA ? [1, n] : [n, 1];
-    const [rowB, columnB] = transposedB ? [1, n] : [n, 1];
-    const { gemm } = matmul.implementation(build);
-    const work = () => gemm(n, n, n, a, rowA, columnA, b, rowB, columnB, c, n, 0, scratch);
-    return { name: `matmul-${n}${suffix}`, n, build, work, milliseconds: Infinity };
-  })));
+  const cases = sizes.flatMap((n) =>
+    LAYOUTS.flatMap(([suffix, transposedA, transposedB]) =>
+      builds.map((build) => {
+        const [rowA, columnA] = transposedA ? [1, n] : [n, 1];
+        const [rowB, columnB] = transposedB ? [1, n] : [n, 1];
+        const { gemm } = matmul.implementation(build);
+        const work = () => gemm(n, n, n, a, rowA, columnA, b, rowB, columnB, c, n, 0, scratch);
+        return { name: `matmul-${n}${suffix}`, n, build, work, milliseconds: Infinity };
+      }),
+    ),
+  );
   let fma: number | undefined;
   let mulAdd = 0;
   for (let round = 0; round < rounds; round++) {

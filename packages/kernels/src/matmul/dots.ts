@@ -2,7 +2,16 @@ import { f32x4, i32, v128 } from "../assembler/index.ts";
 import type { FunctionHandle, Local, ModuleBuilder, V128 } from "../assembler/index.ts";
 
 const DOTS = {
-  m: "i32", n: "i32", k: "i32", a: "i32", rowA: "i32", b: "i32", columnB: "i32", c: "i32", rowC: "i32", accumulate: "i32",
+  m: "i32",
+  n: "i32",
+  k: "i32",
+  a: "i32",
+  rowA: "i32",
+  b: "i32",
+  columnB: "i32",
+  c: "i32",
+  rowC: "i32",
+  accumulate: "i32",
 } as const;
 
 /** Columns of B, that is rows of Bᵀ, per tile: their sums make one vector. */
@@ -35,7 +44,15 @@ export function defineDots(module: ModuleBuilder): FunctionHandle<typeof DOTS, u
 /** `rows` × 4 dot products; of the columns only the first `columns` are stored. */
 function defineDotTile(module: ModuleBuilder, rows: 1 | 2) {
   const params = {
-    k: "i32", a: "i32", rowA: "i32", b: "i32", columnB: "i32", columns: "i32", c: "i32", rowC: "i32", accumulate: "i32",
+    k: "i32",
+    a: "i32",
+    rowA: "i32",
+    b: "i32",
+    columnB: "i32",
+    columns: "i32",
+    c: "i32",
+    rowC: "i32",
+    accumulate: "i32",
   } as const;
   return module.internal(`dots${rows}`, { params }, (f, { k, a, rowA, b, columnB, columns, c, rowC, accumulate }) => {
     const inputs = [a, ...(rows === 2 ? [f.let(i32.add(a, rowA))] : [])];
@@ -61,7 +78,11 @@ function defineDotTile(module: ModuleBuilder, rows: 1 | 2) {
         for (const [row, vector] of rowsOfA.entries()) sums[row][column].set(f.madd(vector, other, sums[row][column]));
       }
     };
-    f.vectorLoop(k, () => step((pointer) => v128.load(pointer), 16), () => step((pointer) => v128.load32Zero(pointer), 4));
+    f.vectorLoop(
+      k,
+      () => step((pointer) => v128.load(pointer), 16),
+      () => step((pointer) => v128.load32Zero(pointer), 4),
+    );
 
     const totals = sums.map(([w, x, y, z]) => {
       const wx = f.let(f32x4.add(f32x4.shuffle(w, x, [0, 4, 1, 5]), f32x4.shuffle(w, x, [2, 6, 3, 7])));

@@ -32,10 +32,19 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
 type Int = Local<"i32">;
 
 const GEMM = {
-  m: "i32", n: "i32", k: "i32",
-  a: "i32", rowStrideA: "i32", columnStrideA: "i32",
-  b: "i32", rowStrideB: "i32", columnStrideB: "i32",
-  c: "i32", rowStrideC: "i32", accumulate: "i32", scratch: "i32",
+  m: "i32",
+  n: "i32",
+  k: "i32",
+  a: "i32",
+  rowStrideA: "i32",
+  columnStrideA: "i32",
+  b: "i32",
+  rowStrideB: "i32",
+  columnStrideB: "i32",
+  c: "i32",
+  rowStrideC: "i32",
+  accumulate: "i32",
+  scratch: "i32",
 } as const;
 type Gemm = FunctionHandle<typeof GEMM, undefined>;
 
@@ -72,11 +81,26 @@ function defineGemm(module: ModuleBuilder): Gemm {
     // A and B in place: by their own strides. Packed: by those of panels.
     const fewA = i32.or(i32.eq(p.columnStrideA, 4), i32.leS(m, SCATTERED_ROWS));
     const directA = f.let(i32.and(i32.leS(n, DIRECT_COLUMNS), fewA), "directA");
-    const fewB = i32.or(i32.leS(m, DIRECT_ROWS), i32.leS(i32.mul(i32.minS(n, DIRECT_ELEMENTS), i32.minS(k, DIRECT_ELEMENTS)), DIRECT_ELEMENTS));
+    const fewB = i32.or(
+      i32.leS(m, DIRECT_ROWS),
+      i32.leS(i32.mul(i32.minS(n, DIRECT_ELEMENTS), i32.minS(k, DIRECT_ELEMENTS)), DIRECT_ELEMENTS),
+    );
     const directB = f.let(i32.and(i32.eq(p.columnStrideB, 4), fewB), "directB");
 
     f.if(i32.and(directB, i32.leS(m, WIDE_ROWS)), () => {
-      f.call(wide, { m, n, k, a, rowA: p.rowStrideA, stepA: p.columnStrideA, b, stepB: p.rowStrideB, c, rowC: p.rowStrideC, load: accumulate });
+      f.call(wide, {
+        m,
+        n,
+        k,
+        a,
+        rowA: p.rowStrideA,
+        stepA: p.columnStrideA,
+        b,
+        stepB: p.rowStrideB,
+        c,
+        rowC: p.rowStrideC,
+        load: accumulate,
+      });
       // What is left are fewer columns than a wide tile has.
       const done = f.let(i32.mul(i32.and(n, -WIDE_COLUMNS), 4));
       n.set(i32.and(n, WIDE_COLUMNS - 1));
@@ -105,8 +129,13 @@ function defineGemm(module: ModuleBuilder): Gemm {
         // Even in place the last columns are packed, padded with zeros: a tile reads eight.
         whole.set(i32.and(columns1, -TILE_COLUMNS));
         f.call(packColumns, {
-          lines: columns1, from: i32.mul(whole, directB), steps: steps1,
-          source: blockB, lineStride: p.columnStrideB, stepStride: p.rowStrideB, packed: packedB,
+          lines: columns1,
+          from: i32.mul(whole, directB),
+          steps: steps1,
+          source: blockB,
+          lineStride: p.columnStrideB,
+          stepStride: p.rowStrideB,
+          packed: packedB,
         });
         f.forRange(0, m, rowsOfBlock, (i) => {
           rows1.set(i32.sub(m, i));
@@ -115,15 +144,32 @@ function defineGemm(module: ModuleBuilder): Gemm {
           f.if(i32.eqz(directA), () => {
             // Whole tiles only: the rows below them are read in place.
             f.call(packRows, {
-              lines: i32.mul(i32.divS(rows1, rows), rows), from: 0, steps: steps1,
-              source: blockA, lineStride: p.rowStrideA, stepStride: p.columnStrideA, packed: packedA,
+              lines: i32.mul(i32.divS(rows1, rows), rows),
+              from: 0,
+              steps: steps1,
+              source: blockA,
+              lineStride: p.rowStrideA,
+              stepStride: p.columnStrideA,
+              packed: packedA,
             });
           });
           f.call(panels, {
-            rows: rows1, columns: columns1, steps: steps1,
-            a: blockA, rowA: p.rowStrideA, stepA: p.columnStrideA, directA, packedA,
-            b: blockB, stepB: p.rowStrideB, directB, packedB,
-            c: i32.add(c, i32.add(i32.mul(i, p.rowStrideC), i32.shl(j, 2))), rowC: p.rowStrideC, load, spare: scratch,
+            rows: rows1,
+            columns: columns1,
+            steps: steps1,
+            a: blockA,
+            rowA: p.rowStrideA,
+            stepA: p.columnStrideA,
+            directA,
+            packedA,
+            b: blockB,
+            stepB: p.rowStrideB,
+            directB,
+            packedB,
+            c: i32.add(c, i32.add(i32.mul(i, p.rowStrideC), i32.shl(j, 2))),
+            rowC: p.rowStrideC,
+            load,
+            spare: scratch,
           });
         });
       });
@@ -143,10 +189,22 @@ function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
   const height = tiles.length;
   const spill = defineSpill(m);
   const params = {
-    rows: "i32", columns: "i32", steps: "i32",
-    a: "i32", rowA: "i32", stepA: "i32", directA: "i32", packedA: "i32",
-    b: "i32", stepB: "i32", directB: "i32", packedB: "i32",
-    c: "i32", rowC: "i32", load: "i32", spare: "i32",
+    rows: "i32",
+    columns: "i32",
+    steps: "i32",
+    a: "i32",
+    rowA: "i32",
+    stepA: "i32",
+    directA: "i32",
+    packedA: "i32",
+    b: "i32",
+    stepB: "i32",
+    directB: "i32",
+    packedB: "i32",
+    c: "i32",
+    rowC: "i32",
+    load: "i32",
+    spare: "i32",
   } as const;
   return m.internal("panels", { params }, (f, p) => {
     // The rows of whole tiles: where they start, and the bytes between rows, steps and panels.

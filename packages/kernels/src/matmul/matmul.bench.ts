@@ -8,7 +8,9 @@ import { matmul } from "./matmul.ts";
 const { peak, kernels } = benchmarkMatmul({ rounds: 15 });
 console.log(`peak: fused ${peak.fma?.toFixed(1)}, multiply and add ${peak.mulAdd.toFixed(1)} GFLOP/s`);
 for (const { name, build, gflops, ofPeak } of kernels) {
-  console.log(`${name.padEnd(16)} ${build.padEnd(8)} ${gflops.toFixed(1).padStart(6)} GFLOP/s ${(100 * ofPeak).toFixed(1).padStart(6)} % of peak`);
+  console.log(
+    `${name.padEnd(16)} ${build.padEnd(8)} ${gflops.toFixed(1).padStart(6)} GFLOP/s ${(100 * ofPeak).toFixed(1).padStart(6)} % of peak`,
+  );
 }
 
 // Shapes as layers, recurrences and attention heads have them.
@@ -27,7 +29,11 @@ for (const build of ["relaxed", "simd"] as const) {
   const { gemm } = matmul.implementation(build);
   for (const [title, m, n, k] of shapes) {
     if (matmulScratchBytes(m, n, k) > 8 * 2 ** 20) throw new Error("internal: scratch space too small");
-    for (const [layout, strides] of [["NN", [k, 1, n, 1]], ["NT", [k, 1, 1, k]], ["TN", [1, m, n, 1]]] as const) {
+    for (const [layout, strides] of [
+      ["NN", [k, 1, n, 1]],
+      ["NT", [k, 1, 1, k]],
+      ["TN", [1, m, n, 1]],
+    ] as const) {
       const [rowA, columnA, rowB, columnB] = strides;
       const seconds = secondsOf(() => gemm(m, n, k, a, rowA, columnA, b, rowB, columnB, c, n, 0, scratch));
       report(`${build}: ${title}, ${m} × ${n} × ${k} ${layout}`, seconds, 2 * m * n * k, "GFLOP/s");

@@ -69,9 +69,15 @@ function run(kernels: MatmulKernels, dtype: "float32" | "float64", a: Matrix, b:
     const c = w.reals(before, misaligned);
     const scratch = w.reals(matmulScratchBytes(m, n, k) / 4);
     kernels.gemm(
-      m, n, k,
-      ...place(w, a, layoutA, (misaligned + 1) % 4), ...place(w, b, layoutB, (misaligned + 2) % 4),
-      c, n + 2, start ? 1 : 0, scratch,
+      m,
+      n,
+      k,
+      ...place(w, a, layoutA, (misaligned + 1) % 4),
+      ...place(w, b, layoutB, (misaligned + 2) % 4),
+      c,
+      n + 2,
+      start ? 1 : 0,
+      scratch,
     );
     const after = w.readReals(c, m * (n + 2));
     for (let i = 0; i < m; i++) {
@@ -81,15 +87,24 @@ function run(kernels: MatmulKernels, dtype: "float32" | "float64", a: Matrix, b:
   });
 }
 
-const around = (...edges: number[]): number[] => [...new Set(edges.flatMap((edge) => [edge - 1, edge, edge + 1]))].filter((size) => size >= 0);
+const around = (...edges: number[]): number[] =>
+  [...new Set(edges.flatMap((edge) => [edge - 1, edge, edge + 1]))].filter((size) => size >= 0);
 const sizes: [m: number, n: number, k: number][] = [
   ...[0, 1, 2, 3, ...around(4, 6, 8, 12, 16, 24, 32, 48)].map((m): [number, number, number] => [m, 17, 19]),
   ...[0, 1, 2, 3, ...around(4, 8, 16, 32, 64, 128)].map((n): [number, number, number] => [35, n, 19]),
   ...[1, 2, 3, 5].flatMap((m) => around(32, 64).map((n): [number, number, number] => [m, n, 7])),
-  ...[0, 1, 2, 3, 4, 5, 7, 8, 9, ...around(BLOCKING.steps), 2 * BLOCKING.steps + 1].flatMap((k): [number, number, number][] => [[35, 21, k], [3, 37, k], [33, 129, k]]),
-  ...[...around(BLOCKING.rows), 2 * BLOCKING.rows + 1].flatMap((m): [number, number, number][] => [[m, 5, 3], [m, 136, 3]]),
+  ...[0, 1, 2, 3, 4, 5, 7, 8, 9, ...around(BLOCKING.steps), 2 * BLOCKING.steps + 1].flatMap((k): [number, number, number][] => [
+    [35, 21, k],
+    [3, 37, k],
+    [33, 129, k],
+  ]),
+  ...[...around(BLOCKING.rows), 2 * BLOCKING.rows + 1].flatMap((m): [number, number, number][] => [
+    [m, 5, 3],
+    [m, 136, 3],
+  ]),
   ...[...around(BLOCKING.columns), 2 * BLOCKING.columns + 1].map((n): [number, number, number] => [34, n, 3]),
-  [260, 140, 70], [66, 80, 80],
+  [260, 140, 70],
+  [66, 80, 80],
 ];
 
 describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) => {
@@ -120,14 +135,23 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
     fc.assert(
       fc.property(size, size, size, layout, layout, fc.nat(3), fc.nat(1000), (m, n, k, layoutA, layoutB, misaligned, seed) => {
         const [a, b] = [wholeNumbers(m, k, seed), wholeNumbers(k, n, seed + 1)];
-        const expected = product(a, b, Array.from({ length: m * n }, () => 0));
+        const expected = product(
+          a,
+          b,
+          Array.from({ length: m * n }, () => 0),
+        );
         expectNear(run(kernels, dtype, a, b, { layoutA, layoutB, misaligned }), expected, 0);
       }),
       { numRuns: 150, seed: 1 },
     );
   });
 
-  it.each([[7, 9, 1000], [40, 136, 1000], [1, 64, 777], [16, 9, 777]])("rounds %i × %i over %i like one sum each, up to k ε", (m, n, k) => {
+  it.each([
+    [7, 9, 1000],
+    [40, 136, 1000],
+    [1, 64, 777],
+    [16, 9, 777],
+  ])("rounds %i × %i over %i like one sum each, up to k ε", (m, n, k) => {
     const [a, b, before] = [reals(m, k, 4), reals(k, n, 5), reals(m, n, 6).values];
     const expected = product(a, b, before);
     // Any order of k + 1 additions, with a rounding per product: γ(k + 2) Σ |a| |b| (Higham, Accuracy and Stability, §3.1).
@@ -139,7 +163,11 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
   });
 
   it("gives the same bits for the same shapes wherever the operands lie", () => {
-    for (const [m, n, k] of [[65, 65, 64], [3, 70, 300], [40, 200, 300]]) {
+    for (const [m, n, k] of [
+      [65, 65, 64],
+      [3, 70, 300],
+      [40, 200, 300],
+    ]) {
       const [a, b] = [reals(m, k, 7), reals(k, n, 8)];
       for (const layoutB of LAYOUTS) {
         const results = [0, 1, 2, 3].map((misaligned) => run(kernels, dtype, a, b, { layoutB, misaligned }));
@@ -149,14 +177,23 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
   });
 
   it("keeps NaN and infinity in their row or column, also where a tile is padded", () => {
-    for (const [m, n, k] of [[7, 9, 5], [3, 35, 9], [40, 131, 9], [9, 3, 6]]) {
+    for (const [m, n, k] of [
+      [7, 9, 5],
+      [3, 35, 9],
+      [40, 131, 9],
+      [9, 3, 6],
+    ]) {
       for (const layoutA of LAYOUTS) {
         for (const layoutB of LAYOUTS) {
           const [a, b] = [wholeNumbers(m, k, 9), wholeNumbers(k, n, 10)];
           a.values[(m - 1) * k + 2] = NaN;
           b.values[n + (n - 1)] = Infinity;
           a.values[1] = 0; // 0 · ∞
-          const expected = product(a, b, Array.from({ length: m * n }, () => 0));
+          const expected = product(
+            a,
+            b,
+            Array.from({ length: m * n }, () => 0),
+          );
           expect(expected.filter((value) => !Number.isFinite(value)).length).toBeLessThanOrEqual(m + n - 1);
           expectNear(run(kernels, dtype, a, b, { layoutA, layoutB }), expected, 0);
         }
@@ -166,17 +203,37 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
 
   it("overflows to infinity, and not before", () => {
     const large = dtype === "float32" ? 2 ** 63 : 2 ** 511;
-    const filled = (rows: number, columns: number, value: number): Matrix => ({ rows, columns, values: Array.from({ length: rows * columns }, () => value) });
-    expectNear(run(kernels, dtype, filled(9, 3, large), filled(3, 11, large)), Array.from({ length: 99 }, () => 3 * large * large), 0);
-    expectNear(run(kernels, dtype, filled(9, 4, large), filled(4, 11, 2 * large)), Array.from({ length: 99 }, () => Infinity), 0);
+    const filled = (rows: number, columns: number, value: number): Matrix => ({
+      rows,
+      columns,
+      values: Array.from({ length: rows * columns }, () => value),
+    });
+    expectNear(
+      run(kernels, dtype, filled(9, 3, large), filled(3, 11, large)),
+      Array.from({ length: 99 }, () => 3 * large * large),
+      0,
+    );
+    expectNear(
+      run(kernels, dtype, filled(9, 4, large), filled(4, 11, 2 * large)),
+      Array.from({ length: 99 }, () => Infinity),
+      0,
+    );
   });
 
   describe("batches", () => {
     const [batch, m, n, k] = [3, 5, 11, 7];
     const concat = (matrices: Matrix[]): number[] => matrices.flatMap(({ values }) => values);
-    const make = (rows: number, columns: number, seed: number): Matrix[] => [0, 1, 2].map((index) => wholeNumbers(rows, columns, seed + index));
+    const make = (rows: number, columns: number, seed: number): Matrix[] =>
+      [0, 1, 2].map((index) => wholeNumbers(rows, columns, seed + index));
 
-    const runBatch = (a: number[], b: number[], c: number[], strides: [number, number, number], accumulate: number, count = batch): number[] =>
+    const runBatch = (
+      a: number[],
+      b: number[],
+      c: number[],
+      strides: [number, number, number],
+      accumulate: number,
+      count = batch,
+    ): number[] =>
       inWorkspace(dtype, (w) => {
         const [pa, pb, pc] = [w.reals(a, 1), w.reals(b, 2), w.reals(c, 3)];
         kernels.gemmBatched(count, ...strides, m, n, k, pa, k, 1, pb, n, 1, pc, n, accumulate, w.reals(matmulScratchBytes(m, n, k) / 4));
@@ -192,8 +249,16 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
     });
 
     it("share B, or A, through a stride of 0", () => {
-      expectNear(runBatch(concat(as), bs[0].values, empty, [m * k, 0, m * n], 0), as.flatMap((a) => product(a, bs[0], zeros)), 0);
-      expectNear(runBatch(as[0].values, concat(bs), empty, [0, k * n, m * n], 0), bs.flatMap((b) => product(as[0], b, zeros)), 0);
+      expectNear(
+        runBatch(concat(as), bs[0].values, empty, [m * k, 0, m * n], 0),
+        as.flatMap((a) => product(a, bs[0], zeros)),
+        0,
+      );
+      expectNear(
+        runBatch(as[0].values, concat(bs), empty, [0, k * n, m * n], 0),
+        bs.flatMap((b) => product(as[0], b, zeros)),
+        0,
+      );
     });
 
     it("share B when C has gaps between its matrices", () => {

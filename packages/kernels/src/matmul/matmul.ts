@@ -13,21 +13,42 @@ export interface MatmulKernels {
    * @param scratch `matmulScratchBytes(m, n, k)` bytes, aligned to 64, of any content
    */
   gemm(
-    m: number, n: number, k: number,
-    a: number, rowStrideA: number, columnStrideA: number,
-    b: number, rowStrideB: number, columnStrideB: number,
-    c: number, rowStrideC: number, accumulate: number, scratch: number,
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    rowStrideA: number,
+    columnStrideA: number,
+    b: number,
+    rowStrideB: number,
+    columnStrideB: number,
+    c: number,
+    rowStrideC: number,
+    accumulate: number,
+    scratch: number,
   ): void;
   /**
    * `gemm` for each of `batch` products in turn, whose operands lie `batchStride…` elements apart. A stride may be 0: of A or B
    * one matrix serves all, of C (with `accumulate`) all products add up.
    */
   gemmBatched(
-    batch: number, batchStrideA: number, batchStrideB: number, batchStrideC: number,
-    m: number, n: number, k: number,
-    a: number, rowStrideA: number, columnStrideA: number,
-    b: number, rowStrideB: number, columnStrideB: number,
-    c: number, rowStrideC: number, accumulate: number, scratch: number,
+    batch: number,
+    batchStrideA: number,
+    batchStrideB: number,
+    batchStrideC: number,
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    rowStrideA: number,
+    columnStrideA: number,
+    b: number,
+    rowStrideB: number,
+    columnStrideB: number,
+    c: number,
+    rowStrideC: number,
+    accumulate: number,
+    scratch: number,
   ): void;
 }
 

@@ -19,16 +19,40 @@ export function reference(views: Views): MatmulKernels {
       }
     },
     gemmBatched(
-      batch, batchStrideA, batchStrideB, batchStrideC, m, n, k,
-      a, rowStrideA, columnStrideA, b, rowStrideB, columnStrideB, c, rowStrideC, accumulate, scratch,
+      batch,
+      batchStrideA,
+      batchStrideB,
+      batchStrideC,
+      m,
+      n,
+      k,
+      a,
+      rowStrideA,
+      columnStrideA,
+      b,
+      rowStrideB,
+      columnStrideB,
+      c,
+      rowStrideC,
+      accumulate,
+      scratch,
     ) {
       const bytes = 1 << views.shift;
       for (let index = 0; index < batch; index++) {
         kernels.gemm(
-          m, n, k,
-          a + index * batchStrideA * bytes, rowStrideA, columnStrideA,
-          b + index * batchStrideB * bytes, rowStrideB, columnStrideB,
-          c + index * batchStrideC * bytes, rowStrideC, accumulate, scratch,
+          m,
+          n,
+          k,
+          a + index * batchStrideA * bytes,
+          rowStrideA,
+          columnStrideA,
+          b + index * batchStrideB * bytes,
+          rowStrideB,
+          columnStrideB,
+          c + index * batchStrideC * bytes,
+          rowStrideC,
+          accumulate,
+          scratch,
         );
       }
     },

@@ -2,7 +2,17 @@ import { i32, v128 } from "../assembler/index.ts";
 import type { FunctionHandle, ModuleBuilder } from "../assembler/index.ts";
 
 const WIDE = {
-  m: "i32", n: "i32", k: "i32", a: "i32", rowA: "i32", stepA: "i32", b: "i32", stepB: "i32", c: "i32", rowC: "i32", load: "i32",
+  m: "i32",
+  n: "i32",
+  k: "i32",
+  a: "i32",
+  rowA: "i32",
+  stepA: "i32",
+  b: "i32",
+  stepB: "i32",
+  c: "i32",
+  rowC: "i32",
+  load: "i32",
 } as const;
 
 /** The most rows for which wide tiles are made. */

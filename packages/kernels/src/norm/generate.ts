@@ -82,7 +82,16 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
     `${name}GradRows`,
     {
       params: {
-        x: "i32", weight: "i32", mean: "i32", rstd: "i32", g: "i32", dx: "i32", dweight: "i32", dbias: "i32", rows: "i32", n: "i32",
+        x: "i32",
+        weight: "i32",
+        mean: "i32",
+        rstd: "i32",
+        g: "i32",
+        dx: "i32",
+        dweight: "i32",
+        dbias: "i32",
+        rows: "i32",
+        n: "i32",
       },
     },
     (f, { x, weight, mean, rstd, g, dx, dweight, dbias, rows, n }) => {
@@ -147,10 +156,8 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
     );
     m.func("layerNormGrad", { params: backward.signature.params }, (f, args) => f.call(backward, args));
   } else {
-    m.func(
-      "rmsNorm",
-      { params: { x: "i32", weight: "i32", out: "i32", rstd: "i32", rows: "i32", n: "i32", eps: "f32" } },
-      (f, args) => f.call(forward, { ...args, bias: 0, mean: 0 }),
+    m.func("rmsNorm", { params: { x: "i32", weight: "i32", out: "i32", rstd: "i32", rows: "i32", n: "i32", eps: "f32" } }, (f, args) =>
+      f.call(forward, { ...args, bias: 0, mean: 0 }),
     );
     m.func(
       "rmsNormGrad",
@@ -212,8 +219,17 @@ function defineBatchNormGrad(m: ModuleBuilder): void {
     "batchNormGrad",
     {
       params: {
-        x: "i32", g: "i32", mean: "i32", rstd: "i32", weight: "i32", dx: "i32", dweight: "i32", dbias: "i32",
-        B: "i32", C: "i32", inner: "i32",
+        x: "i32",
+        g: "i32",
+        mean: "i32",
+        rstd: "i32",
+        weight: "i32",
+        dx: "i32",
+        dweight: "i32",
+        dbias: "i32",
+        B: "i32",
+        C: "i32",
+        inner: "i32",
       },
     },
     (f, { x, g, mean, rstd, weight, dx, dweight, dbias, B, C, inner }) => {
@@ -246,7 +262,9 @@ function defineBatchNormGrad(m: ModuleBuilder): void {
           pg.set(g);
           pdx.set(dx);
           f.forRange(0, B, 1, () => {
-            mapTo(f, inner, [px, pg], pdx, ([value, gradient]) => f32x4.mul(f.nmadd(normal(value), dots, f32x4.sub(gradient, sums)), scales));
+            mapTo(f, inner, [px, pg], pdx, ([value, gradient]) =>
+              f32x4.mul(f.nmadd(normal(value), dots, f32x4.sub(gradient, sums)), scales),
+            );
             for (const pointer of [px, pg, pdx]) f.increment(pointer, imageBytes);
           });
           f.increment(dx, rowBytes);

@@ -23,5 +23,7 @@ for (const which of ["relaxed", "simd", "reference"] as const) {
   time(`rmsNorm ${rows} × ${n}`, 2 * size, () => kernels.rmsNorm(x, weight, out, rstd, rows, n, 1e-5));
   time(`channelMoments ${B} × ${C} × ${inner}`, B * C * inner, () => kernels.channelMoments(x, mean, rstd, B, C, inner));
   time(`channelAffine ${B} × ${C} × ${inner}`, 2 * B * C * inner, () => kernels.channelAffine(x, weight, small, out, B, C, inner));
-  time(`batchNormGrad ${B} × ${C} × ${inner}`, 3 * B * C * inner, () => kernels.batchNormGrad(x, g, mean, rstd, weight, dx, dweight, dbias, B, C, inner));
+  time(`batchNormGrad ${B} × ${C} × ${inner}`, 3 * B * C * inner, () =>
+    kernels.batchNormGrad(x, g, mean, rstd, weight, dx, dweight, dbias, B, C, inner),
+  );
 }

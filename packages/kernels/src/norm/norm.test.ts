@@ -17,7 +17,14 @@ interface RowCase {
   shift: number;
 }
 const rowCases: RowCase[] = [
-  ...[1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 131].map((n) => ({ title: `n = ${n}`, rows: 3, n, weight: true, bias: true, shift: 0 })),
+  ...[1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 131].map((n) => ({
+    title: `n = ${n}`,
+    rows: 3,
+    n,
+    weight: true,
+    bias: true,
+    shift: 0,
+  })),
   ...[true, false].flatMap((weight) =>
     [true, false].map((bias) => ({ title: `weight ${weight}, bias ${bias}`, rows: 2, n: 22, weight, bias, shift: 0.5 })),
   ),
@@ -132,13 +139,25 @@ describe("norm, reference, float64", () => {
       const [dx, dweight, dbias, mean, rstd, out] = [w.reals(10), w.reals(5), w.reals(5), w.reals(5), w.reals(5), w.reals(10)];
       const check = (which: "layerNorm" | "rmsNorm" | "batchNorm") => {
         // These differences err by h⁴ / 30 times a fifth derivative, of order rstd⁵ < 10⁶ here, and by ε / h.
-        expectNear(w.readReals(dx, 10), difference(input.x, (changed) => loss(changed, input.weight, which)), 1e-9);
-        expectNear(w.readReals(dweight, 5), difference(input.weight, (changed) => loss(input.x, changed, which)), 1e-9);
+        expectNear(
+          w.readReals(dx, 10),
+          difference(input.x, (changed) => loss(changed, input.weight, which)),
+          1e-9,
+        );
+        expectNear(
+          w.readReals(dweight, 5),
+          difference(input.weight, (changed) => loss(input.x, changed, which)),
+          1e-9,
+        );
       };
       exact.layerNorm(x, weight, 0, out, mean, rstd, rows, n, EPS);
       exact.layerNormGrad(x, weight, mean, rstd, g, dx, dweight, dbias, rows, n);
       check("layerNorm");
-      expectNear(w.readReals(dbias, 5), input.g.slice(0, 5).map((value, i) => value + input.g[5 + i]), 1e-15);
+      expectNear(
+        w.readReals(dbias, 5),
+        input.g.slice(0, 5).map((value, i) => value + input.g[5 + i]),
+        1e-15,
+      );
       exact.rmsNorm(x, weight, out, rstd, rows, n, EPS);
       exact.rmsNormGrad(x, weight, rstd, g, dx, dweight, rows, n);
       check("rmsNorm");
@@ -162,11 +181,21 @@ describe.each(implementationsOf(norm).slice(1))("norm, $name", ({ kernels, dtype
     const steps = c.n / 16 + 16;
     expectNear(actual.mean, expected.mean, 2 * u * M, "mean");
     const relative = (factor: number) => steps * u * factor + 2 * (4 * u * M * factor) ** 2;
-    expectNear(actual.rstd, expected.rstd, expected.rstd.map((rstd) => rstd * relative(rstd)), "rstd");
+    expectNear(
+      actual.rstd,
+      expected.rstd,
+      expected.rstd.map((rstd) => rstd * relative(rstd)),
+      "rstd",
+    );
     const R = largest(expected.rstd);
     const X = Math.sqrt(c.n); // no normalised value is larger
     expectNear(actual.out, expected.out, W * (4 * u * M * R + X * (steps * u + relative(R))) + 2 * u * b, "out");
-    expectNear(actual.rmsRstd, expected.rmsRstd, expected.rmsRstd.map((rstd) => rstd * steps * u), "rms rstd");
+    expectNear(
+      actual.rmsRstd,
+      expected.rmsRstd,
+      expected.rmsRstd.map((rstd) => rstd * steps * u),
+      "rms rstd",
+    );
     expectNear(actual.rmsOut, expected.rmsOut, W * X * steps * u, "rms out");
   });
 
@@ -249,7 +278,10 @@ describe.each(implementationsOf(norm).slice(1))("norm, $name", ({ kernels, dtype
         which.channelMoments(px, mean, variance, B, C, inner);
         which.channelAffine(px, scales, shifts, out, B, C, inner);
         const moments = { mean: w.readReals(mean, C), variance: w.readReals(variance, C), out: w.readReals(out, size) };
-        const saved = given ?? { mean: moments.mean.map(Math.fround), rstd: moments.variance.map((value) => Math.fround(1 / Math.sqrt(value + EPS))) };
+        const saved = given ?? {
+          mean: moments.mean.map(Math.fround),
+          rstd: moments.variance.map((value) => Math.fround(1 / Math.sqrt(value + EPS))),
+        };
         const [dx, dweight, dbias] = [w.reals(size, 1), w.reals(C, 2), w.reals(C, 3)];
         which.batchNormGrad(px, pg, w.reals(saved.mean), w.reals(saved.rstd), weight ? scales : 0, dx, dweight, dbias, B, C, inner);
         return { ...moments, saved, dx: w.readReals(dx, size), dweight: w.readReals(dweight, C), dbias: w.readReals(dbias, C) };
@@ -259,7 +291,12 @@ describe.each(implementationsOf(norm).slice(1))("norm, $name", ({ kernels, dtype
     const [M, W, G, R, X] = [largest(x), weight ? largest(scale) : 1, largest(g), largest(expected.saved.rstd), Math.sqrt(N)];
     const steps = inner / 16 + 16;
     expectNear(actual.mean, expected.mean, 2 * u * M, "mean");
-    expectNear(actual.variance, expected.variance, expected.variance.map((value) => steps * u * value + 2 * (2 * u * M) ** 2), "variance");
+    expectNear(
+      actual.variance,
+      expected.variance,
+      expected.variance.map((value) => steps * u * value + 2 * (2 * u * M) ** 2),
+      "variance",
+    );
     expectNear(actual.out, expected.out, 2 * u * (largest(scale) * M + 1), "out");
     const normalError = X + 2 * M * R;
     expectNear(actual.dbias, expected.dbias, u * steps * N * G, "dbias");

@@ -19,17 +19,23 @@ export interface NormKernels {
    * @param mean `[rows]` or 0: what the gradient needs
    * @param rstd `[rows]` or 0
    */
-  layerNorm(
-    x: number, weight: number, bias: number, out: number, mean: number, rstd: number, rows: number, n: number, eps: number,
-  ): void;
+  layerNorm(x: number, weight: number, bias: number, out: number, mean: number, rstd: number, rows: number, n: number, eps: number): void;
   /**
    * The gradient: with x̂ = (x − mean) · rstd and w = g · weight,
    * `dx = rstd · (w − mean(w) − x̂ · mean(w · x̂))`, `dweight = Σ g · x̂` and `dbias = Σ g` over rows, in their order.
    * @param dx `[rows, n]` or 0; `dweight`, `dbias` `[n]` or 0. All are overwritten.
    */
   layerNormGrad(
-    x: number, weight: number, mean: number, rstd: number, g: number,
-    dx: number, dweight: number, dbias: number, rows: number, n: number,
+    x: number,
+    weight: number,
+    mean: number,
+    rstd: number,
+    g: number,
+    dx: number,
+    dweight: number,
+    dbias: number,
+    rows: number,
+    n: number,
   ): void;
   /** `out = x · rstd · weight`, `rstd = 1 / √(mean(x²) + eps)`, over each row. `weight` `[n]` or 0, `rstd` `[rows]` or 0. */
   rmsNorm(x: number, weight: number, out: number, rstd: number, rows: number, n: number, eps: number): void;
@@ -50,8 +56,17 @@ export interface NormKernels {
    * @param dweight `[C]`, overwritten, as `dbias` is
    */
   batchNormGrad(
-    x: number, g: number, mean: number, rstd: number, weight: number,
-    dx: number, dweight: number, dbias: number, B: number, C: number, inner: number,
+    x: number,
+    g: number,
+    mean: number,
+    rstd: number,
+    weight: number,
+    dx: number,
+    dweight: number,
+    dbias: number,
+    B: number,
+    C: number,
+    inner: number,
   ): void;
 }
 

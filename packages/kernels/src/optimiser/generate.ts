@@ -17,8 +17,16 @@ function defineSgd(m: ModuleBuilder): void {
     "sgd",
     {
       params: {
-        p: "i32", g: "i32", buffer: "i32", n: "i32", lr: "f64", momentum: "f64", dampening: "f64", nesterov: "i32",
-        weightDecay: "f64", firstStep: "i32",
+        p: "i32",
+        g: "i32",
+        buffer: "i32",
+        n: "i32",
+        lr: "f64",
+        momentum: "f64",
+        dampening: "f64",
+        nesterov: "i32",
+        weightDecay: "f64",
+        firstStep: "i32",
       },
     },
     (f, { p, g, buffer, n, lr, momentum, dampening, nesterov, weightDecay, firstStep }) => {
@@ -34,7 +42,12 @@ function defineSgd(m: ModuleBuilder): void {
           const step = isNesterov ? f.madd(keep, kept, gradient) : kept;
           return [f.nmadd(rate, step, parameter), kept];
         });
-      const either = (condition: Local<"i32">, run: (flag: boolean) => void) => f.if(condition, () => run(true), () => run(false));
+      const either = (condition: Local<"i32">, run: (flag: boolean) => void) =>
+        f.if(
+          condition,
+          () => run(true),
+          () => run(false),
+        );
       f.if(
         buffer,
         () => either(firstStep, (isFirst) => either(nesterov, (isNesterov) => update(isFirst, isNesterov))),
@@ -49,8 +62,20 @@ function defineAdam(m: ModuleBuilder): void {
     "adam",
     {
       params: {
-        p: "i32", g: "i32", m: "i32", v: "i32", vmax: "i32", n: "i32", lr: "f64", beta1: "f64", beta2: "f64", eps: "f64",
-        weightDecay: "f64", decoupled: "i32", biasCorrection1: "f64", biasCorrection2: "f64",
+        p: "i32",
+        g: "i32",
+        m: "i32",
+        v: "i32",
+        vmax: "i32",
+        n: "i32",
+        lr: "f64",
+        beta1: "f64",
+        beta2: "f64",
+        eps: "f64",
+        weightDecay: "f64",
+        decoupled: "i32",
+        biasCorrection1: "f64",
+        biasCorrection2: "f64",
       },
     },
     (f, { p, g, m: first, v: second, vmax, n, lr, beta1, beta2, eps, weightDecay, decoupled, biasCorrection1, biasCorrection2 }) => {
@@ -70,17 +95,27 @@ function defineAdam(m: ModuleBuilder): void {
       const epsilon = splat(f, eps);
       const [gradient, mean, square, most] = f.locals("v128", 4);
       const update = (amsgrad: boolean) =>
-        mapRow(f, n, amsgrad ? [p, g, first, second, vmax] : [p, g, first, second], amsgrad ? [p, first, second, vmax] : [p, first, second], (values) => {
-          const [parameter, given, before, squareBefore, mostBefore] = values;
-          gradient.set(f.madd(decay, parameter, given));
-          mean.set(f.madd(keepFirst, before, f32x4.mul(takeFirst, gradient)));
-          square.set(f.madd(keepSecond, squareBefore, f32x4.mul(takeSecond, f32x4.mul(gradient, gradient))));
-          most.set(amsgrad ? f32x4.max(square, mostBefore) : square); // max keeps a NaN of either
-          const root = f32x4.sqrt(f32x4.mul(most, correction));
-          const step = f32x4.div(f32x4.mul(rate, mean), f32x4.add(root, epsilon));
-          return [f32x4.sub(f32x4.mul(parameter, shrink), step), mean, square, most];
-        });
-      f.if(vmax, () => update(true), () => update(false));
+        mapRow(
+          f,
+          n,
+          amsgrad ? [p, g, first, second, vmax] : [p, g, first, second],
+          amsgrad ? [p, first, second, vmax] : [p, first, second],
+          (values) => {
+            const [parameter, given, before, squareBefore, mostBefore] = values;
+            gradient.set(f.madd(decay, parameter, given));
+            mean.set(f.madd(keepFirst, before, f32x4.mul(takeFirst, gradient)));
+            square.set(f.madd(keepSecond, squareBefore, f32x4.mul(takeSecond, f32x4.mul(gradient, gradient))));
+            most.set(amsgrad ? f32x4.max(square, mostBefore) : square); // max keeps a NaN of either
+            const root = f32x4.sqrt(f32x4.mul(most, correction));
+            const step = f32x4.div(f32x4.mul(rate, mean), f32x4.add(root, epsilon));
+            return [f32x4.sub(f32x4.mul(parameter, shrink), step), mean, square, most];
+          },
+        );
+      f.if(
+        vmax,
+        () => update(true),
+        () => update(false),
+      );
     },
   );
 }

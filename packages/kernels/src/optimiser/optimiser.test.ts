@@ -37,7 +37,17 @@ interface AdamOptions {
   step: number;
   amsgrad: boolean;
 }
-const adam: AdamOptions = { title: "Adam, step 3", lr: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, decoupled: 0, step: 3, amsgrad: false };
+const adam: AdamOptions = {
+  title: "Adam, step 3",
+  lr: 0.01,
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  weightDecay: 0,
+  decoupled: 0,
+  step: 3,
+  amsgrad: false,
+};
 const adamCases: AdamOptions[] = [
   adam,
   { ...adam, title: "Adam, step 1", step: 1 },
@@ -52,7 +62,14 @@ const sizes = [0, 1, 3, 4, 5, 8, 19];
 /** What a run starts from. Squares are of the size of the square of the gradient, as in training. */
 function state(n: number) {
   const g = noise(n, 2);
-  return { p: noise(n, 1), g, buffer: noise(n, 3), m: noise(n, 4), v: noise(n, 5).map((x) => Math.fround(x * x + 1e-3)), vmax: noise(n, 6).map((x) => Math.fround(x * x)) };
+  return {
+    p: noise(n, 1),
+    g,
+    buffer: noise(n, 3),
+    m: noise(n, 4),
+    v: noise(n, 5).map((x) => Math.fround(x * x + 1e-3)),
+    vmax: noise(n, 6).map((x) => Math.fround(x * x)),
+  };
 }
 
 function runSgd(kernels: OptimiserKernels, dtype: "float32" | "float64", n: number, o: SgdOptions) {

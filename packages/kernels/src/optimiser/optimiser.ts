@@ -15,8 +15,16 @@ export interface OptimiserKernels {
    * @param buffer `[n]` or 0
    */
   sgd(
-    p: number, g: number, buffer: number, n: number, lr: number, momentum: number, dampening: number, nesterov: number,
-    weightDecay: number, firstStep: number,
+    p: number,
+    g: number,
+    buffer: number,
+    n: number,
+    lr: number,
+    momentum: number,
+    dampening: number,
+    nesterov: number,
+    weightDecay: number,
+    firstStep: number,
   ): void;
   /**
    * First `p *= 1 − lr · weightDecay` when decoupled (AdamW), else g ← g + weightDecay · p. Then
@@ -28,8 +36,20 @@ export interface OptimiserKernels {
    * @see Kingma and Ba, 2015 (arXiv:1412.6980); Loshchilov and Hutter, 2019 (arXiv:1711.05101); Reddi et al., 2018 (arXiv:1904.09237).
    */
   adam(
-    p: number, g: number, m: number, v: number, vmax: number, n: number, lr: number, beta1: number, beta2: number, eps: number,
-    weightDecay: number, decoupled: number, biasCorrection1: number, biasCorrection2: number,
+    p: number,
+    g: number,
+    m: number,
+    v: number,
+    vmax: number,
+    n: number,
+    lr: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    weightDecay: number,
+    decoupled: number,
+    biasCorrection1: number,
+    biasCorrection2: number,
   ): void;
 }
 

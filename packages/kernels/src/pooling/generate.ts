@@ -55,14 +55,27 @@ function bin(n: Int, count: Int): Window {
 
 const SHAPE = { planes: "i32", H: "i32", W: "i32", outH: "i32", outW: "i32" } as const;
 const SLIDING = {
-  planes: "i32", H: "i32", W: "i32", kh: "i32", kw: "i32", strideH: "i32", strideW: "i32",
-  padTop: "i32", padLeft: "i32", outH: "i32", outW: "i32",
+  planes: "i32",
+  H: "i32",
+  W: "i32",
+  kh: "i32",
+  kw: "i32",
+  strideH: "i32",
+  strideW: "i32",
+  padTop: "i32",
+  padLeft: "i32",
+  outH: "i32",
+  outW: "i32",
 } as const;
 
 function defineMaxPool(m: ModuleBuilder): void {
   const WINDOW = { x: "i32", height: "i32", width: "i32", W: "i32", first: "i32", out: "i32", argmax: "i32" } as const;
   /** Calls visit for the pixels of a window with the pointer and the index of each; `x` and `first` are those of the first. */
-  const eachPixel = (f: FunctionBuilder, { x, height, width, W, first }: Record<"x" | "height" | "width" | "W" | "first", Int>, visit: (pixel: Int, index: Int) => void) => {
+  const eachPixel = (
+    f: FunctionBuilder,
+    { x, height, width, W, first }: Record<"x" | "height" | "width" | "W" | "first", Int>,
+    visit: (pixel: Int, index: Int) => void,
+  ) => {
     const [pixel, index] = f.locals("i32", 2);
     const rowBytes = f.let(i32.shl(W, 2));
     f.forRange(0, height, 1, () => {
@@ -162,52 +175,60 @@ function defineMaxPool(m: ModuleBuilder): void {
 }
 
 function defineMeans(m: ModuleBuilder): void {
-  const sum = m.internal("windowSum", { params: { x: "i32", height: "i32", width: "i32", W: "i32" }, result: "f32" }, (f, { x, height, width, W }) => {
-    joinRows(f, height, width, W);
-    const rowBytes = f.let(i32.shl(W, 2));
-    const pixel = f.local("i32");
-    const total = f.local("f32");
-    const totals = f.local("v128");
-    f.forRange(0, height, 1, () => {
-      pixel.set(x);
-      f.vectorLoop(
-        width,
-        () => {
-          totals.set(f32x4.add(totals, v128.load(pixel)));
-          f.increment(pixel, 16);
-        },
-        () => {
-          total.set(f32.add(total, f32.load(pixel)));
-          f.increment(pixel, 4);
-        },
-      );
-      f.increment(x, rowBytes);
-    });
-    const lanes = [0, 1, 2, 3].map((lane) => f32x4.extractLane(totals, lane));
-    f.return(f32.add(total, f32.add(f32.add(lanes[0], lanes[1]), f32.add(lanes[2], lanes[3]))));
-  });
+  const sum = m.internal(
+    "windowSum",
+    { params: { x: "i32", height: "i32", width: "i32", W: "i32" }, result: "f32" },
+    (f, { x, height, width, W }) => {
+      joinRows(f, height, width, W);
+      const rowBytes = f.let(i32.shl(W, 2));
+      const pixel = f.local("i32");
+      const total = f.local("f32");
+      const totals = f.local("v128");
+      f.forRange(0, height, 1, () => {
+        pixel.set(x);
+        f.vectorLoop(
+          width,
+          () => {
+            totals.set(f32x4.add(totals, v128.load(pixel)));
+            f.increment(pixel, 16);
+          },
+          () => {
+            total.set(f32.add(total, f32.load(pixel)));
+            f.increment(pixel, 4);
+          },
+        );
+        f.increment(x, rowBytes);
+      });
+      const lanes = [0, 1, 2, 3].map((lane) => f32x4.extractLane(totals, lane));
+      f.return(f32.add(total, f32.add(f32.add(lanes[0], lanes[1]), f32.add(lanes[2], lanes[3]))));
+    },
+  );
 
-  const spread = m.internal("windowAdd", { params: { dx: "i32", height: "i32", width: "i32", W: "i32", share: "f32" } }, (f, { dx, height, width, W, share }) => {
-    joinRows(f, height, width, W);
-    const rowBytes = f.let(i32.shl(W, 2));
-    const shares = f.let(f32x4.splat(share));
-    const pixel = f.local("i32");
-    f.forRange(0, height, 1, () => {
-      pixel.set(dx);
-      f.vectorLoop(
-        width,
-        () => {
-          f.store(pixel, f32x4.add(v128.load(pixel), shares));
-          f.increment(pixel, 16);
-        },
-        () => {
-          f.store(pixel, f32.add(f32.load(pixel), share));
-          f.increment(pixel, 4);
-        },
-      );
-      f.increment(dx, rowBytes);
-    });
-  });
+  const spread = m.internal(
+    "windowAdd",
+    { params: { dx: "i32", height: "i32", width: "i32", W: "i32", share: "f32" } },
+    (f, { dx, height, width, W, share }) => {
+      joinRows(f, height, width, W);
+      const rowBytes = f.let(i32.shl(W, 2));
+      const shares = f.let(f32x4.splat(share));
+      const pixel = f.local("i32");
+      f.forRange(0, height, 1, () => {
+        pixel.set(dx);
+        f.vectorLoop(
+          width,
+          () => {
+            f.store(pixel, f32x4.add(v128.load(pixel), shares));
+            f.increment(pixel, 16);
+          },
+          () => {
+            f.store(pixel, f32.add(f32.load(pixel), share));
+            f.increment(pixel, 4);
+          },
+        );
+        f.increment(dx, rowBytes);
+      });
+    },
+  );
 
   type Shape = Record<keyof typeof SHAPE, Int>;
   const forward = (f: FunctionBuilder, x: Int, out: Int, shape: Shape, rows: Window, columns: Window, divisor: Divisor) =>
@@ -226,8 +247,10 @@ function defineMeans(m: ModuleBuilder): void {
   const slidingWindows = ({ H, W, kh, kw, strideH, strideW, padTop, padLeft }: Record<keyof typeof SLIDING, Int>) =>
     [sliding(H, kh, strideH, padTop), sliding(W, kw, strideW, padLeft)] as const;
   /** kh · kw, or without `countIncludePad` the number of pixels. */
-  const slidingDivisor = (kh: Int, kw: Int, countIncludePad: Int): Divisor => (height, width) =>
-    f32.convertI32S(select(countIncludePad, i32.mul(kh, kw), i32.mul(height, width)));
+  const slidingDivisor =
+    (kh: Int, kw: Int, countIncludePad: Int): Divisor =>
+    (height, width) =>
+      f32.convertI32S(select(countIncludePad, i32.mul(kh, kw), i32.mul(height, width)));
   m.func("avgPool", { params: { x: "i32", out: "i32", ...SLIDING, countIncludePad: "i32" } }, (f, { x, out, countIncludePad, ...s }) => {
     forward(f, x, out, s, ...slidingWindows(s), slidingDivisor(s.kh, s.kw, countIncludePad));
   });

@@ -29,7 +29,12 @@ const cases: Geometry[] = [
 function numbers({ planes, H, W, kernel: [kh, kw], stride = [1, 1], pad = [0, 0] }: Geometry) {
   const size = (n: number, axis: 0 | 1, k: number) => Math.floor((n + 2 * pad[axis] - k) / stride[axis]) + 1;
   const [outH, outW] = [size(H, 0, kh), size(W, 1, kw)];
-  return { args: [planes, H, W, kh, kw, ...stride, ...pad, outH, outW] as const, size: planes * H * W, outSize: planes * outH * outW, window: kh * kw };
+  return {
+    args: [planes, H, W, kh, kw, ...stride, ...pad, outH, outW] as const,
+    size: planes * H * W,
+    outSize: planes * outH * outW,
+    window: kh * kw,
+  };
 }
 
 describe.each(implementationsOf(pooling))("pooling, $name", ({ kernels, dtype }) => {

@@ -2,7 +2,10 @@ import { f32x4, i32, i32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
 import type { Build } from "../assembler/index.ts";
 
 /** Rotations of the rounds; four rounds, then the key is added again. */
-const ROTATIONS = [[13, 15, 26, 6], [17, 29, 16, 24]] as const;
+const ROTATIONS = [
+  [13, 15, 26, 6],
+  [17, 29, 16, 24],
+] as const;
 /** Words of one turn of the loop: four pairs. */
 const GROUP = 8;
 

@@ -5,7 +5,12 @@ import { threefry } from "./threefry.ts";
 
 // Integers decide, so every implementation gives exactly what these loops give.
 describe.each(implementationsOf(random))("random, $name", ({ kernels, dtype }) => {
-  const keys = [[0, 0], [1, 2], [0x13198a2e, 0x03707344], [0xffffffff, 0x80000000]];
+  const keys = [
+    [0, 0],
+    [1, 2],
+    [0x13198a2e, 0x03707344],
+    [0xffffffff, 0x80000000],
+  ];
 
   it.each(keys)("masks by the words of key %i, %i", (k0, k1) => {
     for (const n of [0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 64, 1001]) {

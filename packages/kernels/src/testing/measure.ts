@@ -7,7 +7,7 @@ export function secondsOf(work: () => void): number {
     repeats = Math.max(repeats + 1, Math.ceil((repeats * 1.5e-3) / Math.max(seconds, 1e-7)));
   }
   let least = Infinity;
-  for (const end = performance.now() + 300; performance.now() < end; ) least = Math.min(least, timed(work, repeats));
+  for (const end = performance.now() + 300; performance.now() < end;) least = Math.min(least, timed(work, repeats));
   return least / repeats;
 }
 

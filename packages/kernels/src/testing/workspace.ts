@@ -114,7 +114,12 @@ export function unitRoundoff(dtype: "float32" | "float64"): number {
 }
 
 /** Fails unless every |actual − expected| ≤ tolerance (one for all, or one each); NaN and ±∞ must agree exactly. */
-export function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number | ArrayLike<number>, what = "result"): void {
+export function expectNear(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number | ArrayLike<number>,
+  what = "result",
+): void {
   if (actual.length !== expected.length) throw new Error(`${what}: ${actual.length} numbers, expected ${expected.length}`);
   for (let i = 0; i < expected.length; i++) {
     const allowed = typeof tolerance === "number" ? tolerance : tolerance[i];

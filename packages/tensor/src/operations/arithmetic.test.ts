@@ -21,18 +21,27 @@ import { maskedFill, where } from "./where.ts";
 
 const functions: Readonly<Record<string, (a: Operand, b: Operand) => Tensor>> = { add, sub, mul, div, pow, maximum, minimum };
 const comparisons: Readonly<Record<string, [(a: Operand, b: Operand) => Tensor, (a: number, b: number) => boolean]>> = {
-  greater: [greater, (a, b) => a > b], greaterEqual: [greaterEqual, (a, b) => a >= b], less: [less, (a, b) => a < b],
-  lessEqual: [lessEqual, (a, b) => a <= b], equal: [equal, (a, b) => a === b], notEqual: [notEqual, (a, b) => a !== b],
+  greater: [greater, (a, b) => a > b],
+  greaterEqual: [greaterEqual, (a, b) => a >= b],
+  less: [less, (a, b) => a < b],
+  lessEqual: [lessEqual, (a, b) => a <= b],
+  equal: [equal, (a, b) => a === b],
+  notEqual: [notEqual, (a, b) => a !== b],
 };
 
 /** Two shapes that broadcast: lengths, and who stretches where; the second may be shorter. */
-const broadcasting = fc.tuple(
-  fc.array(fc.tuple(fc.integer({ min: 0, max: 4 }), fc.constantFrom("both", "a", "b")), { maxLength: 4 }), fc.nat(2), fc.nat(7), fc.nat(9),
-).map(([axes, dropped, layout, seed]) => {
-  const lengths = (side: string) => axes.map(([length, who]) => (who === "both" || who === side ? length : 1));
-  const long = lengths("a").map((length, i) => (i < dropped ? axes[i][0] : length));
-  return { shapes: [long, lengths("b").slice(dropped)], result: axes.map(([length]) => length), layout, seed };
-});
+const broadcasting = fc
+  .tuple(
+    fc.array(fc.tuple(fc.integer({ min: 0, max: 4 }), fc.constantFrom("both", "a", "b")), { maxLength: 4 }),
+    fc.nat(2),
+    fc.nat(7),
+    fc.nat(9),
+  )
+  .map(([axes, dropped, layout, seed]) => {
+    const lengths = (side: string) => axes.map(([length, who]) => (who === "both" || who === side ? length : 1));
+    const long = lengths("a").map((length, i) => (i < dropped ? axes[i][0] : length));
+    return { shapes: [long, lengths("b").slice(dropped)], result: axes.map(([length]) => length), layout, seed };
+  });
 
 function stored(shape: readonly number[], seed: number, reversed: number, options = {}): Tensor {
   const axes = shape.map((_, axis) => axis).reverse();
@@ -40,70 +49,113 @@ function stored(shape: readonly number[], seed: number, reversed: number, option
 }
 
 describe.each(eachBackend())("on $name", ({ use }) => {
-  it.each(loadGolden("tensor", { op: "binary" }))("agrees with $source on $name", (golden) => use(() => {
-    expectGolden(golden, ({ inputs: { a, b } }) => ({ y: functions[golden.options.fn as string](a, b) }));
-  }));
+  it.each(loadGolden("tensor", { op: "binary" }))("agrees with $source on $name", (golden) =>
+    use(() => {
+      expectGolden(golden, ({ inputs: { a, b } }) => ({ y: functions[golden.options.fn as string](a, b) }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: ["where", "masked_fill"] }))("agrees with $source on $name", (golden) => use(() => {
-    const { value } = golden.options as { value: number | "-inf" };
-    expectGolden(golden, ({ inputs: { x, mask, cond, a, b } }) => ({ y: golden.op === "where" ? where(cond, a, b) : maskedFill(x, mask, value === "-inf" ? -Infinity : value) }));
-  }));
+  it.each(loadGolden("tensor", { op: ["where", "masked_fill"] }))("agrees with $source on $name", (golden) =>
+    use(() => {
+      const { value } = golden.options as { value: number | "-inf" };
+      expectGolden(golden, ({ inputs: { x, mask, cond, a, b } }) => ({
+        y: golden.op === "where" ? where(cond, a, b) : maskedFill(x, mask, value === "-inf" ? -Infinity : value),
+      }));
+    }),
+  );
 
-  it.each(Object.entries(functions))("%s broadcasts as the float64 reference does, over any layout", (name, f) => use(() => {
-    fc.assert(fc.property(broadcasting, ({ shapes: [p, q], result, layout, seed }) => {
-      const [a, b] = [stored(p, seed, layout & 1, { low: 0.5, high: 2 }), stored(q, seed + 1, layout & 2, { low: 0.5, high: 2 })];
-      const y = f(a, b);
-      expect(y.shape).toEqual(result);
-      expectClose(y, inFloat64(f, a, b), { rtol: name === "pow" ? 2 ** -20 : 2 ** -23 });
-      expectClose(f(a, 1.5), inFloat64((at) => f(at, 1.5), a), { rtol: name === "pow" ? 2 ** -20 : 2 ** -23 });
-      expectClose(f(0.5, b), inFloat64((at) => f(0.5, at), b), { rtol: name === "pow" ? 2 ** -20 : 2 ** -23 });
-    }), { numRuns: 40, seed: 1 });
-  }));
+  it.each(Object.entries(functions))("%s broadcasts as the float64 reference does, over any layout", (name, f) =>
+    use(() => {
+      fc.assert(
+        fc.property(broadcasting, ({ shapes: [p, q], result, layout, seed }) => {
+          const [a, b] = [stored(p, seed, layout & 1, { low: 0.5, high: 2 }), stored(q, seed + 1, layout & 2, { low: 0.5, high: 2 })];
+          const y = f(a, b);
+          expect(y.shape).toEqual(result);
+          expectClose(y, inFloat64(f, a, b), { rtol: name === "pow" ? 2 ** -20 : 2 ** -23 });
+          expectClose(
+            f(a, 1.5),
+            inFloat64((at) => f(at, 1.5), a),
+            { rtol: name === "pow" ? 2 ** -20 : 2 ** -23 },
+          );
+          expectClose(
+            f(0.5, b),
+            inFloat64((at) => f(0.5, at), b),
+            { rtol: name === "pow" ? 2 ** -20 : 2 ** -23 },
+          );
+        }),
+        { numRuns: 40, seed: 1 },
+      );
+    }),
+  );
 
-  it.each(Object.entries(comparisons))("%s compares float32, float64 and int32", (_, [f, one]) => use(() => {
-    const values = [-1, 0, 1, 2, NaN];
-    const pairs = values.flatMap((a) => values.map((b) => [a, b]));
-    const [a, b] = [0, 1].map((side) => pairs.map((pair) => pair[side]));
-    expect(f(tensor(a), tensor(b)).toArray()).toEqual(pairs.map(([x, y]) => one(x, y)));
-    expect(f(tensor(a, { dtype: "float64" }), 1).toArray()).toEqual(a.map((x) => one(x, 1)));
-    const whole = values.slice(0, 4);
-    expect(f(tensor(whole, { dtype: "int32" }), 1).toArray()).toEqual(whole.map((x) => one(x, 1)));
-    expect(f(0, tensor(whole, { dtype: "int32" })).toArray()).toEqual(whole.map((x) => one(0, x)));
-  }));
+  it.each(Object.entries(comparisons))("%s compares float32, float64 and int32", (_, [f, one]) =>
+    use(() => {
+      const values = [-1, 0, 1, 2, NaN];
+      const pairs = values.flatMap((a) => values.map((b) => [a, b]));
+      const [a, b] = [0, 1].map((side) => pairs.map((pair) => pair[side]));
+      expect(f(tensor(a), tensor(b)).toArray()).toEqual(pairs.map(([x, y]) => one(x, y)));
+      expect(f(tensor(a, { dtype: "float64" }), 1).toArray()).toEqual(a.map((x) => one(x, 1)));
+      const whole = values.slice(0, 4);
+      expect(f(tensor(whole, { dtype: "int32" }), 1).toArray()).toEqual(whole.map((x) => one(x, 1)));
+      expect(f(0, tensor(whole, { dtype: "int32" })).toArray()).toEqual(whole.map((x) => one(0, x)));
+    }),
+  );
 
-  it("where chooses over any broadcasting and layout, in every dtype", () => use(() => {
-    fc.assert(fc.property(broadcasting, fc.constantFrom("float32", "float64", "int32", "uint8", "bool"), ({ shapes: [p, q], result, layout, seed }, dtype) => {
-      const options = { dtype, low: 0, high: 9 };
-      const [condition, a] = [stored(p, seed, layout & 1, { dtype: "bool" }), stored(q, seed + 1, layout & 2, options)];
-      const b = stored(result, seed + 2, layout & 4, options);
-      const dense = (x: Tensor) => x.expand(result).toTypedArray();
-      const expected = dense(condition).map((yes: number, i: number) => (yes ? dense(a)[i] : dense(b)[i]));
-      const y = where(condition, a, b);
-      expect([y.shape, y.dtype]).toEqual([result, dtype]);
-      expect([...y.toTypedArray()]).toEqual(Array.from(expected, (_, i) => (dense(condition)[i] ? dense(a)[i] : dense(b)[i])));
-    }), { numRuns: 60, seed: 1 });
-  }));
+  it("where chooses over any broadcasting and layout, in every dtype", () =>
+    use(() => {
+      fc.assert(
+        fc.property(
+          broadcasting,
+          fc.constantFrom("float32", "float64", "int32", "uint8", "bool"),
+          ({ shapes: [p, q], result, layout, seed }, dtype) => {
+            const options = { dtype, low: 0, high: 9 };
+            const [condition, a] = [stored(p, seed, layout & 1, { dtype: "bool" }), stored(q, seed + 1, layout & 2, options)];
+            const b = stored(result, seed + 2, layout & 4, options);
+            const dense = (x: Tensor) => x.expand(result).toTypedArray();
+            const expected = dense(condition).map((yes: number, i: number) => (yes ? dense(a)[i] : dense(b)[i]));
+            const y = where(condition, a, b);
+            expect([y.shape, y.dtype]).toEqual([result, dtype]);
+            expect([...y.toTypedArray()]).toEqual(Array.from(expected, (_, i) => (dense(condition)[i] ? dense(a)[i] : dense(b)[i])));
+          },
+        ),
+        { numRuns: 60, seed: 1 },
+      );
+    }));
 
-  it("computes with int32, modulo 2³²", () => use(() => {
-    const [a, b] = [tensor([7, -3, 2 ** 31 - 1], { dtype: "int32" }), tensor([2, 5, 1], { dtype: "int32" })];
-    expect(add(a, b).toArray()).toEqual([9, 2, -(2 ** 31)]);
-    expect(sub(a, 1).toArray()).toEqual([6, -4, 2 ** 31 - 2]);
-    expect(mul(a, b).toArray()).toEqual([14, -15, 2 ** 31 - 1]);
-    expect(maximum(a, b).toArray()).toEqual([7, 5, 2 ** 31 - 1]);
-    expect(minimum(0, b.neg()).toArray()).toEqual([-2, -5, -1]);
-  }));
+  it("computes with int32, modulo 2³²", () =>
+    use(() => {
+      const [a, b] = [tensor([7, -3, 2 ** 31 - 1], { dtype: "int32" }), tensor([2, 5, 1], { dtype: "int32" })];
+      expect(add(a, b).toArray()).toEqual([9, 2, -(2 ** 31)]);
+      expect(sub(a, 1).toArray()).toEqual([6, -4, 2 ** 31 - 2]);
+      expect(mul(a, b).toArray()).toEqual([14, -15, 2 ** 31 - 1]);
+      expect(maximum(a, b).toArray()).toEqual([7, 5, 2 ** 31 - 1]);
+      expect(minimum(0, b.neg()).toArray()).toEqual([-2, -5, -1]);
+    }));
 
-  it("combines booleans", () => use(() => {
-    const [a, b] = [tensor([[true], [false]]), tensor([true, false])];
-    expect(logicalAnd(a, b).toArray()).toEqual([[true, false], [false, false]]);
-    expect(logicalOr(a, b).toArray()).toEqual([[true, true], [true, false]]);
-    expect(logicalXor(a, b).toArray()).toEqual([[false, true], [true, false]]);
-    expect(logicalNot(a.transpose()).toArray()).toEqual([[false, true]]);
-  }));
+  it("combines booleans", () =>
+    use(() => {
+      const [a, b] = [tensor([[true], [false]]), tensor([true, false])];
+      expect(logicalAnd(a, b).toArray()).toEqual([
+        [true, false],
+        [false, false],
+      ]);
+      expect(logicalOr(a, b).toArray()).toEqual([
+        [true, true],
+        [true, false],
+      ]);
+      expect(logicalXor(a, b).toArray()).toEqual([
+        [false, true],
+        [true, false],
+      ]);
+      expect(logicalNot(a.transpose()).toArray()).toEqual([[false, true]]);
+    }));
 });
 
 describe("has the gradient of its central differences", () => {
-  const shapes = [[2, 3, 5], [3, 1]];
+  const shapes = [
+    [2, 3, 5],
+    [3, 1],
+  ];
   it.each(Object.entries(functions))("%s, broadcast, and with a number on either side", (_, f) => {
     const [a, b] = [randomTensor(shapes[0], 1, { low: 0.5, high: 2 }), randomTensor(shapes[1], 2, { low: 0.6, high: 1.9 })];
     expectGradient(f, [a, b], { second: true });
@@ -123,7 +175,13 @@ describe("has the gradient of its central differences", () => {
     expectGradient((x) => maskedFill(x, condition, -7), [[2, 3, 5]], { second: true });
   });
   it("maximum of far sides, and minimum of views", () => {
-    expectGradient((a, b) => minimum(a.transpose(), b), [[5, 3], [3, 5]]);
+    expectGradient(
+      (a, b) => minimum(a.transpose(), b),
+      [
+        [5, 3],
+        [3, 5],
+      ],
+    );
   });
 });
 
@@ -163,7 +221,16 @@ describe("cast", () => {
     const dtypes = ["float32", "float64", "float16", "bfloat16", "int32", "uint8", "bool"] as const;
     for (const from of dtypes) {
       for (const to of dtypes) {
-        const y = cast(tensor([[0, 1], [1, 0]], { dtype: from }).transpose(), to);
+        const y = cast(
+          tensor(
+            [
+              [0, 1],
+              [1, 0],
+            ],
+            { dtype: from },
+          ).transpose(),
+          to,
+        );
         expect([y.dtype, [...y.toTypedArray()]]).toEqual([to, [0, 1, 1, 0]]);
       }
     }
@@ -187,7 +254,9 @@ describe("cast", () => {
 });
 
 it("says which dtype or shape does not fit", () => {
-  expect(() => add(tensor([1]), tensor([1], { dtype: "int32" }))).toThrow(/add: dtypes must agree: nothing is promoted silently; got a "float32", b "int32"/);
+  expect(() => add(tensor([1]), tensor([1], { dtype: "int32" }))).toThrow(
+    /add: dtypes must agree: nothing is promoted silently; got a "float32", b "int32"/,
+  );
   expect(() => add(zeros([2, 3]), zeros([2]))).toThrow(/add: shapes must broadcast.*got a \[2, 3\], b \[2\]/);
   expect(() => div(tensor([1], { dtype: "int32" }), 2)).toThrow(/div: works on float32 and float64; got dtype "int32"/);
   expect(() => mul(tensor([true]), tensor([true]))).toThrow(/mul: works on float32, float64 and int32; got dtype "bool"/);

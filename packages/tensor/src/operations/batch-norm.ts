@@ -43,8 +43,9 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: 
   const { eps = 1e-5 } = options;
   const [B, C] = x.shape;
   const channel = [C];
-  const [weight, bias, fixedMean, fixedVariance] = (["weight", "bias", "mean", "variance"] as const)
-    .map((name) => vector("batchNorm", name, options[name], channel));
+  const [weight, bias, fixedMean, fixedVariance] = (["weight", "bias", "mean", "variance"] as const).map((name) =>
+    vector("batchNorm", name, options[name], channel),
+  );
   const wide = widened(x);
   const dtype = requireReal("batchNorm", wide.dtype);
   sameDType("batchNorm", { x: wide, weight, bias, mean: fixedMean, variance: fixedVariance });
@@ -56,30 +57,40 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: 
 
   const given = [wide, weight, bias, fixedMean, fixedVariance];
   const statistic = { shape: channel, dtype };
-  const [output, mu, variance, rstd] = compute("batchNorm", present(given).map(packed), [{ shape: x.shape, dtype }, statistic, statistic, statistic], (reads, writes, scratch) => {
-    const [atWeight, atBias, atMean, atVariance] = places(reads, given).slice(1).map((at) => at >>> shift);
-    const [toMean, toVariance, toRstd] = writes.slice(1).map((at) => at >>> shift);
-    const scale = scratch(C << shift);
-    const offset = scratch(C << shift);
-    if (fixedMean === undefined) kernels.channelMoments(reads[0], writes[1], writes[2], B, C, inner);
-    const reals = real();
-    for (let c = 0; c < C; c++) {
-      if (fixedMean !== undefined) [reals[toMean + c], reals[toVariance + c]] = [reals[atMean + c], reals[atVariance + c]];
-      const spreadOf = 1 / Math.sqrt(reals[toVariance + c] + eps);
-      const factor = (weight === undefined ? 1 : reals[atWeight + c]) * spreadOf;
-      reals[toRstd + c] = spreadOf;
-      reals[(scale >>> shift) + c] = factor;
-      reals[(offset >>> shift) + c] = (bias === undefined ? 0 : reals[atBias + c]) - reals[toMean + c] * factor;
-    }
-    kernels.channelAffine(reads[0], scale, offset, writes[0], B, C, inner);
-  });
+  const [output, mu, variance, rstd] = compute(
+    "batchNorm",
+    present(given).map(packed),
+    [{ shape: x.shape, dtype }, statistic, statistic, statistic],
+    (reads, writes, scratch) => {
+      const [atWeight, atBias, atMean, atVariance] = places(reads, given)
+        .slice(1)
+        .map((at) => at >>> shift);
+      const [toMean, toVariance, toRstd] = writes.slice(1).map((at) => at >>> shift);
+      const scale = scratch(C << shift);
+      const offset = scratch(C << shift);
+      if (fixedMean === undefined) kernels.channelMoments(reads[0], writes[1], writes[2], B, C, inner);
+      const reals = real();
+      for (let c = 0; c < C; c++) {
+        if (fixedMean !== undefined) [reals[toMean + c], reals[toVariance + c]] = [reals[atMean + c], reals[atVariance + c]];
+        const spreadOf = 1 / Math.sqrt(reals[toVariance + c] + eps);
+        const factor = (weight === undefined ? 1 : reals[atWeight + c]) * spreadOf;
+        reals[toRstd + c] = spreadOf;
+        reals[(scale >>> shift) + c] = factor;
+        reals[(offset >>> shift) + c] = (bias === undefined ? 0 : reals[atBias + c]) - reals[toMean + c] * factor;
+      }
+      kernels.channelAffine(reads[0], scale, offset, writes[0], B, C, inner);
+    },
+  );
 
   const along = (vectorOfC: Tensor) => reshape(vectorOfC, [C, ...x.shape.slice(2).map(() => 1)]);
   const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
   const dense: Dense = (...at) => {
     const [from, factor, offset] = spread(at, operands);
     const centred = sub(from!, fixedMean === undefined ? mean(from!, axes, { keepDims: true }) : along(mu));
-    const normal = mul(centred, rsqrt(add(fixedMean === undefined ? mean(square(centred), axes, { keepDims: true }) : along(variance), eps)));
+    const normal = mul(
+      centred,
+      rsqrt(add(fixedMean === undefined ? mean(square(centred), axes, { keepDims: true }) : along(variance), eps)),
+    );
     const scaled = factor === undefined ? normal : mul(normal, along(factor));
     return [offset === undefined ? scaled : add(scaled, along(offset))];
   };
@@ -88,11 +99,16 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: 
     const [needX] = wanted(needs, operands);
     const used = [wide, g, mu, rstd, weight];
     const shapes = [needX ? x.shape : undefined, channel, channel];
-    const found = compute("batchNorm", present(used).map(packed), present(shapes).map((shape) => ({ shape, dtype })), (reads, writes) => {
-      const [from, atG, atMean, atRstd, atWeight] = places(reads, used);
-      const [dx, dweight, dbias] = places(writes, shapes);
-      kernels.batchNormGrad(from, atG, atMean, atRstd, atWeight, dx, dweight, dbias, B, C, inner);
-    });
+    const found = compute(
+      "batchNorm",
+      present(used).map(packed),
+      present(shapes).map((shape) => ({ shape, dtype })),
+      (reads, writes) => {
+        const [from, atG, atMean, atRstd, atWeight] = places(reads, used);
+        const [dx, dweight, dbias] = places(writes, shapes);
+        kernels.batchNormGrad(from, atG, atMean, atRstd, atWeight, dx, dweight, dbias, B, C, inner);
+      },
+    );
     const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);
     recordFusedGradient("gradient of batchNorm", gradients, inputs, [g!], dense);
     return gradients;

@@ -11,14 +11,21 @@ export type Operand = Tensor | number;
 
 /** Widens stored half precision, and refuses to mix dtypes. */
 export function operands(where: string, a: Operand, b: Operand): [Operand, Operand] {
-  const [x, y] = [a, b].map((side) => (typeof side !== "number" && (side.dtype === "float16" || side.dtype === "bfloat16") ? cast(side, "float32") : side));
+  const [x, y] = [a, b].map((side) =>
+    typeof side !== "number" && (side.dtype === "float16" || side.dtype === "bfloat16") ? cast(side, "float32") : side,
+  );
   for (const side of [x, y]) {
     if (typeof side === "number" || side instanceof Tensor) continue;
     throw new DTypeError(where, "operands are tensors or numbers", { received: typeof side }, "Make one with tensor(…).");
   }
   if (typeof x === "number" && typeof y === "number") throw new DTypeError(where, "one operand must be a tensor", { a: x, b: y });
   if (typeof x !== "number" && typeof y !== "number" && x.dtype !== y.dtype) {
-    throw new DTypeError(where, "dtypes must agree: nothing is promoted silently", { a: x.dtype, b: y.dtype }, "Convert one: cast(x, dtype).");
+    throw new DTypeError(
+      where,
+      "dtypes must agree: nothing is promoted silently",
+      { a: x.dtype, b: y.dtype },
+      "Convert one: cast(x, dtype).",
+    );
   }
   return [x, y];
 }
@@ -77,8 +84,19 @@ function applyDense(where: string, kernel: BinaryKernels["add"], a: Tensor, b: T
 }
 
 const integer = {
-  add: "addInt", sub: "subInt", mul: "mulInt", maximum: "maximumInt", minimum: "minimumInt", greater: "greaterInt", greaterEqual: "greaterEqualInt",
-  less: "lessInt", lessEqual: "lessEqualInt", equal: "equalInt", notEqual: "notEqualInt", div: undefined, pow: undefined,
+  add: "addInt",
+  sub: "subInt",
+  mul: "mulInt",
+  maximum: "maximumInt",
+  minimum: "minimumInt",
+  greater: "greaterInt",
+  greaterEqual: "greaterEqualInt",
+  less: "lessInt",
+  lessEqual: "lessEqualInt",
+  equal: "equalInt",
+  notEqual: "notEqualInt",
+  div: undefined,
+  pow: undefined,
 } as const;
 
 function kernelFor(where: string, name: BinaryName, dtype: DType): BinaryKernels["add"] {
@@ -86,7 +104,12 @@ function kernelFor(where: string, name: BinaryName, dtype: DType): BinaryKernels
   if (dtype === "float32" || dtype === "float64") return binaryKernels.on(dtype)[name];
   const kernel = dtype === "int32" ? integer[name] : undefined;
   if (kernel !== undefined) return binaryKernels.on("float32")[kernel];
-  throw new DTypeError(where, integer[name] === undefined ? "works on float32 and float64" : "works on float32, float64 and int32", { dtype }, 'Convert first: cast(x, "float32").');
+  throw new DTypeError(
+    where,
+    integer[name] === undefined ? "works on float32 and float64" : "works on float32, float64 and int32",
+    { dtype },
+    'Convert first: cast(x, "float32").',
+  );
 }
 
 /** The address of one element with a value, for operands that are plain numbers. */

@@ -48,7 +48,8 @@ function truth(x: Tensor): Tensor {
   const dense = packed(x);
   return computeOne("cast", [dense], x.shape, "bool", ([read], write) => {
     const bytes = uint8View();
-    const source = x.dtype === "float32" ? float32View() : x.dtype === "float64" ? float64View() : x.dtype === "int32" ? int32View() : bytes;
+    const source =
+      x.dtype === "float32" ? float32View() : x.dtype === "float64" ? float64View() : x.dtype === "int32" ? int32View() : bytes;
     const start = read / bytesPer(x.dtype);
     for (let i = 0; i < sizeOf(x.shape); i++) bytes[write + i] = source[start + i] === 0 ? 0 : 1;
   });

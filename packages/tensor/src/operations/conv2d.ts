@@ -161,7 +161,9 @@ function inputGradient(g: Tensor, weight: Tensor, shape: Shape, geometry: Geomet
     const { gemm } = matmulKernels.on(dtype);
     eachStrip(dtype, geometry, shape[0], scratch, ({ weight: at, pixels, steps, patches, outputs, space }) => {
       const y = outputs.load(slope);
-      patches.add(write, (target, accumulate) => gemm(steps, pixels, O, kernel + at, 1, steps, y, outputs.row, 1, target, patches.row, accumulate, space));
+      patches.add(write, (target, accumulate) =>
+        gemm(steps, pixels, O, kernel + at, 1, steps, y, outputs.row, 1, target, patches.row, accumulate, space),
+      );
     });
   });
   return record("conv2d input gradient", out, [g, weight], [g, weight], (gg, needs) => [
@@ -254,7 +256,10 @@ function eachStrip(dtype: RealDType, geometry: Geometry, batch: number, scratch:
         // The strip's own first row stands `first · strideH` below the image's.
         const place = [C, H, W, kh, kw, strideH, strideW, top - first * strideH, left, dilationH, dilationW, count, outW, pixels] as const;
         const block = [images, O, size];
-        const [apart, beside] = [[groups * O * size, size, 1], [size, pixels, 1]];
+        const [apart, beside] = [
+          [groups * O * size, size, 1],
+          [size, pixels, 1],
+        ];
         visit({
           weight: group * O * steps * width,
           pixels,

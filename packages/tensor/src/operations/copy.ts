@@ -7,11 +7,19 @@ import { rowMajor, sizeOf, type Shape } from "../core/shape.ts";
  * most copies are one or two long runs.
  */
 export function copy(
-  dtype: DType, shape: Shape, from: number, fromStrides: readonly number[], to: number, toStrides: readonly number[] = rowMajor(shape),
+  dtype: DType,
+  shape: Shape,
+  from: number,
+  fromStrides: readonly number[],
+  to: number,
+  toStrides: readonly number[] = rowMajor(shape),
 ): void {
   if (sizeOf(shape) === 0) return;
   const width = bytesPer(dtype);
-  const { lengths, strides: [reads, writes] } = mergeAxes(shape, [fromStrides, toStrides]);
+  const {
+    lengths,
+    strides: [reads, writes],
+  } = mergeAxes(shape, [fromStrides, toStrides]);
   const kernels = copyKernels.on("float32");
   const kernel = width === 1 ? kernels.copy1 : width === 2 ? kernels.copy2 : width === 4 ? kernels.copy4 : kernels.copy8;
   const outer = Math.max(0, lengths.length - 4);

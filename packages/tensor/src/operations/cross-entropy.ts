@@ -30,16 +30,25 @@ export interface CrossEntropyOptions {
  * @returns a scalar, or `[…]` with reduction `none`. A mean over nothing, all positions ignored, is NaN.
  * @throws {ShapeError} when shapes disagree; {DTypeError} unless logits are float and targets int32; {HeedError} for a target that is no class.
  */
-export function crossEntropy(logits: Tensor, target: Tensor, { reduction = "mean", labelSmoothing = 0, ignoreIndex }: CrossEntropyOptions = {}): Tensor {
+export function crossEntropy(
+  logits: Tensor,
+  target: Tensor,
+  { reduction = "mean", labelSmoothing = 0, ignoreIndex }: CrossEntropyOptions = {},
+): Tensor {
   requireTensor("crossEntropy", "logits", logits);
   requireTensor("crossEntropy", "target", target);
   const wide = widened(logits);
   const dtype = requireReal("crossEntropy", wide.dtype);
   if (logits.rank === 0 || !sameShape(logits.shape.slice(0, -1), target.shape)) {
-    throw new ShapeError("crossEntropy", "target must have the shape of logits [..., C] without its last axis", { logits: logits.shape, target: target.shape });
+    throw new ShapeError("crossEntropy", "target must have the shape of logits [..., C] without its last axis", {
+      logits: logits.shape,
+      target: target.shape,
+    });
   }
-  if (target.dtype !== "int32") throw new DTypeError("crossEntropy", "target must be int32", { target: target.dtype }, 'Convert: cast(target, "int32").');
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) throw new HeedError("crossEntropy", "labelSmoothing must be from 0 to 1", { labelSmoothing });
+  if (target.dtype !== "int32")
+    throw new DTypeError("crossEntropy", "target must be int32", { target: target.dtype }, 'Convert: cast(target, "int32").');
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
+    throw new HeedError("crossEntropy", "labelSmoothing must be from 0 to 1", { labelSmoothing });
   if (!["mean", "sum", "none"].includes(reduction)) throw new HeedError("crossEntropy", "reduction is mean, sum or none", { reduction });
   const counted = countTargets(target, logits.shape.at(-1)!, ignoreIndex);
 
@@ -55,7 +64,12 @@ function countTargets(target: Tensor, classes: number, ignoreIndex: number | und
   target.toTypedArray().forEach((value: number, position: number) => {
     if (value === ignoreIndex) return;
     if (value < 0 || value >= classes) {
-      throw new HeedError("crossEntropy", "targets must be classes, from 0 to C - 1", { target: value, position, C: classes }, "Mark positions to leave out with ignoreIndex.");
+      throw new HeedError(
+        "crossEntropy",
+        "targets must be classes, from 0 to C - 1",
+        { target: value, position, C: classes },
+        "Mark positions to leave out with ignoreIndex.",
+      );
     }
     counted++;
   });
@@ -72,10 +86,18 @@ function lossesOf(logits: Tensor, target: Tensor, dtype: RealDType, smoothing: n
     if (rows > 0) softmaxKernels.on(dtype).crossEntropy(from, ids, write, rows, n, smoothing, ignore);
   });
   return record("crossEntropy", out, [logits], [logits, target], (g) => {
-    const dlogits = computeOne("gradient of crossEntropy", [packed(logits), packed(target), packed(g)], logits.shape, dtype, ([from, ids, atG], write) => {
-      if (rows > 0) softmaxKernels.on(dtype).crossEntropyGrad(from, ids, atG, write, rows, n, smoothing, ignore);
-    });
-    const dense: Dense = (at) => [neg(reshape(sum(mul(logSoftmax(reshape(at, [rows, n])), weightsOf(target, n, dtype, smoothing, ignore)), 1), target.shape))];
+    const dlogits = computeOne(
+      "gradient of crossEntropy",
+      [packed(logits), packed(target), packed(g)],
+      logits.shape,
+      dtype,
+      ([from, ids, atG], write) => {
+        if (rows > 0) softmaxKernels.on(dtype).crossEntropyGrad(from, ids, atG, write, rows, n, smoothing, ignore);
+      },
+    );
+    const dense: Dense = (at) => [
+      neg(reshape(sum(mul(logSoftmax(reshape(at, [rows, n])), weightsOf(target, n, dtype, smoothing, ignore)), 1), target.shape)),
+    ];
     recordFusedGradient("gradient of crossEntropy", [dlogits], [logits], [g], dense);
     return [dlogits];
   });

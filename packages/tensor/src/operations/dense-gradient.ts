@@ -30,7 +30,11 @@ export function denseGradient(dense: Dense, inputs: readonly Tensor[], cotangent
  * @param dense the operation written with operations: same inputs, same results
  */
 export function recordFusedGradient(
-  name: string, gradients: readonly (Tensor | undefined)[], inputs: readonly Tensor[], cotangents: readonly Tensor[], dense: Dense,
+  name: string,
+  gradients: readonly (Tensor | undefined)[],
+  inputs: readonly Tensor[],
+  cotangents: readonly Tensor[],
+  dense: Dense,
 ): void {
   const asked = gradients.flatMap((gradient, i) => (gradient === undefined ? [] : [i]));
   const all = [...inputs, ...cotangents];
@@ -38,5 +42,11 @@ export function recordFusedGradient(
     const found = denseGradient(dense, at.slice(0, inputs.length), at.slice(inputs.length));
     return asked.map((i) => found[i]);
   };
-  recordMany(name, asked.map((i) => gradients[i]!), all, all, (second) => denseGradient(again, all, second));
+  recordMany(
+    name,
+    asked.map((i) => gradients[i]!),
+    all,
+    all,
+    (second) => denseGradient(again, all, second),
+  );
 }

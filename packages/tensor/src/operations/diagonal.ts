@@ -9,7 +9,12 @@ import { fillZero } from "./fill.ts";
 export function diagonal(x: Tensor, axis0: number, axis1: number): Tensor {
   const rest = x.shape.map((_, axis) => axis).filter((axis) => axis !== axis1);
   const strides = rest.map((axis) => x.strides[axis] + (axis === axis0 ? x.strides[axis1] : 0));
-  const out = new Tensor(x.storage, rest.map((axis) => x.shape[axis]), strides, x.offset);
+  const out = new Tensor(
+    x.storage,
+    rest.map((axis) => x.shape[axis]),
+    strides,
+    x.offset,
+  );
   const before = x.shape;
   return record("diagonal", out, [x], [], (g) => [diagonalGradient(g, before, axis0, axis1)]);
 }

@@ -36,7 +36,10 @@ export function einsum(equation: string, ...operands: Tensor[]): Tensor {
     done = done === undefined ? sumUnneeded(next, needed) : contract(done, next, needed);
   });
   const { x, labels } = done!;
-  return permute(x, output.map((label) => labels.indexOf(label)));
+  return permute(
+    x,
+    output.map((label) => labels.indexOf(label)),
+  );
 }
 
 function parse(equation: string, operands: readonly Tensor[]): { inputs: string[][]; output: string[] } {
@@ -46,14 +49,20 @@ function parse(equation: string, operands: readonly Tensor[]): { inputs: string[
     throw malformed("the equation has letters, commas, ... and one ->", 'As in "bij,bjk->bik".');
   }
   const terms = left.split(",");
-  if (terms.length !== operands.length) throw malformed(`the equation names ${terms.length} operands, but ${operands.length} came`, "One term per operand.");
+  if (terms.length !== operands.length)
+    throw malformed(`the equation names ${terms.length} operands, but ${operands.length} came`, "One term per operand.");
   let dots = 0;
   const inputs = terms.map((term, i) => {
     const letters = split(term, malformed);
     const { rank } = operands[i];
     const hidden = rank - letters.filter((letter) => letter !== "...").length;
     if (hidden < 0 || (hidden > 0 && !letters.includes("..."))) {
-      throw new ShapeError("einsum", `operand ${i} must have an axis for each letter of "${term}"`, { equation, shape: operands[i].shape }, "Write ... for axes that only broadcast.");
+      throw new ShapeError(
+        "einsum",
+        `operand ${i} must have an axis for each letter of "${term}"`,
+        { equation, shape: operands[i].shape },
+        "Write ... for axes that only broadcast.",
+      );
     }
     dots = Math.max(dots, letters.includes("...") ? hidden : 0);
     return letters.flatMap((letter) => (letter === "..." ? ellipsis(hidden) : [letter]));
@@ -62,12 +71,17 @@ function parse(equation: string, operands: readonly Tensor[]): { inputs: string[
   if (right === undefined) {
     const counts = new Map<string, number>();
     for (const letter of inputs.flat()) counts.set(letter, (counts.get(letter) ?? 0) + 1);
-    const single = [...counts].filter(([letter, count]) => count === 1 && letter.length === 1).map(([letter]) => letter).sort();
+    const single = [...counts]
+      .filter(([letter, count]) => count === 1 && letter.length === 1)
+      .map(([letter]) => letter)
+      .sort();
     return { inputs, output: [...ellipsis(dots), ...single] };
   }
   const output = split(right, malformed).flatMap((letter) => (letter === "..." ? ellipsis(dots) : [letter]));
-  if (new Set(output).size !== output.length) throw malformed("a letter stands once in the result", "Use eye(n) for diagonals in the result.");
-  if (!output.every((letter) => known.has(letter))) throw malformed("every letter of the result stands in an operand", "A new axis comes from unsqueeze.");
+  if (new Set(output).size !== output.length)
+    throw malformed("a letter stands once in the result", "Use eye(n) for diagonals in the result.");
+  if (!output.every((letter) => known.has(letter)))
+    throw malformed("every letter of the result stands in an operand", "A new axis comes from unsqueeze.");
   return { inputs, output };
 }
 
@@ -85,16 +99,20 @@ function ellipsis(count: number): string[] {
 
 function checkLengths(equation: string, operands: readonly Tensor[], inputs: readonly (readonly string[])[]): void {
   const lengths = new Map<string, number>();
-  inputs.forEach((labels, i) => labels.forEach((label, axis) => {
-    const length = operands[i].shape[axis];
-    const before = lengths.get(label) ?? 1;
-    const broadcasts = label.length > 1;
-    if (lengths.has(label) && before !== length && !(broadcasts && (before === 1 || length === 1))) {
-      throw new ShapeError("einsum", broadcasts ? "axes of the ellipsis must broadcast" : `letter ${label} must have one length`,
-        { equation, ...Object.fromEntries(operands.map(({ shape }, at) => [`operand ${at}`, shape])) });
-    }
-    lengths.set(label, broadcasts && length === 1 ? before : length);
-  }));
+  inputs.forEach((labels, i) =>
+    labels.forEach((label, axis) => {
+      const length = operands[i].shape[axis];
+      const before = lengths.get(label) ?? 1;
+      const broadcasts = label.length > 1;
+      if (lengths.has(label) && before !== length && !(broadcasts && (before === 1 || length === 1))) {
+        throw new ShapeError("einsum", broadcasts ? "axes of the ellipsis must broadcast" : `letter ${label} must have one length`, {
+          equation,
+          ...Object.fromEntries(operands.map(({ shape }, at) => [`operand ${at}`, shape])),
+        });
+      }
+      lengths.set(label, broadcasts && length === 1 ? before : length);
+    }),
+  );
 }
 
 function takeDiagonals({ x, labels }: Named): Named {
@@ -119,7 +137,11 @@ function contract(left: Named, right: Named, needed: ReadonlySet<string>): Named
   const rows = a.labels.filter((label) => !shared.includes(label));
   const columns = b.labels.filter((label) => !shared.includes(label));
   const lengthIn = ({ x, labels }: Named, label: string) => x.shape[labels.indexOf(label)];
-  const arranged = (named: Named, order: readonly string[]) => permute(named.x, order.map((label) => named.labels.indexOf(label)));
+  const arranged = (named: Named, order: readonly string[]) =>
+    permute(
+      named.x,
+      order.map((label) => named.labels.indexOf(label)),
+    );
   const lengthsOf = (named: Named, order: readonly string[]) => order.map((label) => lengthIn(named, label));
 
   if (summed.length === 0) {

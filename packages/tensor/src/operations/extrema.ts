@@ -12,16 +12,30 @@ import { sumTo } from "./sum-to.ts";
 export function maximum(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("maximum", a, b);
   const out = applyBinary("maximum", "maximum", x, y);
-  return differentiable("maximum", out, x, y, [x, y],
-    (g, side) => sumTo(mul(g, share(x, y, g)), side.shape), (g, side) => sumTo(mul(g, share(y, x, g)), side.shape));
+  return differentiable(
+    "maximum",
+    out,
+    x,
+    y,
+    [x, y],
+    (g, side) => sumTo(mul(g, share(x, y, g)), side.shape),
+    (g, side) => sumTo(mul(g, share(y, x, g)), side.shape),
+  );
 }
 
 /** The smaller of two; otherwise as `maximum`. */
 export function minimum(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("minimum", a, b);
   const out = applyBinary("minimum", "minimum", x, y);
-  return differentiable("minimum", out, x, y, [x, y],
-    (g, side) => sumTo(mul(g, share(y, x, g)), side.shape), (g, side) => sumTo(mul(g, share(x, y, g)), side.shape));
+  return differentiable(
+    "minimum",
+    out,
+    x,
+    y,
+    [x, y],
+    (g, side) => sumTo(mul(g, share(y, x, g)), side.shape),
+    (g, side) => sumTo(mul(g, share(x, y, g)), side.shape),
+  );
 }
 
 /** 1 where a is above b, ½ where they tie, else 0. */

@@ -59,11 +59,16 @@ export function layerNorm(x: Tensor, { axes = 1, weight, bias, eps = 1e-5 }: Lay
     const [needX, needWeight, needBias] = wanted(needs, operands);
     const shapes = [needX ? x.shape : undefined, needWeight ? inner : undefined, needBias ? inner : undefined];
     const given = [operands[0], operands[1], mu, rstd, g];
-    const found = compute("layerNorm", present(given).map(packed), present(shapes).map((shape) => ({ shape, dtype })), (reads, writes) => {
-      const [from, atWeight, atMean, atRstd, atG] = places(reads, given);
-      const [dx, dweight, dbias] = places(writes, shapes);
-      normKernels.on(dtype).layerNormGrad(from, atWeight, atMean, atRstd, atG, dx, dweight, dbias, rows, n);
-    });
+    const found = compute(
+      "layerNorm",
+      present(given).map(packed),
+      present(shapes).map((shape) => ({ shape, dtype })),
+      (reads, writes) => {
+        const [from, atWeight, atMean, atRstd, atG] = places(reads, given);
+        const [dx, dweight, dbias] = places(writes, shapes);
+        normKernels.on(dtype).layerNormGrad(from, atWeight, atMean, atRstd, atG, dx, dweight, dbias, rows, n);
+      },
+    );
     const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);
     recordFusedGradient("gradient of layerNorm", gradients, inputs, [g!], dense);
     return gradients;

@@ -44,7 +44,12 @@ function combine(name: "logicalAnd" | "logicalOr" | "logicalXor", a: Tensor, b: 
 }
 
 function quantify(
-  where: string, x: Tensor, axes: number | readonly number[] | undefined, options: ReduceOptions, start: number, one: (found: number, value: number) => number,
+  where: string,
+  x: Tensor,
+  axes: number | readonly number[] | undefined,
+  options: ReduceOptions,
+  start: number,
+  one: (found: number, value: number) => number,
 ): Tensor {
   requireBool(where, { x });
   return foldAxes(where, x, normalizeAxes(where, axes, x.rank), options, "bool", (read, write, outer, n, inner) => {

@@ -16,34 +16,48 @@ import { linear, matmul, product } from "./matmul.ts";
 const swapped = (x: Tensor, swap: unknown) => (swap === true ? x.transpose() : x);
 
 describe.each(eachBackend())("on $name", ({ use }) => {
-  it.each(loadGolden("tensor", { op: "matmul" }))("agrees with $source on $name", (stored) => use(() => {
-    const { transpose_a, transpose_b } = stored.options;
-    expectGolden(stored, ({ inputs: { a, b } }) => ({ y: matmul(swapped(a, transpose_a), swapped(b, transpose_b)) }));
-  }));
+  it.each(loadGolden("tensor", { op: "matmul" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      const { transpose_a, transpose_b } = stored.options;
+      expectGolden(stored, ({ inputs: { a, b } }) => ({ y: matmul(swapped(a, transpose_a), swapped(b, transpose_b)) }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: "linear" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, ({ inputs: { x }, params: { weight, bias } }) => ({ y: linear(x, weight, bias) }));
-  }));
+  it.each(loadGolden("tensor", { op: "linear" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      expectGolden(stored, ({ inputs: { x }, params: { weight, bias } }) => ({ y: linear(x, weight, bias) }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: "einsum" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, ({ inputs }) => ({ y: einsum(stored.options.equation as string, ...Object.values(inputs)) }));
-  }));
+  it.each(loadGolden("tensor", { op: "einsum" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      expectGolden(stored, ({ inputs }) => ({ y: einsum(stored.options.equation as string, ...Object.values(inputs)) }));
+    }),
+  );
 
-  it("agrees with the float64 reference on broadcast, permuted and empty operands", () => use(() => {
-    const length = fc.integer({ min: 0, max: 4 });
-    const batch = fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom("both", "a", "b", "neither")), { maxLength: 3 });
-    fc.assert(fc.property(batch, length, length, length, fc.integer({ min: 0, max: 3 }), fc.nat(9), (axes, m, k, n, layout, seed) => {
-      const lengths = (side: string) => axes.map(([size, who]) => (who === "both" || who === side ? size : 1));
-      const a = stored([...lengths("a"), m, k], seed, layout & 1);
-      const b = stored([...lengths("b"), k, n], seed + 1, layout & 2);
-      const y = matmul(a, b);
-      expect(y.shape).toEqual([...axes.map(([size, who]) => (who === "neither" ? 1 : size)), m, n]);
-      expectClose(y, inFloat64(matmul, a, b), 4 * (k + 1) * 2 ** -24);
-      const to = axes.map(([size, who], i) => (who === "neither" || (i + seed) % 2 === 0 ? 1 : size));
-      const rows = sizeOf(lengths("")) * 27 * (k + 1);
-      expectClose(product("matmul", a, b, to), inFloat64((p, q) => product("matmul", p, q, to), a, b), rows * 2 ** -24);
-    }), { numRuns: 60, seed: 1 });
-  }));
+  it("agrees with the float64 reference on broadcast, permuted and empty operands", () =>
+    use(() => {
+      const length = fc.integer({ min: 0, max: 4 });
+      const batch = fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom("both", "a", "b", "neither")), { maxLength: 3 });
+      fc.assert(
+        fc.property(batch, length, length, length, fc.integer({ min: 0, max: 3 }), fc.nat(9), (axes, m, k, n, layout, seed) => {
+          const lengths = (side: string) => axes.map(([size, who]) => (who === "both" || who === side ? size : 1));
+          const a = stored([...lengths("a"), m, k], seed, layout & 1);
+          const b = stored([...lengths("b"), k, n], seed + 1, layout & 2);
+          const y = matmul(a, b);
+          expect(y.shape).toEqual([...axes.map(([size, who]) => (who === "neither" ? 1 : size)), m, n]);
+          expectClose(y, inFloat64(matmul, a, b), 4 * (k + 1) * 2 ** -24);
+          const to = axes.map(([size, who], i) => (who === "neither" || (i + seed) % 2 === 0 ? 1 : size));
+          const rows = sizeOf(lengths("")) * 27 * (k + 1);
+          expectClose(
+            product("matmul", a, b, to),
+            inFloat64((p, q) => product("matmul", p, q, to), a, b),
+            rows * 2 ** -24,
+          );
+        }),
+        { numRuns: 60, seed: 1 },
+      );
+    }));
 });
 
 /** The same values either dense, or with all axes stored in reverse. */
@@ -55,31 +69,108 @@ function stored(shape: number[], seed: number, reversed: number): Tensor {
 it("multiplies as its definition says", () => {
   const [a, b] = [randomTensor([2, 3], 1), randomTensor([3, 5], 2)];
   const [x, y] = [a.toTypedArray(), b.toTypedArray()];
-  const expected = Array.from({ length: 2 }, (_, i) => Array.from({ length: 5 }, (__, j) => x[3 * i] * y[j] + x[3 * i + 1] * y[5 + j] + x[3 * i + 2] * y[10 + j]));
+  const expected = Array.from({ length: 2 }, (_, i) =>
+    Array.from({ length: 5 }, (__, j) => x[3 * i] * y[j] + x[3 * i + 1] * y[5 + j] + x[3 * i + 2] * y[10 + j]),
+  );
   expectClose(matmul(a, b), expected, 4 * 2 ** -24);
 });
 
 describe("has the gradient of its central differences", () => {
   it.each([
-    [[2, 3], [3, 5]], [[3], [3, 5]], [[2, 3], [3]], [[3], [3]], [[7, 2, 3], [3, 5]], [[2, 3], [7, 3, 5]],
-    [[2, 1, 3, 2], [3, 2, 5]], [[2, 1, 2, 2], [1, 3, 2, 2]], [[1, 3], [3, 1]],
+    [
+      [2, 3],
+      [3, 5],
+    ],
+    [[3], [3, 5]],
+    [[2, 3], [3]],
+    [[3], [3]],
+    [
+      [7, 2, 3],
+      [3, 5],
+    ],
+    [
+      [2, 3],
+      [7, 3, 5],
+    ],
+    [
+      [2, 1, 3, 2],
+      [3, 2, 5],
+    ],
+    [
+      [2, 1, 2, 2],
+      [1, 3, 2, 2],
+    ],
+    [
+      [1, 3],
+      [3, 1],
+    ],
   ])("for shapes %j and %j", (a, b) => {
     expectGradient(matmul, [a, b], { second: true });
   });
 
   it("for permuted operands", () => {
-    expectGradient((q, k) => matmul(q.permute([0, 2, 1, 3]), k.permute([0, 2, 3, 1])), [[2, 3, 2, 5], [2, 1, 2, 5]], { second: true });
+    expectGradient(
+      (q, k) => matmul(q.permute([0, 2, 1, 3]), k.permute([0, 2, 3, 1])),
+      [
+        [2, 3, 2, 5],
+        [2, 1, 2, 5],
+      ],
+      { second: true },
+    );
   });
 
   it("for a linear layer, with and without bias", () => {
     expectGradient((x, weight, bias) => linear(x, weight, bias), [[2, 3, 5], [7, 5], [7]], { second: true });
     expectGradient((x, weight, bias) => linear(x, weight, bias), [[5], [7, 5], [7]]);
-    expectGradient((x, weight) => linear(x.transpose(), weight), [[5, 3], [7, 5]]);
+    expectGradient(
+      (x, weight) => linear(x.transpose(), weight),
+      [
+        [5, 3],
+        [7, 5],
+      ],
+    );
   });
 
   it.each([
-    ["bi,oij,bj->bo", [[2, 3], [5, 3, 2], [2, 2]]], ["ii->", [[3, 3]]], ["bii->bi", [[2, 3, 3]]], ["...ij,...jk->...ik", [[2, 1, 2, 3], [2, 3, 2]]],
-    ["...i,...i->i", [[2, 1, 3], [2, 3]]], ["ij,ij->j", [[2, 3], [2, 3]]], ["i,j->", [[2], [3]]], ["abc,cd->dab", [[2, 3, 2], [2, 5]]],
+    [
+      "bi,oij,bj->bo",
+      [
+        [2, 3],
+        [5, 3, 2],
+        [2, 2],
+      ],
+    ],
+    ["ii->", [[3, 3]]],
+    ["bii->bi", [[2, 3, 3]]],
+    [
+      "...ij,...jk->...ik",
+      [
+        [2, 1, 2, 3],
+        [2, 3, 2],
+      ],
+    ],
+    [
+      "...i,...i->i",
+      [
+        [2, 1, 3],
+        [2, 3],
+      ],
+    ],
+    [
+      "ij,ij->j",
+      [
+        [2, 3],
+        [2, 3],
+      ],
+    ],
+    ["i,j->", [[2], [3]]],
+    [
+      "abc,cd->dab",
+      [
+        [2, 3, 2],
+        [2, 5],
+      ],
+    ],
   ])("for einsum %s", (equation, shapes) => {
     expectGradient((...operands) => einsum(equation, ...operands), shapes, { second: true });
   });
@@ -87,7 +178,13 @@ describe("has the gradient of its central differences", () => {
 
 it("computes in float32 with weights stored in half precision", () => {
   const x = randomTensor([2, 3], 1, { requiresGrad: true });
-  const weight = tensor([[1, 0.5, 0.25], [2, -1, 4]], { dtype: "bfloat16" });
+  const weight = tensor(
+    [
+      [1, 0.5, 0.25],
+      [2, -1, 4],
+    ],
+    { dtype: "bfloat16" },
+  );
   const y = linear(x, weight);
   expectClose(y, linear(x.detach(), tensor(weight.toTypedArray(), { shape: [2, 3] })), 0);
   y.backward(randomTensor([2, 2], 2));
@@ -96,11 +193,20 @@ it("computes in float32 with weights stored in half precision", () => {
 
 it("gives zeros, and the bias, for an empty sum", () => {
   expectClose(matmul(zeros([2, 0]), zeros([0, 3])), zeros([2, 3]), 0);
-  expectClose(linear(zeros([2, 0]), zeros([3, 0]), tensor([1, 2, 3])), [[1, 2, 3], [1, 2, 3]], 0);
+  expectClose(
+    linear(zeros([2, 0]), zeros([3, 0]), tensor([1, 2, 3])),
+    [
+      [1, 2, 3],
+      [1, 2, 3],
+    ],
+    0,
+  );
 });
 
 it("says which shapes do not fit", () => {
-  expect(() => matmul(zeros([2, 3]), zeros([2, 3]))).toThrow(/matmul: the last axis of a and the last but one of b.*got a \[2, 3\], b \[2, 3\].*Transpose/);
+  expect(() => matmul(zeros([2, 3]), zeros([2, 3]))).toThrow(
+    /matmul: the last axis of a and the last but one of b.*got a \[2, 3\], b \[2, 3\].*Transpose/,
+  );
   expect(() => matmul(zeros([2, 3, 4]), zeros([3, 4, 5]))).toThrow(/matmul: shapes must broadcast/);
   expect(() => matmul(zeros([]), zeros([3]))).toThrow(/matmul: operands must have at least one axis/);
   expect(() => matmul(zeros([2, 3]), zeros([3, 2], { dtype: "float64" }))).toThrow(/matmul: dtypes must agree/);
@@ -117,5 +223,7 @@ it("says what is wrong with an equation", () => {
   expect(() => einsum("i->i", x)).toThrow(/operand 0 must have an axis for each letter/);
   expect(() => einsum("ij->ii", x)).toThrow(/a letter stands once in the result/);
   expect(() => einsum("ij->iz", x)).toThrow(/every letter of the result stands in an operand/);
-  expect(() => einsum("ij,kj->ik", x, y)).toThrow(/letter j must have one length; got equation "ij,kj->ik", operand 0 \[2, 3\], operand 1 \[3, 4\]/);
+  expect(() => einsum("ij,kj->ik", x, y)).toThrow(
+    /letter j must have one length; got equation "ij,kj->ik", operand 0 \[2, 3\], operand 1 \[3, 4\]/,
+  );
 });

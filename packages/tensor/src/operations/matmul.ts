@@ -30,7 +30,12 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     throw new ShapeError("matmul", "operands must have at least one axis", { a: a.shape, b: b.shape }, "Multiply by a scalar with mul.");
   }
   if (a.shape.at(-1) !== b.shape[Math.max(0, b.rank - 2)]) {
-    throw new ShapeError("matmul", "the last axis of a and the last but one of b (its only one) must have one length K", { a: a.shape, b: b.shape }, "Transpose one of them?");
+    throw new ShapeError(
+      "matmul",
+      "the last axis of a and the last but one of b (its only one) must have one length K",
+      { a: a.shape, b: b.shape },
+      "Transpose one of them?",
+    );
   }
   const left = a.rank === 1 ? reshape(a, [1, a.shape[0]]) : a;
   const right = b.rank === 1 ? reshape(b, [b.shape[0], 1]) : b;
@@ -78,7 +83,12 @@ export function product(where: string, a: Tensor, b: Tensor, batch: Shape, bias?
   const [x, y, z] = [widened(a), widened(b), bias === undefined ? undefined : widened(bias)];
   const dtype = requireReal(where, x.dtype);
   if (y.dtype !== dtype || (z !== undefined && z.dtype !== dtype)) {
-    throw new DTypeError(where, "dtypes must agree: nothing is promoted silently", { a: a.dtype, b: b.dtype, ...(bias && { bias: bias.dtype }) }, "Convert one: cast(x, dtype).");
+    throw new DTypeError(
+      where,
+      "dtypes must agree: nothing is promoted silently",
+      { a: a.dtype, b: b.dtype, ...(bias && { bias: bias.dtype }) },
+      "Convert one: cast(x, dtype).",
+    );
   }
   const plan = planProduct(x, y, batch);
   const shape = [...batch, x.shape.at(-2)!, y.shape.at(-1)!];
@@ -104,9 +114,13 @@ function columnSums(g: Tensor): Tensor {
 interface Plan {
   readonly lengths: readonly number[];
   readonly strides: readonly [readonly number[], readonly number[], readonly number[]];
-  readonly m: number; readonly n: number; readonly k: number;
-  readonly rowA: number; readonly columnA: number;
-  readonly rowB: number; readonly columnB: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly rowA: number;
+  readonly columnA: number;
+  readonly rowB: number;
+  readonly columnB: number;
   readonly rowC: number;
   /** Some results are sums over several products. */
   readonly sums: boolean;
@@ -123,8 +137,13 @@ function planProduct(a: Tensor, b: Tensor, batch: Shape): Plan {
     broadcastStrides(batchOf(b), b.strides.slice(0, -2), all),
     broadcastStrides(batch, dense, all),
   ]);
-  let left = merged.lengths.map((length, axis) => ({ length, a: merged.strides[0][axis], b: merged.strides[1][axis], c: merged.strides[2][axis] }));
-  for (let before = -1; before !== left.length; ) {
+  let left = merged.lengths.map((length, axis) => ({
+    length,
+    a: merged.strides[0][axis],
+    b: merged.strides[1][axis],
+    c: merged.strides[2][axis],
+  }));
+  for (let before = -1; before !== left.length;) {
     before = left.length;
     left = left.filter((axis) => {
       const { length } = axis;
@@ -148,13 +167,33 @@ function planProduct(a: Tensor, b: Tensor, batch: Shape): Plan {
     });
   }
   return {
-    lengths: left.map(({ length }) => length), strides: [left.map((axis) => axis.a), left.map((axis) => axis.b), left.map((axis) => axis.c)],
-    m, n, k, rowA, columnA, rowB, columnB, rowC, sums: left.some(({ c }) => c === 0),
+    lengths: left.map(({ length }) => length),
+    strides: [left.map((axis) => axis.a), left.map((axis) => axis.b), left.map((axis) => axis.c)],
+    m,
+    n,
+    k,
+    rowA,
+    columnA,
+    rowB,
+    columnB,
+    rowC,
+    sums: left.some(({ c }) => c === 0),
   };
 }
 
 function runProduct(dtype: RealDType, plan: Plan, a: number, b: number, c: number, accumulate: boolean, scratch: Scratch): void {
-  const { lengths, strides: [stepsA, stepsB, stepsC], m, n, k, rowA, columnA, rowB, columnB, rowC } = plan;
+  const {
+    lengths,
+    strides: [stepsA, stepsB, stepsC],
+    m,
+    n,
+    k,
+    rowA,
+    columnA,
+    rowB,
+    columnB,
+    rowC,
+  } = plan;
   const kernels = matmulKernels.on(dtype);
   const space = scratch(matmulScratchBytes(m, n, k));
   const width = bytesPer(dtype);
@@ -165,7 +204,8 @@ function runProduct(dtype: RealDType, plan: Plan, a: number, b: number, c: numbe
       kernels.gemmBatched(count, stepA, stepB, stepC, m, n, k, p, rowA, columnA, q, rowB, columnB, to, rowC, accumulate ? 1 : 0, space);
       return;
     }
-    for (let i = 0; i < lengths[axis]; i++) visit(axis + 1, p + i * stepsA[axis] * width, q + i * stepsB[axis] * width, to + i * stepsC[axis] * width);
+    for (let i = 0; i < lengths[axis]; i++)
+      visit(axis + 1, p + i * stepsA[axis] * width, q + i * stepsB[axis] * width, to + i * stepsC[axis] * width);
   };
   visit(0, a, b, c);
 }

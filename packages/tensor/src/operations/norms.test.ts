@@ -13,34 +13,48 @@ import { mean, variance } from "./reductions.ts";
 import { rmsNorm } from "./rms-norm.ts";
 
 describe.each(eachBackend())("on $name", ({ use }) => {
-  it.each(loadGolden("tensor", { op: "layer_norm" }))("agrees with $source on $name", (stored) => use(() => {
-    const { axes, eps } = stored.options as { axes: number; eps: number };
-    expectGolden(stored, ({ inputs: { x }, params: { weight, bias } }) => ({ y: layerNorm(x, { axes, eps, weight, bias }) }));
-  }));
+  it.each(loadGolden("tensor", { op: "layer_norm" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      const { axes, eps } = stored.options as { axes: number; eps: number };
+      expectGolden(stored, ({ inputs: { x }, params: { weight, bias } }) => ({ y: layerNorm(x, { axes, eps, weight, bias }) }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: "rms_norm" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, ({ inputs: { x }, params: { weight } }) => ({ y: rmsNorm(x, { weight, eps: stored.options.eps as number }) }));
-  }));
+  it.each(loadGolden("tensor", { op: "rms_norm" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      expectGolden(stored, ({ inputs: { x }, params: { weight } }) => ({ y: rmsNorm(x, { weight, eps: stored.options.eps as number }) }));
+    }),
+  );
 
-  it("batchNorm makes each channel have mean 0 and variance 1, and tells what they were", () => use(() => {
-    const x = randomTensor([3, 2, 5, 7], 1, { low: 2, high: 5 });
-    const normal = batchNorm(x, { eps: 0 });
-    expectClose(mean(normal.output, [0, 2, 3]), [0, 0], 1e-5);
-    expectClose(variance(normal.output, [0, 2, 3], { correction: 0 }), [1, 1], 1e-5);
-    expectClose(normal.mean, inFloat64((at) => mean(at, [0, 2, 3]), x), 1e-5);
-    expectClose(normal.variance, inFloat64((at) => variance(at, [0, 2, 3], { correction: 0 }), x), 1e-5);
-  }));
+  it("batchNorm makes each channel have mean 0 and variance 1, and tells what they were", () =>
+    use(() => {
+      const x = randomTensor([3, 2, 5, 7], 1, { low: 2, high: 5 });
+      const normal = batchNorm(x, { eps: 0 });
+      expectClose(mean(normal.output, [0, 2, 3]), [0, 0], 1e-5);
+      expectClose(variance(normal.output, [0, 2, 3], { correction: 0 }), [1, 1], 1e-5);
+      expectClose(
+        normal.mean,
+        inFloat64((at) => mean(at, [0, 2, 3]), x),
+        1e-5,
+      );
+      expectClose(
+        normal.variance,
+        inFloat64((at) => variance(at, [0, 2, 3], { correction: 0 }), x),
+        1e-5,
+      );
+    }));
 
-  it("batchNorm with given statistics is affine", () => use(() => {
-    const x = randomTensor([2, 3, 5], 1);
-    const [weight, bias, mu] = [2, 3, 4].map((seed) => randomTensor([3], seed));
-    const spread = randomTensor([3], 5, { low: 0.5, high: 2 });
-    const y = batchNorm(x, { weight, bias, mean: mu, variance: spread, eps: 0.1 });
-    const column = (v: typeof mu) => v.reshape([3, 1]);
-    const root = tensor(Float32Array.from(spread.toTypedArray(), (v) => Math.sqrt(v + 0.1)));
-    expectClose(y.output, x.sub(column(mu)).div(column(root)).mul(column(weight)).add(column(bias)), 1e-5);
-    expectClose(y.mean, mu, 0);
-  }));
+  it("batchNorm with given statistics is affine", () =>
+    use(() => {
+      const x = randomTensor([2, 3, 5], 1);
+      const [weight, bias, mu] = [2, 3, 4].map((seed) => randomTensor([3], seed));
+      const spread = randomTensor([3], 5, { low: 0.5, high: 2 });
+      const y = batchNorm(x, { weight, bias, mean: mu, variance: spread, eps: 0.1 });
+      const column = (v: typeof mu) => v.reshape([3, 1]);
+      const root = tensor(Float32Array.from(spread.toTypedArray(), (v) => Math.sqrt(v + 0.1)));
+      expectClose(y.output, x.sub(column(mu)).div(column(root)).mul(column(weight)).add(column(bias)), 1e-5);
+      expectClose(y.mean, mu, 0);
+    }));
 });
 
 describe("has the gradient of its central differences", () => {
@@ -49,7 +63,14 @@ describe("has the gradient of its central differences", () => {
     expectGradient((x) => layerNorm(x), [[3, 5]], { second: true, tolerance: 1e-6 });
     expectGradient((x, weight) => layerNorm(x.transpose(), { weight }), [[5, 3], [5]]);
     expectGradient((x, bias) => layerNorm(x, { bias }), [[3, 5], [5]]);
-    expectGradient((x, weight, bias) => layerNorm(x, { axes: 2, weight, bias, eps: 0.1 }), [[2, 3, 5], [3, 5], [3, 5]]);
+    expectGradient(
+      (x, weight, bias) => layerNorm(x, { axes: 2, weight, bias, eps: 0.1 }),
+      [
+        [2, 3, 5],
+        [3, 5],
+        [3, 5],
+      ],
+    );
   });
   it("rmsNorm, with and without weight", () => {
     expectGradient((x, weight) => rmsNorm(x, { weight }), [[2, 3, 5], [5]], { second: true, tolerance: 1e-6 });
@@ -59,7 +80,9 @@ describe("has the gradient of its central differences", () => {
     expectGradient((x, weight, bias) => batchNorm(x, { weight, bias }).output, [[3, 2, 5], [2], [2]], { second: true, tolerance: 1e-6 });
     expectGradient((x) => batchNorm(x).output, [[7, 2]], { tolerance: 1e-6 });
     const [mu, spread] = [randomTensor([2], 8, { dtype: "float64" }), randomTensor([2], 9, { low: 0.5, high: 2, dtype: "float64" })];
-    expectGradient((x, weight, bias) => batchNorm(x, { weight, bias, mean: mu, variance: spread }).output, [[3, 2, 5], [2], [2]], { second: true });
+    expectGradient((x, weight, bias) => batchNorm(x, { weight, bias, mean: mu, variance: spread }).output, [[3, 2, 5], [2], [2]], {
+      second: true,
+    });
   });
 });
 
@@ -78,7 +101,9 @@ describe("edges", () => {
 
 it("says which shape or dtype does not fit", () => {
   const x = zeros([2, 3]);
-  expect(() => layerNorm(x, { weight: zeros([2]) })).toThrow(/layerNorm: weight must have the shape of the normalised axes; got weight \[2\], expected \[3\]/);
+  expect(() => layerNorm(x, { weight: zeros([2]) })).toThrow(
+    /layerNorm: weight must have the shape of the normalised axes; got weight \[2\], expected \[3\]/,
+  );
   expect(() => layerNorm(x, { axes: 3 })).toThrow(/layerNorm: axes counts the last axes/);
   expect(() => rmsNorm(x, { weight: zeros([3], { dtype: "float64" }) })).toThrow(/rmsNorm: dtypes must agree/);
   expect(() => batchNorm(zeros([2]))).toThrow(/batchNorm: x must be \[B, C, ...\]/);

@@ -39,9 +39,15 @@ export function pow(base: Operand, exponent: Operand): Tensor {
     return y === 2 ? square(x) : smooth("pow", "powScalar", x, [y], (at) => mul(pow(at, y - 2), y * (y - 1)));
   }
   const out = applyBinary("pow", "pow", x, y);
-  return differentiable("pow", out, x, y, [x, y, out],
+  return differentiable(
+    "pow",
+    out,
+    x,
+    y,
+    [x, y, out],
     (g, side) => sumTo(mul(g, mul(y, pow(x, typeof y === "number" ? y - 1 : y.sub(1)))), side.shape),
-    (g, side) => sumTo(mul(g, slopeByExponent(x, out)), side.shape));
+    (g, side) => sumTo(mul(g, slopeByExponent(x, out)), side.shape),
+  );
 }
 
 /** x^y · ln x, and 0 where x is 0. */

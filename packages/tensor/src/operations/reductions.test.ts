@@ -28,52 +28,74 @@ type Reduction = (x: Tensor, axes?: Axes, options?: ReduceOptions) => Tensor;
 const reductions: Readonly<Record<string, Reduction>> = { sum, mean, variance, std, max, min, norm, logSumExp };
 
 describe.each(eachBackend())("on $name", ({ use }) => {
-  it.each(loadGolden("tensor", { op: "reduce" }))("agrees with $source on $name", (stored) => use(() => {
-    const { fn, axes, keepdim, correction } = stored.options as unknown as Stored;
-    const reduce = fn === "var" ? variance : reductions[fn];
-    expectGolden(stored, ({ inputs: { x } }) => ({ y: reduce(x, axes ?? undefined, { keepDims: keepdim, ...(correction !== undefined && { correction }) }) }));
-  }));
+  it.each(loadGolden("tensor", { op: "reduce" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      const { fn, axes, keepdim, correction } = stored.options as unknown as Stored;
+      const reduce = fn === "var" ? variance : reductions[fn];
+      expectGolden(stored, ({ inputs: { x } }) => ({
+        y: reduce(x, axes ?? undefined, { keepDims: keepdim, ...(correction !== undefined && { correction }) }),
+      }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: "arg_reduce" }))("agrees with $source on $name", (stored) => use(() => {
-    const { fn, axis, keepdim } = stored.options as unknown as Stored;
-    expectGolden(stored, ({ inputs: { x } }) => ({ y: (fn === "argmax" ? argmax : argmin)(x, axis, { keepDims: keepdim }) }));
-  }));
+  it.each(loadGolden("tensor", { op: "arg_reduce" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      const { fn, axis, keepdim } = stored.options as unknown as Stored;
+      expectGolden(stored, ({ inputs: { x } }) => ({ y: (fn === "argmax" ? argmax : argmin)(x, axis, { keepDims: keepdim }) }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: "logsumexp" }))("agrees with $source on $name", (stored) => use(() => {
-    const { axis, keepdim } = stored.options as unknown as Stored;
-    expectGolden(stored, ({ inputs: { x } }) => ({ y: logSumExp(x, axis, { keepDims: keepdim }) }));
-  }));
+  it.each(loadGolden("tensor", { op: "logsumexp" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      const { axis, keepdim } = stored.options as unknown as Stored;
+      expectGolden(stored, ({ inputs: { x } }) => ({ y: logSumExp(x, axis, { keepDims: keepdim }) }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: "cumsum" }))("agrees with $source on $name", (stored) => use(() => {
-    expectGolden(stored, ({ inputs: { x } }) => ({ y: cumsum(x, stored.options.axis as number) }));
-  }));
+  it.each(loadGolden("tensor", { op: "cumsum" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      expectGolden(stored, ({ inputs: { x } }) => ({ y: cumsum(x, stored.options.axis as number) }));
+    }),
+  );
 
-  it.each(loadGolden("tensor", { op: "topk" }))("agrees with $source on $name", (stored) => use(() => {
-    const { k, axis, largest } = stored.options as unknown as Stored;
-    expectGolden(stored, ({ inputs: { x } }) => ({ ...topK(x, k, { axis, largest }) }));
-  }));
+  it.each(loadGolden("tensor", { op: "topk" }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      const { k, axis, largest } = stored.options as unknown as Stored;
+      expectGolden(stored, ({ inputs: { x } }) => ({ ...topK(x, k, { axis, largest }) }));
+    }),
+  );
 
-  it.each(Object.entries(reductions))("%s agrees with the float64 reference over any axes of any layout", (_, reduce) => use(() => {
-    const lengths = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 });
-    fc.assert(fc.property(lengths, fc.nat(15), fc.boolean(), fc.boolean(), fc.nat(9), (shape, bits, reversed, keepDims, seed) => {
-      const axes = shape.flatMap((__, axis) => (bits & (1 << axis) ? [axis - shape.length] : []));
-      const order = shape.map((__, axis) => axis).reverse();
-      const x = reversed ? randomTensor([...shape].reverse(), seed).permute(order) : randomTensor(shape, seed);
-      const options = { keepDims, correction: 0 };
-      const y = reduce(x, axes, options);
-      expect(y.shape).toEqual(shape.flatMap((length, axis) => (bits & (1 << axis) ? (keepDims ? [1] : []) : [length])));
-      // At most 625 terms in [-1, 1): eps times the terms bounds a sum; roots of it are below √ of 24 bits.
-      expectClose(y, inFloat64((at: Tensor) => reduce(at, axes, options), x), reduce === std ? 625 * 2 ** -24 + 2 ** -12 : 625 * 2 ** -24);
-    }), { numRuns: 40, seed: 1 });
-  }));
+  it.each(Object.entries(reductions))("%s agrees with the float64 reference over any axes of any layout", (_, reduce) =>
+    use(() => {
+      const lengths = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 });
+      fc.assert(
+        fc.property(lengths, fc.nat(15), fc.boolean(), fc.boolean(), fc.nat(9), (shape, bits, reversed, keepDims, seed) => {
+          const axes = shape.flatMap((__, axis) => (bits & (1 << axis) ? [axis - shape.length] : []));
+          const order = shape.map((__, axis) => axis).reverse();
+          const x = reversed ? randomTensor([...shape].reverse(), seed).permute(order) : randomTensor(shape, seed);
+          const options = { keepDims, correction: 0 };
+          const y = reduce(x, axes, options);
+          expect(y.shape).toEqual(shape.flatMap((length, axis) => (bits & (1 << axis) ? (keepDims ? [1] : []) : [length])));
+          // At most 625 terms in [-1, 1): eps times the terms bounds a sum; roots of it are below √ of 24 bits.
+          expectClose(
+            y,
+            inFloat64((at: Tensor) => reduce(at, axes, options), x),
+            reduce === std ? 625 * 2 ** -24 + 2 ** -12 : 625 * 2 ** -24,
+          );
+        }),
+        { numRuns: 40, seed: 1 },
+      );
+    }),
+  );
 });
 
 describe("has the gradient of its central differences", () => {
   const smooth = { ...reductions, "variance of a population": (x: Tensor, axes?: Axes) => variance(x, axes, { correction: 0 }) };
-  it.each(Object.entries(smooth).flatMap(([name, reduce]) => [undefined, 1, [0, 2], [-1, -2]].map((axes) => [name, axes, reduce] as const)))(
-    "%s over axes %j", (_, axes, reduce) => {
-      expectGradient((x) => reduce(x, axes), [[2, 3, 5]], { second: true });
-    });
+  it.each(
+    Object.entries(smooth).flatMap(([name, reduce]) => [undefined, 1, [0, 2], [-1, -2]].map((axes) => [name, axes, reduce] as const)),
+  )("%s over axes %j", (_, axes, reduce) => {
+    expectGradient((x) => reduce(x, axes), [[2, 3, 5]], { second: true });
+  });
 
   it("cumsum", () => expectGradient((x) => cumsum(x, 1), [[2, 5, 3]], { second: true }));
   it("topK", () => expectGradient((x) => topK(x, 2, { axis: 0 }).values, [[5, 3]], { second: true }));
@@ -102,8 +124,22 @@ describe("edges", () => {
   });
 
   it("argmax without an axis counts in the flattened tensor, and takes the first of equal ones", () => {
-    expect(argmax(tensor([[1, 5], [5, 0]])).item()).toBe(1);
-    expect(argmin(tensor([[1, 5], [5, 0]])).item()).toBe(3);
+    expect(
+      argmax(
+        tensor([
+          [1, 5],
+          [5, 0],
+        ]),
+      ).item(),
+    ).toBe(1);
+    expect(
+      argmin(
+        tensor([
+          [1, 5],
+          [5, 0],
+        ]),
+      ).item(),
+    ).toBe(3);
   });
 
   it("NaN wins over every number, in max, min, argmax and topK", () => {
@@ -128,11 +164,26 @@ describe("edges", () => {
   });
 
   it("logSumExp neither overflows nor loses a row of −∞", () => {
-    const x = tensor([[1000, 1000], [-Infinity, -Infinity], [-Infinity, 3]], { requiresGrad: true });
+    const x = tensor(
+      [
+        [1000, 1000],
+        [-Infinity, -Infinity],
+        [-Infinity, 3],
+      ],
+      { requiresGrad: true },
+    );
     const y = logSumExp(x, 1);
     expectClose(y, [1000 + Math.LN2, -Infinity, 3], 1e-4);
     y.backward(tensor([1, 1, 1]));
-    expectClose(x.grad!, [[0.5, 0.5], [0, 0], [0, 1]], 1e-6);
+    expectClose(
+      x.grad!,
+      [
+        [0.5, 0.5],
+        [0, 0],
+        [0, 1],
+      ],
+      1e-6,
+    );
   });
 
   it("a variance far from 0 keeps its digits", () => {
@@ -140,7 +191,10 @@ describe("edges", () => {
   });
 
   it("any and all, over nothing too", () => {
-    const x = tensor([[true, false], [true, true]]);
+    const x = tensor([
+      [true, false],
+      [true, true],
+    ]);
     expect(any(x).item()).toBe(1);
     expect(all(x, 0).toArray()).toEqual([true, false]);
     expect(any(x.transpose(), 1, { keepDims: true }).toArray()).toEqual([[true], [true]]);

@@ -29,7 +29,9 @@ export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   const { wide, over } = checked("mean", x, axes);
   const count = countOf(wide, over);
-  return record("mean", mul(reduce("mean", "sum", wide, over, options), 1 / count), [wide], [], (g) => [restore(mul(g, 1 / count), wide, over)]);
+  return record("mean", mul(reduce("mean", "sum", wide, over, options), 1 / count), [wide], [], (g) => [
+    restore(mul(g, 1 / count), wide, over),
+  ]);
 }
 
 export interface VarianceOptions extends ReduceOptions {
@@ -45,8 +47,9 @@ export function variance(x: Tensor, axes?: Axes, { correction = 1, ...options }:
   const centred = sub(fixed, mean(fixed, over, { keepDims: true }));
   const out = mul(reduce("variance", "sumSquares", centred, over, options), 1 / divisor);
   // The mean moves too, but the differences to it sum to 0.
-  return record("variance", out, [wide], [wide], (g) =>
-    [mul(restore(g, wide, over), mul(sub(wide, mean(wide, over, { keepDims: true })), 2 / divisor))]);
+  return record("variance", out, [wide], [wide], (g) => [
+    mul(restore(g, wide, over), mul(sub(wide, mean(wide, over, { keepDims: true })), 2 / divisor)),
+  ]);
 }
 
 /** The standard deviation, the root of `variance`. Its slope is not finite where it is 0. */
@@ -93,7 +96,8 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
   const kept = wide.shape.flatMap((_, axis) => (over.includes(axis) ? [] : [axis]));
   const rows = packed(permute(wide.detach(), [...kept, ...over]));
   const n = countOf(wide, over);
-  const shape = options.keepDims === true ? wide.shape.map((length, axis) => (over.includes(axis) ? 1 : length)) : kept.map((axis) => wide.shape[axis]);
+  const shape =
+    options.keepDims === true ? wide.shape.map((length, axis) => (over.includes(axis) ? 1 : length)) : kept.map((axis) => wide.shape[axis]);
   const out = computeOne("logSumExp", [rows], shape, rows.dtype, ([read], write) => {
     if (sizeOf(shape) > 0) softmaxKernels.on(requireReal("logSumExp", rows.dtype)).logSumExp(read, write, sizeOf(shape), n);
   });
@@ -102,7 +106,15 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
     const order = [...kept, ...over];
     const arranged = permute(wide, order);
     const weights = reshape(softmax(reshape(arranged, [sizeOf(shape), n])), arranged.shape);
-    return [mul(permute(weights, order.map((_, axis) => order.indexOf(axis))), restore(g, wide, over))];
+    return [
+      mul(
+        permute(
+          weights,
+          order.map((_, axis) => order.indexOf(axis)),
+        ),
+        restore(g, wide, over),
+      ),
+    ];
   });
 }
 
@@ -138,7 +150,13 @@ function checked(name: string, x: Tensor, axes: Axes | undefined): { wide: Tenso
   return { wide, over: normalizeAxes(name, axes, x.rank) };
 }
 
-function reduce(name: string, kernel: "sum" | "sumSquares" | "max" | "min", x: Tensor, over: readonly number[], options: ReduceOptions): Tensor {
+function reduce(
+  name: string,
+  kernel: "sum" | "sumSquares" | "max" | "min",
+  x: Tensor,
+  over: readonly number[],
+  options: ReduceOptions,
+): Tensor {
   const kernels: ReduceKernels = reduceKernels.on(requireReal(name, x.dtype));
   const again = kernels[kernel === "sumSquares" ? "sum" : kernel];
   return foldAxes(name, x, over, options, x.dtype, kernels[kernel], again);
@@ -150,5 +168,11 @@ function countOf(x: Tensor, over: readonly number[]): number {
 
 /** What has one value per reduced group, spread over the group again: the adjoint of a sum. */
 function restore(g: Tensor, x: Tensor, over: readonly number[]): Tensor {
-  return expand(reshape(g, x.shape.map((length, axis) => (over.includes(axis) ? 1 : length))), x.shape);
+  return expand(
+    reshape(
+      g,
+      x.shape.map((length, axis) => (over.includes(axis) ? 1 : length)),
+    ),
+    x.shape,
+  );
 }

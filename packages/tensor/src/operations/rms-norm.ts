@@ -32,10 +32,18 @@ export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}):
   const n = inner[0];
   const rows = x.shape.slice(0, -1).reduce((count, length) => count * length, 1);
   const inputs = present(operands);
-  const [out, rstd] = compute("rmsNorm", inputs.map(packed), [{ shape: x.shape, dtype }, { shape: [rows], dtype }], (reads, writes) => {
-    const [from, atWeight] = places(reads, operands);
-    normKernels.on(dtype).rmsNorm(from, atWeight, writes[0], writes[1], rows, n, eps);
-  });
+  const [out, rstd] = compute(
+    "rmsNorm",
+    inputs.map(packed),
+    [
+      { shape: x.shape, dtype },
+      { shape: [rows], dtype },
+    ],
+    (reads, writes) => {
+      const [from, atWeight] = places(reads, operands);
+      normKernels.on(dtype).rmsNorm(from, atWeight, writes[0], writes[1], rows, n, eps);
+    },
+  );
   const dense: Dense = (...at) => {
     const [from, scale] = spread(at, operands);
     const normal = mul(from!, rsqrt(add(mean(square(from!), -1, { keepDims: true }), eps)));
@@ -45,11 +53,16 @@ export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}):
     const [needX, needWeight] = wanted(needs, operands);
     const shapes = [needX ? x.shape : undefined, needWeight ? inner : undefined];
     const given = [operands[0], operands[1], rstd, g];
-    const found = compute("rmsNorm", present(given).map(packed), present(shapes).map((shape) => ({ shape, dtype })), (reads, writes) => {
-      const [from, atWeight, atRstd, atG] = places(reads, given);
-      const [dx, dweight] = places(writes, shapes);
-      normKernels.on(dtype).rmsNormGrad(from, atWeight, atRstd, atG, dx, dweight, rows, n);
-    });
+    const found = compute(
+      "rmsNorm",
+      present(given).map(packed),
+      present(shapes).map((shape) => ({ shape, dtype })),
+      (reads, writes) => {
+        const [from, atWeight, atRstd, atG] = places(reads, given);
+        const [dx, dweight] = places(writes, shapes);
+        normKernels.on(dtype).rmsNormGrad(from, atWeight, atRstd, atG, dx, dweight, rows, n);
+      },
+    );
     const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);
     recordFusedGradient("gradient of rmsNorm", gradients, inputs, [g!], dense);
     return gradients;

@@ -5,14 +5,24 @@ import { ShapeError, split, sum, tensor } from "../index.ts";
 it("cuts an axis into views, the last part shorter where it does not divide", () => {
   const x = randomTensor([2, 7, 3], 1);
   const parts = split(x, 3, 1);
-  expect(parts.map((part) => part.shape)).toEqual([[2, 3, 3], [2, 3, 3], [2, 1, 3]]);
+  expect(parts.map((part) => part.shape)).toEqual([
+    [2, 3, 3],
+    [2, 3, 3],
+    [2, 1, 3],
+  ]);
   expect(parts.every((part) => part.storage === x.storage)).toBe(true);
   for (const [i, part] of parts.entries()) expectClose(part, x.slice(1, 3 * i, 3 * i + 3));
 });
 
 it("has the gradient of its central differences, also where only some parts are used", () => {
   expectGradient((x) => split(x, [2, 0, 1], 1), [[2, 3, 5]], { second: true });
-  expectGradient((x) => { const [, part] = split(x.mul(x), [2, 1], 1); return part; }, [[2, 3, 5]]);
+  expectGradient(
+    (x) => {
+      const [, part] = split(x.mul(x), [2, 1], 1);
+      return part;
+    },
+    [[2, 3, 5]],
+  );
 });
 
 it("gives parts that nobody used a gradient of 0", () => {

@@ -30,6 +30,11 @@ export function split(x: Tensor, lengths: number | readonly number[], axis = 0):
   const parts = noGrad(() => list.map((length) => slice(x, at, start, (start += length))));
   const shapes = parts.map((part) => part.shape);
   // The gradients of all parts are written once, side by side, where those of slices would each be padded and then added.
-  recordMany("split", parts, [x], [], (cotangents) => [concat(shapes.map((shape, i) => cotangents[i] ?? zeros(shape, { dtype: x.dtype })), at)]);
+  recordMany("split", parts, [x], [], (cotangents) => [
+    concat(
+      shapes.map((shape, i) => cotangents[i] ?? zeros(shape, { dtype: x.dtype })),
+      at,
+    ),
+  ]);
   return parts;
 }

@@ -25,7 +25,8 @@ export function topK(x: Tensor, k: number, { axis = -1, largest = true }: TopKOp
   requireTensor("topK", "x", x);
   const at = normalizeAxis("topK", axis, x.rank);
   const n = x.shape[at];
-  if (!Number.isInteger(k) || k < 0 || k > n) throw new ShapeError("topK", "k must be an integer from 0 to the length of the axis", { k, shape: x.shape, axis });
+  if (!Number.isInteger(k) || k < 0 || k > n)
+    throw new ShapeError("topK", "k must be an integer from 0 to the length of the axis", { k, shape: x.shape, axis });
   const wide = widened(x);
   const dtype = requireReal("topK", wide.dtype);
   const [outer, inner] = [sizeOf(x.shape.slice(0, at)), sizeOf(x.shape.slice(at + 1))];

@@ -19,19 +19,45 @@ import { sigmoid, silu, softplus, tanh } from "./sigmoid.ts";
 import { cos, sin } from "./trigonometric.ts";
 
 const golden: Readonly<Record<string, (x: Tensor) => Tensor>> = {
-  relu, gelu_erf: gelu, gelu_tanh: (x) => gelu(x, { approximate: "tanh" }), silu, erf, tanh, sigmoid, softplus, elu,
-  leaky_relu: (x) => leakyRelu(x, { slope: 0.2 }), exp, sin, cos, abs, neg, square, log, log1p, sqrt, rsqrt, reciprocal,
+  relu,
+  gelu_erf: gelu,
+  gelu_tanh: (x) => gelu(x, { approximate: "tanh" }),
+  silu,
+  erf,
+  tanh,
+  sigmoid,
+  softplus,
+  elu,
+  leaky_relu: (x) => leakyRelu(x, { slope: 0.2 }),
+  exp,
+  sin,
+  cos,
+  abs,
+  neg,
+  square,
+  log,
+  log1p,
+  sqrt,
+  rsqrt,
+  reciprocal,
 };
 
 describe.each(eachBackend())("on $name", ({ use }) => {
-  it.each(loadGolden("tensor", { op: ["unary", "clamp"] }))("agrees with $source on $name", (stored) => use(() => {
-    const { fn, low, high } = stored.options as { fn: string; low: number | null; high: number | null };
-    const f = stored.op === "unary" ? golden[fn] : (x: Tensor) => clamp(x, { low: low ?? undefined, high: high ?? undefined });
-    expectGolden(stored, ({ inputs: { x } }) => ({ y: f(x) }));
-  }));
+  it.each(loadGolden("tensor", { op: ["unary", "clamp"] }))("agrees with $source on $name", (stored) =>
+    use(() => {
+      const { fn, low, high } = stored.options as { fn: string; low: number | null; high: number | null };
+      const f = stored.op === "unary" ? golden[fn] : (x: Tensor) => clamp(x, { low: low ?? undefined, high: high ?? undefined });
+      expectGolden(stored, ({ inputs: { x } }) => ({ y: f(x) }));
+    }),
+  );
 });
 
-const smooth: Readonly<Record<string, (x: Tensor) => Tensor>> = { ...golden, "clamp inside": (x) => clamp(x, { low: -3, high: 3 }), "pow 2.5": (x) => pow(abs(x), 2.5), "pow -1": (x) => pow(x, -1) };
+const smooth: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+  ...golden,
+  "clamp inside": (x) => clamp(x, { low: -3, high: 3 }),
+  "pow 2.5": (x) => pow(abs(x), 2.5),
+  "pow -1": (x) => pow(x, -1),
+};
 const positive = new Set(["log", "log1p", "sqrt", "rsqrt", "pow 2.5"]);
 
 it.each(Object.entries(smooth))("%s has the first and second gradient of its central differences", (name, f) => {
@@ -63,7 +89,8 @@ describe("edges", () => {
   });
   it("softplus does not overflow", () => expect(at(softplus, -200, 200)).toEqual([0, 200]));
   it("silu and gelu of −∞ are 0, of ∞ are ∞", () => {
-    for (const f of [silu, gelu, (x: Tensor) => gelu(x, { approximate: "tanh" })]) expect(abs(f(tensor([-Infinity, Infinity]))).toArray()).toEqual([0, Infinity]);
+    for (const f of [silu, gelu, (x: Tensor) => gelu(x, { approximate: "tanh" })])
+      expect(abs(f(tensor([-Infinity, Infinity]))).toArray()).toEqual([0, Infinity]);
   });
   it("NaN in is NaN out, gradients too", () => {
     for (const f of Object.values(golden)) {
@@ -75,7 +102,10 @@ describe("edges", () => {
     }
   });
   it("relu has gradient 0 at 0, leakyRelu its slope", () => {
-    for (const [f, slope] of [[relu, 0], [leakyRelu, 0.01]] as const) {
+    for (const [f, slope] of [
+      [relu, 0],
+      [leakyRelu, 0.01],
+    ] as const) {
       const x = tensor([0], { requiresGrad: true });
       f(x).backward(tensor([1]));
       expectClose(x.grad!, [slope], 1e-9);

@@ -37,7 +37,14 @@ export function smooth(where: string, name: SmoothName, x: Tensor, scalars: read
 }
 
 /** g · f′(x). */
-function slope(where: string, name: SmoothName, x: Tensor, g: Tensor, scalars: readonly number[], second: ((x: Tensor) => Operand) | undefined): Tensor {
+function slope(
+  where: string,
+  name: SmoothName,
+  x: Tensor,
+  g: Tensor,
+  scalars: readonly number[],
+  second: ((x: Tensor) => Operand) | undefined,
+): Tensor {
   const kernel = unaryKernels.on(requireReal(where, x.dtype))[`${name}Grad`] as GradientKernel;
   const out = computeOne(where, [packed(x), packed(g)], x.shape, x.dtype, ([readX, readG], write) => {
     if (x.size > 0) kernel(readX, readG, write, x.size, ...scalars);

@@ -28,7 +28,12 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError("permute", "axes must name every axis once", { axes, shape: x.shape });
   }
-  const out = new Tensor(x.storage, order.map((axis) => x.shape[axis]), order.map((axis) => x.strides[axis]), x.offset);
+  const out = new Tensor(
+    x.storage,
+    order.map((axis) => x.shape[axis]),
+    order.map((axis) => x.strides[axis]),
+    x.offset,
+  );
   const inverse = order.map((_, axis) => order.indexOf(axis));
   return record("permute", out, [x], [], (g) => [permute(g, inverse)]);
 }
@@ -54,7 +59,12 @@ function inferShape(from: Shape, to: Shape): number[] {
   const size = sizeOf(from);
   const hole = known === 0 ? 0 : size / known;
   const shape = to.map((length) => (length === -1 ? hole : length));
-  if (holes > 1 || (holes === 1 && known === 0) || !shape.every((length) => Number.isInteger(length) && length >= 0) || sizeOf(shape) !== size) {
+  if (
+    holes > 1 ||
+    (holes === 1 && known === 0) ||
+    !shape.every((length) => Number.isInteger(length) && length >= 0) ||
+    sizeOf(shape) !== size
+  ) {
     throw new ShapeError("reshape", "the number of elements must stay the same (one length may be -1)", { from, to });
   }
   return shape;
@@ -67,7 +77,7 @@ function viewStrides(shape: Shape, strides: readonly number[], to: Shape): numbe
   const result = new Array<number>(to.length).fill(0);
   const kept = shape.map((length, axis) => ({ length, stride: strides[axis] })).filter(({ length }) => length !== 1);
   let at = to.length - 1;
-  for (let i = kept.length - 1; i >= 0; ) {
+  for (let i = kept.length - 1; i >= 0;) {
     let run = kept[i].length;
     const stride = kept[i].stride;
     let expected = stride * run;
@@ -104,9 +114,10 @@ export function slice(x: Tensor, axis: number, start?: number, stop?: number, st
     throw new ShapeError("slice", "start, stop and step must be integers, step not 0", { start, stop, step });
   }
   const clip = (position: number, low: number, high: number) => Math.min(Math.max(position < 0 ? position + length : position, low), high);
-  const [first, end] = step > 0
-    ? [start === undefined ? 0 : clip(start, 0, length), stop === undefined ? length : clip(stop, 0, length)]
-    : [start === undefined ? length - 1 : clip(start, -1, length - 1), stop === undefined ? -1 : clip(stop, -1, length - 1)];
+  const [first, end] =
+    step > 0
+      ? [start === undefined ? 0 : clip(start, 0, length), stop === undefined ? length : clip(stop, 0, length)]
+      : [start === undefined ? length - 1 : clip(start, -1, length - 1), stop === undefined ? -1 : clip(stop, -1, length - 1)];
   const count = Math.max(0, Math.ceil((end - first) / step));
   const shape = x.shape.map((n, i) => (i === at ? count : n));
   const strides = x.strides.map((s, i) => (i === at ? s * step : s));
@@ -143,7 +154,10 @@ export function squeeze(x: Tensor, axis?: number): Tensor {
   requireTensor("squeeze", "x", x);
   const at = axis === undefined ? undefined : normalizeAxis("squeeze", axis, x.rank);
   if (at !== undefined && x.shape[at] !== 1) throw new ShapeError("squeeze", "the axis must have length 1", { shape: x.shape, axis });
-  return reshape(x, x.shape.filter((length, i) => (at === undefined ? length !== 1 : i !== at)));
+  return reshape(
+    x,
+    x.shape.filter((length, i) => (at === undefined ? length !== 1 : i !== at)),
+  );
 }
 
 /** Inserts an axis of length 1 at `axis` of the result. A view. */

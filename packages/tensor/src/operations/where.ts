@@ -17,7 +17,8 @@ import { sumTo } from "./sum-to.ts";
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   requireTensor("where", "condition", condition);
-  if (condition.dtype !== "bool") throw new DTypeError("where", "the condition must be bool", { condition: condition.dtype }, "Compare first: notEqual(x, 0).");
+  if (condition.dtype !== "bool")
+    throw new DTypeError("where", "the condition must be bool", { condition: condition.dtype }, "Compare first: notEqual(x, 0).");
   const [x, y] = operands("where", a, b);
   return choose("where", condition, x, y);
 }
@@ -30,7 +31,8 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
   requireTensor("maskedFill", "x", x);
   requireTensor("maskedFill", "mask", mask);
-  if (mask.dtype !== "bool") throw new DTypeError("maskedFill", "the mask must be bool", { mask: mask.dtype }, "Compare first: notEqual(x, 0).");
+  if (mask.dtype !== "bool")
+    throw new DTypeError("maskedFill", "the mask must be bool", { mask: mask.dtype }, "Compare first: notEqual(x, 0).");
   const out = choose("maskedFill", mask, value, operands("maskedFill", x, value)[0]);
   if (out.rank === x.rank && out.size === x.size) return out;
   throw new ShapeError("maskedFill", "the mask must broadcast to the shape of x", { x: x.shape, mask: mask.shape });
@@ -47,28 +49,38 @@ function choose(name: string, condition: Tensor, a: Operand, b: Operand): Tensor
   const empty = sizeOf(shape) === 0; // Any strides will do: nothing is read.
   const awkward = strides.map((list) => !empty && list[last] !== 0 && list[last] !== 1);
   const [c, x, y] = [condition, a, b].map((side, i) => (awkward[i] ? packed(side as Tensor) : side));
-  const out = awkward.includes(true) ? choose(name, (c as Tensor).detach(), still(x), still(y)) : computeOne(name, [condition, ...sides], shape, dtype, (reads, write, scratch) => {
-    if (empty) return;
-    const kernel = kernelFor(dtype);
-    const width = bytesPer(dtype);
-    const [outer, inner] = last === 0 ? [1, lengths[0]] : [lengths[last - 1], lengths[last]];
-    const [[co, ci], [ao, ai], [bo, bi]] = strides.map((list) => [last === 0 ? 0 : list[last - 1], list[last]]);
-    let to = write;
-    const visit = (axis: number, p: number, q: number, r: number) => {
-      if (axis >= last - 1) {
-        kernel(p, co, ci, q, ao, ai, r, bo, bi, to, outer, inner);
-        to += outer * inner * width;
-        return;
-      }
-      for (let i = 0; i < lengths[axis]; i++) visit(axis + 1, p + i * strides[0][axis], q + i * strides[1][axis] * width, r + i * strides[2][axis] * width);
-    };
-    visit(0, reads[0], typeof a === "number" ? constant(a, dtype, scratch) : reads[1], typeof b === "number" ? constant(b, dtype, scratch) : reads.at(-1)!);
-  });
-  return record(name, out, sides, [condition], (g, needs) => sides.map((side, i) => {
-    if (!needs[i]) return undefined;
-    const first = i === 0 && typeof a !== "number"; // `where(c, x, x)` is allowed: places tell the sides apart.
-    return sumTo(first ? choose(name, condition, g, 0) : choose(name, condition, 0, g), side.shape);
-  }));
+  const out = awkward.includes(true)
+    ? choose(name, (c as Tensor).detach(), still(x), still(y))
+    : computeOne(name, [condition, ...sides], shape, dtype, (reads, write, scratch) => {
+        if (empty) return;
+        const kernel = kernelFor(dtype);
+        const width = bytesPer(dtype);
+        const [outer, inner] = last === 0 ? [1, lengths[0]] : [lengths[last - 1], lengths[last]];
+        const [[co, ci], [ao, ai], [bo, bi]] = strides.map((list) => [last === 0 ? 0 : list[last - 1], list[last]]);
+        let to = write;
+        const visit = (axis: number, p: number, q: number, r: number) => {
+          if (axis >= last - 1) {
+            kernel(p, co, ci, q, ao, ai, r, bo, bi, to, outer, inner);
+            to += outer * inner * width;
+            return;
+          }
+          for (let i = 0; i < lengths[axis]; i++)
+            visit(axis + 1, p + i * strides[0][axis], q + i * strides[1][axis] * width, r + i * strides[2][axis] * width);
+        };
+        visit(
+          0,
+          reads[0],
+          typeof a === "number" ? constant(a, dtype, scratch) : reads[1],
+          typeof b === "number" ? constant(b, dtype, scratch) : reads.at(-1)!,
+        );
+      });
+  return record(name, out, sides, [condition], (g, needs) =>
+    sides.map((side, i) => {
+      if (!needs[i]) return undefined;
+      const first = i === 0 && typeof a !== "number"; // `where(c, x, x)` is allowed: places tell the sides apart.
+      return sumTo(first ? choose(name, condition, g, 0) : choose(name, condition, 0, g), side.shape);
+    }),
+  );
 }
 
 /** Without a history, so that running again records nothing. */

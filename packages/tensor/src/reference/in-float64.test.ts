@@ -10,7 +10,11 @@ import { inFloat64 } from "./in-float64.ts";
 
 it("converts floats in arrays and plain objects, and nothing else", () => {
   const ids = tensor([1], { dtype: "int32" });
-  const seen = inFloat64((tree: { x: Tensor; list: (Tensor | string)[]; ids: Tensor }) => tree, { x: ones([2]), list: [tensor([1], { dtype: "float16" }), "s"], ids });
+  const seen = inFloat64((tree: { x: Tensor; list: (Tensor | string)[]; ids: Tensor }) => tree, {
+    x: ones([2]),
+    list: [tensor([1], { dtype: "float16" }), "s"],
+    ids,
+  });
   expect([seen.x.dtype, (seen.list[0] as Tensor).dtype, seen.list[1]]).toEqual(["float64", "float64", "s"]);
   expect(seen.ids).toBe(ids);
 });
@@ -21,7 +25,14 @@ it("keeps digits that float32 loses", () => {
 });
 
 it("differentiates inside", () => {
-  expectClose(inFloat64((x: Tensor) => grad((at: Tensor) => sum(matmul(at, at)))(x), eye(2)), [[2, 2], [2, 2]], 0);
+  expectClose(
+    inFloat64((x: Tensor) => grad((at: Tensor) => sum(matmul(at, at)))(x), eye(2)),
+    [
+      [2, 2],
+      [2, 2],
+    ],
+    0,
+  );
 });
 
 it("refuses a float32 made on the way", () => {

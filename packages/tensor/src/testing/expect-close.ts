@@ -15,9 +15,13 @@ export type Tolerance = number | { readonly rtol?: number; readonly atol?: numbe
  * @throws {Error} with the shapes, or with how many elements differ, and index, values and excess of the first and the worst.
  */
 export function expectClose(
-  actual: Tensor | NestedArray | ArrayLike<number>, expected: Tensor | NestedArray | ArrayLike<number>, tolerance: Tolerance = 0,
+  actual: Tensor | NestedArray | ArrayLike<number>,
+  expected: Tensor | NestedArray | ArrayLike<number>,
+  tolerance: Tolerance = 0,
 ): void {
-  const [a, e] = [actual, expected].map((side) => (side instanceof Tensor ? side : tensor(side, ArrayBuffer.isView(side) ? {} : numbers(side))));
+  const [a, e] = [actual, expected].map((side) =>
+    side instanceof Tensor ? side : tensor(side, ArrayBuffer.isView(side) ? {} : numbers(side)),
+  );
   if (!sameShape(a.shape, e.shape)) throw new Error(`shapes differ: actual [${a.shape.join(", ")}], expected [${e.shape.join(", ")}]`);
   const { rtol = 0, atol = 0 } = typeof tolerance === "number" ? { atol: tolerance } : tolerance;
   const left = a.toTypedArray();
@@ -40,8 +44,8 @@ export function expectClose(
     return `[${indexOf(i, a.shape).join(", ")}] actual ${left[i]}, expected ${right[i]}, difference ${difference}, allowed ${atol + rtol * Math.abs(right[i])}`;
   };
   throw new Error(
-    `${far} of ${left.length} elements differ by more than atol ${atol} + rtol ${rtol} · |expected| (shape [${a.shape.join(", ")}])\n`
-    + `  first at ${describe(first)}${worst === first ? "" : `\n  worst at ${describe(worst)}`}`,
+    `${far} of ${left.length} elements differ by more than atol ${atol} + rtol ${rtol} · |expected| (shape [${a.shape.join(", ")}])\n` +
+      `  first at ${describe(first)}${worst === first ? "" : `\n  worst at ${describe(worst)}`}`,
   );
 }
 

@@ -34,19 +34,28 @@ export interface GradientOptions {
  * Time: two runs of `f` for every input element (with `second`, of its gradient too): use few elements, of distinct lengths.
  * @example expectGradient((x, w) => matmul(x, w), [[2, 3], [3, 5]]);
  */
-export function expectGradient(f: (...inputs: Tensor[]) => TensorTree, inputs: readonly (Tensor | Shape)[], options: GradientOptions = {}): void {
+export function expectGradient(
+  f: (...inputs: Tensor[]) => TensorTree,
+  inputs: readonly (Tensor | Shape)[],
+  options: GradientOptions = {},
+): void {
   const { step = 2 ** -17, tolerance = 1e-7, second = false } = options;
   const points = inputs.map((input, i) => toFloat64(input instanceof Tensor ? input : randomTensor(input, i + 1)));
   const by = points.flatMap((point, i) => (isReal(point.dtype) ? [i] : []));
   const cotangents = noGrad(() => leaves(f(...points))).map((y, i) =>
-    isReal(y.dtype) ? toFloat64(randomTensor(y.shape, 1000 + i, { low: 0.5, high: 1.5 })) : undefined);
+    isReal(y.dtype) ? toFloat64(randomTensor(y.shape, 1000 + i, { low: 0.5, high: 1.5 })) : undefined,
+  );
   const total = (results: readonly Tensor[]) => weighted(results, cotangents);
   const value = (...at: Tensor[]) => total(leaves(f(...at)));
 
   const expected = differences(value, points, by, step);
-  const close = (found: readonly (Tensor | null)[], how: string) => by.forEach((input, i) => {
-    within(() => expectClose(found[i] ?? zerosLike(points[input]), expected[i], scaled(expected[i], tolerance)), `gradient by input ${input}, ${how}`);
-  });
+  const close = (found: readonly (Tensor | null)[], how: string) =>
+    by.forEach((input, i) => {
+      within(
+        () => expectClose(found[i] ?? zerosLike(points[input]), expected[i], scaled(expected[i], tolerance)),
+        `gradient by input ${input}, ${how}`,
+      );
+    });
 
   // By `backward`, on leaves of its own each time.
   const backward = (run: (at: readonly Tensor[]) => void): (Tensor | null)[] => {
@@ -57,17 +66,26 @@ export function expectGradient(f: (...inputs: Tensor[]) => TensorTree, inputs: r
   const plain = backward((at) => value(...at).backward());
   close(plain, "by backward");
 
-  const nested = within(() => backward((at) => scope(() => {
-    const results = scope(() => scope(() => f(...at)));
-    const tensors = leaves(results);
-    if (tensors.length === 1) tensors[0].backward(cotangents[0]);
-    else total(tensors).backward();
-  })), "when f runs in a scope that ends before backward");
+  const nested = within(
+    () =>
+      backward((at) =>
+        scope(() => {
+          const results = scope(() => scope(() => f(...at)));
+          const tensors = leaves(results);
+          if (tensors.length === 1) tensors[0].backward(cotangents[0]);
+          else total(tensors).backward();
+        }),
+      ),
+    "when f runs in a scope that ends before backward",
+  );
   const [one] = cotangents;
   const outside = cotangents.length === 1 ? backward((at) => leaves(f(...at))[0].backward(one)) : plain;
   by.forEach((input, i) => {
     const zeros = zerosLike(points[input]);
-    within(() => expectClose(nested[i] ?? zeros, outside[i] ?? zeros, 0), `gradient by input ${input}: in nested scopes it differs from that outside`);
+    within(
+      () => expectClose(nested[i] ?? zeros, outside[i] ?? zeros, 0),
+      `gradient by input ${input}: in nested scopes it differs from that outside`,
+    );
   });
 
   const first = (...at: Tensor[]) => grad((xs: Tensor[]) => value(...put(at, by, xs)))(by.map((input) => at[input]));
@@ -75,7 +93,13 @@ export function expectGradient(f: (...inputs: Tensor[]) => TensorTree, inputs: r
   if (second) expectSecond(first, points, by, step, tolerance);
 }
 
-function expectSecond(first: (...at: Tensor[]) => Tensor[], points: readonly Tensor[], by: readonly number[], step: number, tolerance: number): void {
+function expectSecond(
+  first: (...at: Tensor[]) => Tensor[],
+  points: readonly Tensor[],
+  by: readonly number[],
+  step: number,
+  tolerance: number,
+): void {
   const directions = by.map((input, i) => toFloat64(randomTensor(points[input].shape, 2000 + i, { low: 0.5, high: 1.5 })));
   const slope = (...at: Tensor[]) => weighted(first(...at), directions);
   const expected = differences(slope, points, by, step);

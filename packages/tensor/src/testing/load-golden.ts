@@ -52,7 +52,11 @@ interface Index {
   readonly rtol: number;
   readonly made_with: Readonly<Record<string, string>>;
   readonly cases: readonly {
-    readonly package: string; readonly case: string; readonly op: string; readonly tier: string; readonly file: string;
+    readonly package: string;
+    readonly case: string;
+    readonly op: string;
+    readonly tier: string;
+    readonly file: string;
     readonly options: Readonly<Record<string, unknown>>;
     readonly tolerance: { readonly rtol: number; readonly atol: Readonly<Record<string, number>> };
   }[];
@@ -70,17 +74,23 @@ export function loadGolden(packageName: string, { op, directory = goldenDirector
   const source = Object.entries(index.made_with).map(([name, version]) => `${name} ${version}`)[0];
   const wanted = op === undefined ? undefined : [op].flat();
   const cases = index.cases.filter((entry) => entry.package === packageName && (wanted?.includes(entry.op) ?? true));
-  if (cases.length === 0) throw new FormatError("loadGolden", "the folder has no such case", { directory, package: packageName, op: String(op) });
+  if (cases.length === 0)
+    throw new FormatError("loadGolden", "the folder has no such case", { directory, package: packageName, op: String(op) });
   return cases.map((entry) => {
     const { tensors } = readSafetensors(readFileSync(`${directory}/${entry.file}`));
-    const under = (prefix: string) => Object.fromEntries(
-      Object.entries(tensors).filter(([name]) => name.startsWith(prefix)).map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+    const under = (prefix: string) =>
+      Object.fromEntries(
+        Object.entries(tensors)
+          .filter(([name]) => name.startsWith(prefix))
+          .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+      );
     const outputs = under("output.");
     const [first] = Object.keys(outputs);
     const toleranceOf = (name: string): GoldenTolerance => {
       const { rtol, atol } = entry.tolerance;
       const expected = tensors[name];
-      if (expected !== undefined && (expected.dtype === "int32" || expected.dtype === "uint8" || expected.dtype === "bool")) return { rtol: 0, atol: 0 };
+      if (expected !== undefined && (expected.dtype === "int32" || expected.dtype === "uint8" || expected.dtype === "bool"))
+        return { rtol: 0, atol: 0 };
       const kind = ["output64.", "grad64."].find((prefix) => name.startsWith(prefix));
       if (kind !== undefined) {
         // What cancels to exactly 0 has no magnitude of its own: what it cancelled from is as large as its neighbours.
@@ -91,10 +101,23 @@ export function loadGolden(packageName: string, { op, directory = goldenDirector
       return { rtol, atol: atol[name] ?? 0 };
     };
     return {
-      package: entry.package, name: entry.case, op: entry.op, tier: entry.tier, options: entry.options, source,
-      inputs: under("input."), params: under("param."), inputs64: under("input64."), outputs, cotangents: under("cotangent."), gradients: under("grad."),
-      outputs64: under("output64."), gradients64: under("grad64."),
-      output: outputs[first], tolerance: toleranceOf(`output.${first}`), toleranceOf,
+      package: entry.package,
+      name: entry.case,
+      op: entry.op,
+      tier: entry.tier,
+      options: entry.options,
+      source,
+      inputs: under("input."),
+      params: under("param."),
+      inputs64: under("input64."),
+      outputs,
+      cotangents: under("cotangent."),
+      gradients: under("grad."),
+      outputs64: under("output64."),
+      gradients64: under("grad64."),
+      output: outputs[first],
+      tolerance: toleranceOf(`output.${first}`),
+      toleranceOf,
     };
   });
 }
@@ -107,7 +130,13 @@ export function goldenDirectory(): string {
   if (env.GOLDEN_DIR !== undefined && env.GOLDEN_DIR !== "") return resolve(env.GOLDEN_DIR);
   for (let at = cwd(); ; at = dirname(at)) {
     if (existsSync(`${at}/golden/index.json`)) return `${at}/golden`;
-    if (dirname(at) === at) throw new FormatError("loadGolden", "there is no folder golden at or above the working directory", { directory: cwd() }, "Set GOLDEN_DIR.");
+    if (dirname(at) === at)
+      throw new FormatError(
+        "loadGolden",
+        "there is no folder golden at or above the working directory",
+        { directory: cwd() },
+        "Set GOLDEN_DIR.",
+      );
   }
 }
 

@@ -23,10 +23,23 @@ describe("expectClose", () => {
   });
 
   it("says how many differ, and shows the first and the worst", () => {
-    expect(() => expectClose([[0, 1], [2, 3]], [[0, 1.5], [2, 5]], 0.1)).toThrow(
-      "2 of 4 elements differ by more than atol 0.1 + rtol 0 · |expected| (shape [2, 2])\n"
-      + "  first at [0, 1] actual 1, expected 1.5, difference 0.5, allowed 0.1\n"
-      + "  worst at [1, 1] actual 3, expected 5, difference 2, allowed 0.1");
+    expect(() =>
+      expectClose(
+        [
+          [0, 1],
+          [2, 3],
+        ],
+        [
+          [0, 1.5],
+          [2, 5],
+        ],
+        0.1,
+      ),
+    ).toThrow(
+      "2 of 4 elements differ by more than atol 0.1 + rtol 0 · |expected| (shape [2, 2])\n" +
+        "  first at [0, 1] actual 1, expected 1.5, difference 0.5, allowed 0.1\n" +
+        "  worst at [1, 1] actual 3, expected 5, difference 2, allowed 0.1",
+    );
   });
 
   it("tells shapes apart", () => {
@@ -35,7 +48,14 @@ describe("expectClose", () => {
 
   it("takes NaN for NaN only, and an infinity for itself only", () => {
     expectClose([NaN, Infinity, -Infinity], [NaN, Infinity, -Infinity]);
-    for (const [actual, expected] of [[NaN, 0], [0, NaN], [Infinity, -Infinity], [1e30, Infinity], [Infinity, 1e30], [NaN, Infinity]]) {
+    for (const [actual, expected] of [
+      [NaN, 0],
+      [0, NaN],
+      [Infinity, -Infinity],
+      [1e30, Infinity],
+      [Infinity, 1e30],
+      [NaN, Infinity],
+    ]) {
       expect(() => expectClose([actual], [expected], { rtol: 1e9, atol: 1e9 })).toThrow("1 of 1 elements");
     }
   });
@@ -72,7 +92,13 @@ describe("expectGradient", () => {
 
   it("hands integers on", () => {
     const ids = tensor([2, 0], { dtype: "int32" });
-    expectGradient((x, given) => { expect(given).toBe(ids); return mul(x, x); }, [[2], ids]);
+    expectGradient(
+      (x, given) => {
+        expect(given).toBe(ids);
+        return mul(x, x);
+      },
+      [[2], ids],
+    );
     expectGradient((x) => topK(x, 2), [[5]]);
   });
 });
@@ -84,7 +110,12 @@ describe("eachBackend", () => {
     expect(names[0]).toBe("reference");
     configure({ precision: "deterministic" });
     for (const { name, use } of eachBackend()) {
-      expect(() => use(() => { expect(configuration().backend).toBe(name); throw new Error("inside"); })).toThrow("inside");
+      expect(() =>
+        use(() => {
+          expect(configuration().backend).toBe(name);
+          throw new Error("inside");
+        }),
+      ).toThrow("inside");
       expect(configuration()).toMatchObject({ precision: "deterministic", backend: before.backend });
     }
     configure(before);
@@ -98,7 +129,9 @@ describe("randomTensor", () => {
     const far = [...randomTensor([100], 3, { low: -1, high: 1, awayFromZero: 0.5 }).toTypedArray()];
     expect(Math.min(...far.map(Math.abs))).toBeGreaterThanOrEqual(0.5);
     expect(new Set(far.map(Math.sign)).size).toBe(2);
-    expect([...randomTensor([50], 4, { dtype: "int32", low: 0, high: 3 }).toTypedArray()].sort()).toEqual(expect.arrayContaining([0, 1, 2]));
+    expect([...randomTensor([50], 4, { dtype: "int32", low: 0, high: 3 }).toTypedArray()].sort()).toEqual(
+      expect.arrayContaining([0, 1, 2]),
+    );
   });
 });
 

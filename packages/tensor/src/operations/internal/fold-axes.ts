@@ -19,7 +19,13 @@ export type Fold = (read: number, write: number, outer: number, n: number, inner
  * @param refold for the runs after the first, where that differs (after sums of squares, sums)
  */
 export function foldAxes(
-  where: string, x: Tensor, axes: readonly number[], { keepDims = false }: ReduceOptions, dtype: DType, fold: Fold, refold: Fold = fold,
+  where: string,
+  x: Tensor,
+  axes: readonly number[],
+  { keepDims = false }: ReduceOptions,
+  dtype: DType,
+  fold: Fold,
+  refold: Fold = fold,
 ): Tensor {
   const reduced = new Set(axes);
   let part = packed(x);

@@ -16,8 +16,12 @@ export function vector(where: string, name: string, value: Tensor | undefined, s
 export function sameDType(where: string, tensors: Readonly<Record<string, Tensor | undefined>>): void {
   const given = Object.entries(tensors).filter((entry): entry is [string, Tensor] => entry[1] !== undefined);
   if (given.every(([, tensor]) => tensor.dtype === given[0][1].dtype)) return;
-  throw new DTypeError(where, "dtypes must agree: nothing is promoted silently",
-    Object.fromEntries(given.map(([name, tensor]) => [name, tensor.dtype])), "Convert one: cast(x, dtype).");
+  throw new DTypeError(
+    where,
+    "dtypes must agree: nothing is promoted silently",
+    Object.fromEntries(given.map(([name, tensor]) => [name, tensor.dtype])),
+    "Convert one: cast(x, dtype).",
+  );
 }
 
 /** Addresses in the order of `slots`, 0 where a slot is empty. */
