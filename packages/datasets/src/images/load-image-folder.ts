@@ -45,7 +45,7 @@ const group = 16;
  * @throws {FormatError} as `listImageFolder` does, and when a picture is empty, damaged, cut off, too large, or no picture.
  * @throws {ShapeError} when `size` is not a whole number above 0, or the result would pass `maxBytes`.
  *
- * Cost: about 2 ms for a photograph of 170 × 128 (jpeg-js).
+ * Cost: about 3 ms for a photograph of 170 × 128 (jpeg-js).
  * @example
  * const { train, test } = await loadImageFolder("caltech101/images", { size: 128 });
  */
