@@ -1,4 +1,4 @@
-import { linear, reshape, ShapeError, slice, split, transpose, zeros, type RandomKey, type Tensor } from "@heed/tensor";
+import { HeedError, linear, reshape, ShapeError, slice, split, transpose, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import { dropoutKey, Linear, Module, Parameter, xavierUniform } from "@heed/nn";
 import { attention } from "./attention.ts";
 import type { AttentionOptions } from "./options.ts";
@@ -49,6 +49,7 @@ export class MultiHeadAttention extends Module {
     if (!Number.isInteger(embedDim) || !Number.isInteger(numHeads) || numHeads < 1 || embedDim < 1 || embedDim % numHeads !== 0) {
       throw new ShapeError("MultiHeadAttention", "embedDim must be a positive multiple of numHeads", { embedDim, numHeads });
     }
+    if (!(dropoutP >= 0 && dropoutP < 1)) throw new HeedError("MultiHeadAttention", "dropoutP must be in [0, 1)", { dropoutP });
     this.embedDim = embedDim;
     this.numHeads = numHeads;
     this.dropoutP = dropoutP;
@@ -64,13 +65,13 @@ export class MultiHeadAttention extends Module {
     this.out_proj = new Linear(embedDim, embedDim, { key: key.split("out_proj"), bias, biasInit: "zeros" });
   }
 
-  forward(query: Tensor, key?: Tensor, value?: Tensor, options?: MultiHeadCallOptions & { readonly returnWeights?: false }): Tensor;
   forward(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     options: MultiHeadCallOptions & { readonly returnWeights: true },
   ): { output: Tensor; weights: Tensor };
+  forward(query: Tensor, key?: Tensor, value?: Tensor, options?: MultiHeadCallOptions & { readonly returnWeights?: false }): Tensor;
   forward(
     query: Tensor,
     key = query,
@@ -93,12 +94,13 @@ export class MultiHeadAttention extends Module {
       ["key", key, this.k_proj_weight?.shape[1] ?? E],
       ["value", value, this.v_proj_weight?.shape[1] ?? E],
     ] as const) {
-      if (x.rank !== 3 || x.shape[2] !== width)
-        throw new ShapeError("MultiHeadAttention", `${name} must be [B, length, ${width}]`, { [name]: x.shape });
+      if (x.rank === 3 && x.shape[2] === width) continue;
+      const fix = x.rank === 2 ? "Add the batch: unsqueeze(x, 0)." : undefined;
+      throw new ShapeError("MultiHeadAttention", `${name} must be [B, length, ${width}]`, { [name]: x.shape }, fix);
     }
     if (joint !== null && query === key && key === value) {
-      const projected = linear(query, joint, this.in_proj_bias ?? undefined);
-      return split(projected, E, 2) as [Tensor, Tensor, Tensor];
+      const [q, k, v] = split(linear(query, joint, this.in_proj_bias ?? undefined), E, 2);
+      return [q, k, v];
     }
     const part = (x: Tensor, own: Parameter | null, i: number) =>
       linear(

@@ -11,7 +11,7 @@ export function dense(call: Call, returns: ReadonlySet<Return>): { output: Tenso
   const { context, group, softcap } = call;
   const { B, H, L, S } = context;
   const { open, biases } = openPairs(call);
-  const hidden = open === undefined ? undefined : hideRows(call, open);
+  const hidden = open === undefined ? undefined : hideRows(call, open, returns.has("scores:raw") || returns.has("scores:softcapped"));
   const { query, key, value } = hidden ?? call;
 
   const extra: Partial<Record<Return, Tensor>> = {};

@@ -17,13 +17,18 @@ import type { Call } from "./prepare.ts";
 import { repeatHeads } from "./repeat-heads.ts";
 
 /**
- * Rows of query, key and value that must not be heard, replaced by zeros: those that hold NaN or ±∞, and those that meet nobody. Writing −∞ into
- * a score is not enough to hide them, since 0 × NaN is NaN, and so is 0 × what overflows.
+ * Rows of query, key and value that must not be heard, replaced by zeros: those that hold NaN or ±∞, and those that meet nobody (unless
+ * `showsAll`: scores of closed pairs are wanted too). Writing −∞ into a score is not enough to hide them, since 0 × NaN is NaN, and so is
+ * 0 × what overflows.
  *
  * `bad` are the open pairs with a row that holds NaN or ±∞, if any: their score is NaN, as it would be without a mask. `undefined` where no row
  * has to be replaced.
  */
-export function hideRows(call: Call, open: Tensor): { query: Tensor; key: Tensor; value: Tensor; bad: Tensor | undefined } | undefined {
+export function hideRows(
+  call: Call,
+  open: Tensor,
+  showsAll: boolean,
+): { query: Tensor; key: Tensor; value: Tensor; bad: Tensor | undefined } | undefined {
   const { B, H, L, S } = call.context;
   const rows = [call.query, call.key, call.value];
   const { keep, bad } = noGrad(() => {
@@ -32,7 +37,7 @@ export function hideRows(call: Call, open: Tensor): { query: Tensor; key: Tensor
     const pairs = broadcastTo(open, [B, H, L, S]);
     const ofKey = any(pairs, -2);
     const met = [any(pairs, -1), ofKey, ofKey].map((seen, i) => perRow(seen, rows[i]));
-    const keep = finite.map((flag, i) => logicalAnd(flag, met[i]));
+    const keep = showsAll ? finite : finite.map((flag, i) => logicalAnd(flag, met[i]));
     if (finite.every(isAll)) return { keep, bad: undefined };
     const perHead = [unsqueeze(finite[0], -1), ...finite.slice(1).map((flag) => unsqueeze(repeatHeads(flag, call.group), -2))];
     const good = perHead.reduce((one, other) => logicalAnd(one, other));

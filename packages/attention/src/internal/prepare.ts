@@ -96,13 +96,14 @@ function checkShapes(where: string, { query, key, value }: Operands, [q, k, v]: 
     throw new ShapeError(where, "key and value must share length S (axis -2)", both, "Slice or pad both alike before the call.");
   }
   if (v.shape[1] !== Hkv || Hkv === 0 || H % Hkv !== 0) {
-    throw new ShapeError(where, "the number of query heads must be a multiple of the key/value heads, which key and value share", shapes);
+    const rule = "the number of query heads must be a multiple of the key/value heads, which key and value share";
+    throw new ShapeError(where, rule, shapes, "Axis -3 is heads: for [B, L, D] without heads, unsqueeze(x, 1).");
   }
   try {
     const [B] = broadcastShapes(where, [batchOfQuery], [batchOfKey], [v.shape[0]]);
     return { B, group: H / Hkv };
   } catch {
-    throw new ShapeError(where, "query, key and value must share B (or have 1)", shapes);
+    throw new ShapeError(where, "query, key and value must share B (or have 1)", shapes, "Repeat or slice samples before the call.");
   }
 }
 
@@ -165,8 +166,10 @@ function checkTerms(
       const fix = 'A float is a bias: pass it as bias. Zeros and ones: cast(mask, "bool").';
       throw new DTypeError(where, "a mask is boolean, true = may attend", { mask: mask.dtype }, fix);
     }
-    if (!fitsPairs(mask, target))
-      throw new ShapeError(where, "mask must broadcast to [B, H, L, S]", { mask: mask.shape, "[B, H, L, S]": target });
+    if (!fitsPairs(mask, target)) {
+      const fix = "Keys that may be seen, [B, S], are reshape(mask, [B, 1, 1, S]); lengths are padding(lengths).";
+      throw new ShapeError(where, "mask must broadcast to [B, H, L, S]", { mask: mask.shape, "[B, H, L, S]": target }, fix);
+    }
   } else if (mask !== undefined && typeof mask.dense !== "function") {
     throw new HeedError(where, "mask must be a mask or a boolean tensor", { mask: typeof mask }, "Masks are values: causal(), not causal.");
   }
