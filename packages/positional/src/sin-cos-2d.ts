@@ -1,5 +1,6 @@
 import { math } from "@heed/kernels";
 import { ShapeError, tensor, type Tensor } from "@heed/tensor";
+import { requireBase, requireCounts } from "./internal/require.ts";
 
 export interface SinCos2dOptions {
   /** A row of zeros in front, for a class token. Default false. */
@@ -13,7 +14,9 @@ export interface SinCos2dOptions {
 /**
  * The fixed 2-D table of MAE for a grid of patches, row-major: `[(1 +) height · width, embedDim]`. The first half of a row
  * encodes the column, the second the row, each as [sin(p · w), cos(p · w)] with w_i = base^(−i / (embedDim / 4)).
- * @throws {ShapeError} when embedDim is no multiple of 4.
+ * @throws {ShapeError} when embedDim is no multiple of 4, or sizes are no whole numbers from 1 on; {HeedError} for a base that is not above 0.
+ *
+ * Time O(height width embedDim).
  * @see He et al. 2022 (arXiv:2111.06377)
  */
 export function sinCos2d(
@@ -22,8 +25,11 @@ export function sinCos2d(
   embedDim: number,
   { clsToken = false, base = 10_000, dtype = "float32" }: SinCos2dOptions = {},
 ): Tensor {
-  if (!Number.isInteger(embedDim) || embedDim < 4 || embedDim % 4 !== 0)
+  requireCounts("sinCos2d", { height, width });
+  if (!Number.isInteger(embedDim) || embedDim < 4 || embedDim % 4 !== 0) {
     throw new ShapeError("sinCos2d", "embedDim must be a multiple of 4", { embedDim });
+  }
+  requireBase("sinCos2d", base);
   const quarter = embedDim / 4;
   const rates = Array.from({ length: quarter }, (_, i) => math.pow(base, -i / quarter));
   const first = clsToken ? 1 : 0;

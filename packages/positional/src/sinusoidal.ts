@@ -1,5 +1,6 @@
 import { math } from "@heed/kernels";
 import { HeedError, ShapeError, tensor, type Tensor } from "@heed/tensor";
+import { requireBase, requireCounts } from "./internal/require.ts";
 
 export interface SinusoidalOptions {
   /** `interleaved` (default): sine at 2i, cosine at 2i + 1; `halves`: all the sines, then all the cosines (even width). */
@@ -11,22 +12,27 @@ export interface SinusoidalOptions {
 }
 
 /**
- * The fixed table of the Transformer: row t has sin(t / base^(2i / width)) and cos of the same, `[L, width]`. Angles are
- * computed in double precision.
+ * The fixed table of the Transformer: row t has sin(t / base^(2i / width)) and cos of the same, `[L, width]`. With an odd width the last column
+ * is a sine. Angles are computed in double precision. Add it to the input.
  *
- * @param positions how many positions (0 … L − 1), or the positions themselves
- * @throws {ShapeError} for an odd width with `halves`.
- * @see Vaswani et al. 2017, §3.5
+ * @param positions how many positions (0 … L − 1), or the positions themselves, which need not be whole
+ * @throws {ShapeError} for an odd width with `halves`, or sizes that are no whole numbers; {HeedError} for a base that is not above 0.
+ *
+ * Time O(L width), each time: `keep` what several steps need.
+ * @see Vaswani et al. 2017, §3.5 (arXiv:1706.03762)
  */
 export function sinusoidal(
   positions: number | ArrayLike<number>,
   width: number,
   { style = "interleaved", base = 10_000, dtype = "float32" }: SinusoidalOptions = {},
 ): Tensor {
-  if (!Number.isInteger(width) || width < 1) throw new ShapeError("sinusoidal", "width must be a whole number from 1 on", { width });
-  if (style === "halves" && width % 2 === 1)
+  requireCounts("sinusoidal", { width });
+  if (typeof positions === "number") requireCounts("sinusoidal", { positions }, 0);
+  if (style !== "interleaved" && style !== "halves") throw new HeedError("sinusoidal", "style is interleaved or halves", { style });
+  if (style === "halves" && width % 2 === 1) {
     throw new ShapeError("sinusoidal", "halves need an even width", { width }, 'Use style "interleaved".');
-  if (!(base > 0)) throw new HeedError("sinusoidal", "base must be above 0", { base });
+  }
+  requireBase("sinusoidal", base);
   const at = typeof positions === "number" ? Array.from({ length: positions }, (_, t) => t) : Array.from(positions);
   const pairs = Math.ceil(width / 2);
   const rates = Array.from({ length: pairs }, (_, i) => 1 / math.pow(base, (2 * i) / width));

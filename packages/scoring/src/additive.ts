@@ -1,4 +1,4 @@
-import { add, linear, matmul, slice, tanh, unsqueeze, type RandomKey, type Tensor, uniform } from "@heed/tensor";
+import { add, linear, matmul, ShapeError, slice, tanh, unsqueeze, type RandomKey, type Tensor, uniform } from "@heed/tensor";
 import type { Score } from "@heed/tensor/terms";
 import { requireParameter, requireQueryKey } from "./internal/check.ts";
 
@@ -15,9 +15,12 @@ export interface AdditiveParameters {
 }
 
 /**
- * `vectorᵀ tanh(queryWeight · query + keyWeight · key + bias)`: query `[…, L, Dq]`, key `[…, S, Dk]` → `[…, L, S]`.
- * Widths may differ. The dense form holds `[…, L, S, A]`.
- * @throws {ShapeError} when a parameter does not fit.
+ * `vectorᵀ tanh(queryWeight · query + keyWeight · key + bias)`: query `[…, L, Dq]`, key `[…, S, Dk]` → `[…, L, S]`. Widths may differ.
+ *
+ * Letters: L queries, S keys, Dq and Dk their widths, A hidden width.
+ * @throws {ShapeError} when a parameter does not fit; {DTypeError} when query and key differ in dtype. Both when the score is used.
+ *
+ * Time O((L Dq + S Dk) A + L S A); the dense form holds `[…, L, S, A]`, the lowered one `[…, L, A]` and `[…, S, A]`.
  * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473), §A.1.2
  */
 export function additive({ queryWeight, keyWeight, vector, bias }: AdditiveParameters): Score {
@@ -45,8 +48,9 @@ export function additive({ queryWeight, keyWeight, vector, bias }: AdditiveParam
 }
 
 /**
- * `vectorᵀ tanh(weight · [query; key] + bias)`: additive with one matrix over both, `weight` `[A, Dq + Dk]`. Its first Dq
- * columns are the query's.
+ * `vectorᵀ tanh(weight · [query; key] + bias)`: additive with one matrix over both, `weight` `[A, Dq + Dk]`. Its first Dq = `queryDim`
+ * columns are the query's. Everything else as in `additive`.
+ * @throws {ShapeError} unless weight is a matrix wider than queryDim.
  * @see Luong, Pham, Manning 2015 (arXiv:1508.04025), "concat"
  */
 export function concatScore({
@@ -60,6 +64,9 @@ export function concatScore({
   readonly bias?: Tensor;
   readonly queryDim: number;
 }): Score {
+  if (weight.rank !== 2 || !Number.isInteger(queryDim) || queryDim < 1 || queryDim >= weight.shape[1]) {
+    throw new ShapeError("concatScore", "weight must be [A, Dq + Dk], and queryDim its first part", { weight: weight.shape, queryDim });
+  }
   const score = () =>
     additive({
       queryWeight: slice(weight, 1, 0, queryDim),
@@ -75,7 +82,11 @@ export function concatScore({
   };
 }
 
-/** Fresh parameters for `additive`, uniform within ±1/√width, with gradients. */
+/**
+ * Fresh parameters for `additive`, uniform within ±1/√(what they multiply), with gradients. In a module, hold them as its own:
+ * `new Parameter(…)` of `@heed/nn` for each.
+ * @throws {ShapeError} unless widths are whole numbers from 1 on.
+ */
 export function initAdditive(
   key: RandomKey,
   {
@@ -90,6 +101,10 @@ export function initAdditive(
     readonly bias?: boolean;
   },
 ): AdditiveParameters {
+  for (const [name, width] of Object.entries({ queryDim, keyDim, hiddenDim })) {
+    if (!Number.isInteger(width) || width < 1)
+      throw new ShapeError("initAdditive", `${name} must be a whole number from 1 on`, { [name]: width });
+  }
   const draw = (name: string, shape: readonly number[], width: number) =>
     uniform(key.split(name), shape, { low: -1 / Math.sqrt(width), high: 1 / Math.sqrt(width), requiresGrad: true });
   return {

@@ -3,9 +3,10 @@ import type { Score } from "@heed/tensor/terms";
 import { requireParameter, requireQueryKey } from "./internal/check.ts";
 
 /**
- * `queryᵀ · weight · key`, Luong's "general" score: query `[…, L, Dq]`, key `[…, S, Dk]`, weight `[Dq, Dk]` → `[…, L, S]`.
- * Widths may differ.
- * @throws {ShapeError} when the weight does not fit them.
+ * `queryᵀ · weight · key`, Luong's "general" score: query `[…, L, Dq]`, key `[…, S, Dk]`, weight `[Dq, Dk]` → `[…, L, S]`. Widths may differ.
+ * @throws {ShapeError} when the weight does not fit them, {DTypeError} when dtypes differ. Both when the score is used.
+ *
+ * A dot product after one of query and weight: O(L Dq Dk) more.
  * @see Luong, Pham, Manning 2015 (arXiv:1508.04025)
  */
 export function bilinear({ weight }: { readonly weight: Tensor }): Score {

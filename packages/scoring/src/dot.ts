@@ -4,7 +4,8 @@ import { requireQueryKey } from "./internal/check.ts";
 import { scaled } from "./internal/scaled.ts";
 
 /**
- * `⟨query, key⟩`: query `[…, L, D]`, key `[…, S, D]` → `[…, L, S]`.
+ * `⟨query, key⟩`: query `[…, L, D]`, key `[…, S, D]` → `[…, L, S]`. Its spread grows with √D: `scaledDot` takes that out.
+ * @throws {ShapeError} when widths differ, {DTypeError} when dtypes do. Both when the score is used.
  * @see Luong, Pham, Manning 2015 (arXiv:1508.04025)
  */
 export function dot(): Score {
@@ -19,8 +20,8 @@ export interface ScaledDotOptions {
 /**
  * `scale · ⟨query, key⟩`, by default with scale 1 / √D: query `[…, L, D]`, key `[…, S, D]` → `[…, L, S]`.
  *
- * At D = 0 all scores are 0.
- * @throws {HeedError} for a scale that is not finite; {ShapeError} when widths differ.
+ * At D = 0 all scores are 0. Time O(L S D).
+ * @throws {HeedError} for a scale that is not finite; when the score is used, {ShapeError} when widths differ, {DTypeError} when dtypes do.
  * @see Vaswani et al. 2017, eq. 1 (arXiv:1706.03762)
  */
 export function scaledDot({ scale }: ScaledDotOptions = {}): Score {

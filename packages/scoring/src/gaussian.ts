@@ -1,4 +1,4 @@
-import { div, HeedError, mul, square, sub, sum, unsqueeze, type Tensor } from "@heed/tensor";
+import { div, HeedError, mul, ShapeError, square, sub, sum, unsqueeze, type Tensor } from "@heed/tensor";
 import type { Score } from "@heed/tensor/terms";
 import { requireQueryKey } from "./internal/check.ts";
 import { scaled } from "./internal/scaled.ts";
@@ -9,11 +9,15 @@ import { scaled } from "./internal/scaled.ts";
  * the dense form holds `[…, L, S, D]`.
  *
  * @param options.sigma the bandwidth, above 0: a number, or a learned scalar or `[H]` tensor. Default 1
+ * @throws {HeedError} for a sigma that is not above 0; when the score is used, {ShapeError} when widths differ, {DTypeError} when dtypes do.
  * @see Nadaraya 1964; Watson 1964; d2l.ai §11.2
  */
 export function gaussian({ sigma = 1 }: { readonly sigma?: number | Tensor } = {}): Score {
-  if (typeof sigma === "number" && !(sigma > 0 && Number.isFinite(sigma)))
-    throw new HeedError("gaussian", "sigma must be above 0 and finite", { sigma });
+  if (typeof sigma === "number" && !(sigma > 0 && Number.isFinite(1 / (sigma * sigma)))) {
+    throw new HeedError("gaussian", "sigma must be above 0, and its square too", { sigma });
+  }
+  if (typeof sigma !== "number" && sigma.rank > 1)
+    throw new ShapeError("gaussian", "a sigma tensor is a scalar or [H]", { sigma: sigma.shape });
   const scale = () => (typeof sigma === "number" ? -1 / (2 * sigma * sigma) : div(-0.5, mul(sigma, sigma)));
   return {
     name: "gaussian",
