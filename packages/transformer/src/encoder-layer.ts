@@ -1,4 +1,4 @@
-import { gelu, relu, type RandomKey, type Tensor } from "@heed/tensor";
+import { gelu, HeedError, relu, type RandomKey, type Tensor } from "@heed/tensor";
 import { MultiHeadAttention, type MultiHeadCallOptions } from "@heed/attention";
 import { Dropout, LayerNorm, Linear, Module } from "@heed/nn";
 
@@ -10,18 +10,30 @@ export interface EncoderLayerOptions {
   readonly activation?: "relu" | "gelu";
   /** Norm before each part instead of after it. Default false, as PyTorch. */
   readonly normFirst?: boolean;
+  /** Default 0. */
   readonly dropoutP?: number;
+  /** Default 1e-5. */
   readonly layerNormEps?: number;
 }
 
-/** What a layer passes on to its self-attention. */
+/** What a layer passes on to its self-attention: where true = may attend. */
 export type EncoderCallOptions = Pick<MultiHeadCallOptions, "mask" | "bias">;
 
 /**
- * Self-attention, then a feed-forward, each with a residual and a norm: `[B, L, embedDim]` → the same.
+ * Self-attention, then a feed-forward `linear2(activation(linear1(x)))`, each with a residual and a norm: `[B, L, embedDim]` → the same.
  * Post-norm: x = norm1(x + attn(x)); x = norm2(x + ff(x)). Pre-norm: x += attn(norm1(x)); x += ff(norm2(x)).
- * Parameters as in `torch.nn.TransformerEncoderLayer`: self_attn, linear1, linear2, norm1, norm2.
- * @see Vaswani et al. 2017, §3.1; Xiong et al. 2020 (pre-norm)
+ *
+ * Parameters as in `torch.nn.TransformerEncoderLayer`: `self_attn.in_proj_weight`, `self_attn.out_proj.weight`, `linear1.weight`,
+ * `linear2.weight`, `norm1.weight`, `norm2.weight`, and their biases. In `training`, `dropoutP` drops attention weights, the hidden layer, and
+ * what each part adds.
+ * @throws {ShapeError} unless numHeads divides embedDim, or x is `[B, L, embedDim]`; {HeedError} for an unknown activation or dropoutP outside
+ * [0, 1).
+ *
+ * Time O(B L embedDim (4 embedDim + 2 feedForwardDim + 2 L)); attention runs its dense definition, memory O(B numHeads L²).
+ * @see Vaswani et al. 2017, §3.1 (arXiv:1706.03762); Xiong et al. 2020 (arXiv:2002.04745, pre-norm)
+ * @example
+ * const layer = new TransformerEncoderLayer(64, 4, { key, normFirst: true, activation: "gelu" });
+ * const y = layer.forward(x, { mask: padding(lengths) });
  */
 export class TransformerEncoderLayer extends Module {
   readonly self_attn: MultiHeadAttention;
@@ -48,6 +60,9 @@ export class TransformerEncoderLayer extends Module {
     }: EncoderLayerOptions,
   ) {
     super();
+    if (activation !== "relu" && activation !== "gelu") {
+      throw new HeedError("TransformerEncoderLayer", "activation is relu or gelu", { activation });
+    }
     this.self_attn = new MultiHeadAttention(embedDim, numHeads, { key: key.split("self_attn"), dropoutP });
     this.linear1 = new Linear(embedDim, feedForwardDim, { key: key.split("linear1") });
     this.linear2 = new Linear(feedForwardDim, embedDim, { key: key.split("linear2") });

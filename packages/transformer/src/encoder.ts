@@ -1,4 +1,4 @@
-import type { Tensor } from "@heed/tensor";
+import { ShapeError, type Tensor } from "@heed/tensor";
 import { LayerNorm, Module } from "@heed/nn";
 import { TransformerEncoderLayer, type EncoderCallOptions, type EncoderLayerOptions } from "./encoder-layer.ts";
 
@@ -9,8 +9,10 @@ export interface EncoderOptions extends EncoderLayerOptions {
 }
 
 /**
- * Encoder layers in a row, with a last norm if asked for: `[B, L, embedDim]` → the same. Parameters as in
- * `torch.nn.TransformerEncoder`: `layers.0.self_attn.in_proj_weight` … `norm.weight`, `norm.bias`.
+ * Encoder layers in a row, with a last norm if asked for: `[B, L, embedDim]` → the same. Each layer gets the same mask and bias. Parameters as
+ * in `torch.nn.TransformerEncoder`: `layers.0.self_attn.in_proj_weight` … `norm.weight`, `norm.bias`.
+ * @throws {ShapeError} unless numLayers is a whole number from 0 on; otherwise as `TransformerEncoderLayer`.
+ * @see Vaswani et al. 2017, §3.1 (arXiv:1706.03762)
  */
 export class TransformerEncoder extends Module {
   readonly layers: readonly TransformerEncoderLayer[];
@@ -18,6 +20,9 @@ export class TransformerEncoder extends Module {
 
   constructor(embedDim: number, numHeads: number, { numLayers, finalNorm, ...options }: EncoderOptions) {
     super();
+    if (!Number.isInteger(numLayers) || numLayers < 0) {
+      throw new ShapeError("TransformerEncoder", "numLayers must be a whole number, at least 0", { numLayers });
+    }
     this.layers = Array.from(
       { length: numLayers },
       (_, i) => new TransformerEncoderLayer(embedDim, numHeads, { ...options, key: options.key.split("layers").split(i) }),
