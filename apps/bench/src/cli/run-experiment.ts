@@ -102,10 +102,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
     display.close();
 
     const partial = results.some(({ state }) => state !== "done");
-    const command = `${program()} ${argv
-      .filter((word) => !["--resume", "--open"].includes(word))
-      .map(quoted)
-      .join(" ")}`.trim();
+    const command = `${program()} ${repeatable(argv).map(quoted).join(" ")}`.trim();
     const report: Report = {
       title: `bench ${experiment.name} · ${description.name} · ${profileName}`,
       experiment,
@@ -257,6 +254,15 @@ function openInBrowser(path: string): void {
   spawn(program!, [...before, path], { detached: true, stdio: "ignore" })
     .on("error", () => process.stderr.write(`bench: no browser could be opened for ${basename(path)}.\n`))
     .unref();
+}
+
+/** The words that say what was computed, without those that say where to put it: a report is read on other machines. */
+function repeatable(argv: readonly string[]): string[] {
+  const places = ["--out", "--json"];
+  return argv.filter((word, i) => {
+    const placed = places.some((flag) => word.startsWith(`${flag}=`)) || places.includes(word) || places.includes(argv[i - 1] ?? "");
+    return !placed && !["--resume", "--open"].includes(word);
+  });
 }
 
 /** As the user called it. */
