@@ -24,6 +24,8 @@ export interface Invocation {
 }
 
 const defaultExperiment = "vision";
+/** Not more by itself: each run takes some hundred megabytes. */
+const mostThreads = 4;
 
 /**
  * Reads the command line.
@@ -98,7 +100,7 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
         ? "ignored: this experiment measures time, so its runs go one after the other"
         : "up to so many runs side by side, each in its own thread; results do not depend on it, times per step do",
       wholeNumber(1, 256),
-      availableParallelism(),
+      Math.min(mostThreads, availableParallelism()),
     )
     .addOption(
       new CommanderOption("--precision <name>", "deterministic gives the same bits on every machine")

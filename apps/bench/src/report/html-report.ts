@@ -3,7 +3,7 @@ import { duration, number, percent, percentWithDeviation, deviation, mean, quant
 import { type Markup, html, Markup as Raw } from "./html.ts";
 import type { ConfusionSection, Section, Table } from "./outcome.ts";
 import { attentionMap } from "./plots/attention-map.ts";
-import { confusionPlot } from "./plots/confusion.ts";
+import { confusionPlot, longName } from "./plots/confusion.ts";
 import { curvesPlot, curvesRows } from "./plots/curves.ts";
 import { durationsPlot } from "./plots/durations.ts";
 import { scoresPlot } from "./plots/scores.ts";
@@ -116,7 +116,9 @@ function draw(section: Section, styles: SeriesStyles): Markup {
           section.plots.flatMap((plot) => curvesRows(plot).map((row) => [plot.title, ...row])),
         )}`;
     case "confusion":
-      return html`<div class="${section.classes.length > 12 ? "grid-wide" : "grid-2"}">
+      return html`<div
+          class="${section.classes.length > 12 || section.classes.some((name) => name.length > longName) ? "grid-wide" : "grid-2"}"
+        >
           ${section.matrices.map(
             ({ name, counts }) =>
               html`<figure class="panel">

@@ -13,7 +13,18 @@ export interface Scaling {
   readonly deviation: readonly number[];
 }
 
-/** Random changes of a training picture; a picture's depend on the key and its place in the epoch alone. */
+/** What may be done to a training picture without changing its class. */
+export interface Augmentation {
+  /** Mirror every second one: photographs stay what they are, digits and patchworks do not. */
+  readonly flip: boolean;
+  /** Move it by up to this share of its width each way. */
+  readonly reach: number;
+}
+
+/**
+ * Random changes of a training picture; a picture's depend on the key and its place in the epoch alone. `batches` of the package
+ * datasets has no colour per channel, which photographs want, and no part of a set without a copy, which the search wants.
+ */
 interface Change {
   readonly flip: boolean;
   /** Pixels to the right and down, by which the picture is moved; edges repeat. */
@@ -32,15 +43,17 @@ export class Epochs {
   readonly #indices: Int32Array;
   readonly #batchSize: number;
   readonly #scaling: Scaling;
+  readonly #augmentation: Augmentation;
   readonly #key: RandomKey;
   #epoch = -1;
   #order = new Int32Array(0);
 
-  constructor(set: ImageSet, indices: Int32Array, batchSize: number, scaling: Scaling, key: RandomKey) {
+  constructor(set: ImageSet, indices: Int32Array, batchSize: number, scaling: Scaling, augmentation: Augmentation, key: RandomKey) {
     this.#set = set;
     this.#indices = indices;
     this.#batchSize = Math.min(batchSize, indices.length);
     this.#scaling = scaling;
+    this.#augmentation = augmentation;
     this.#key = key;
   }
 
@@ -62,7 +75,7 @@ export class Epochs {
     const words = new Uint32Array(8);
     return batchOf(this.#set, chosen, this.#scaling, (i) => {
       randomWords(key.split("change").split(first + i), words);
-      return changeFrom(words, this.#set.width);
+      return changeFrom(words, this.#set.width, this.#augmentation);
     });
   }
 }
@@ -96,15 +109,14 @@ export function batchOf(
   return { images: tensor(out, { shape: [indices.length, channels, height, width] }), labels: tensor(labels) };
 }
 
-function changeFrom(words: Uint32Array, width: number): Change {
+function changeFrom(words: Uint32Array, width: number, { flip, reach }: Augmentation): Change {
   const unit = (i: number) => words[i]! / 2 ** 32;
-  const reach = width / 8;
   const around = (i: number, most: number) => (2 * unit(i) - 1) * most;
   const brightness = around(4, 0.2);
   return {
-    flip: unit(0) < 0.5,
-    right: Math.round(around(1, reach)),
-    down: Math.round(around(2, reach)),
+    flip: flip && unit(0) < 0.5,
+    right: Math.round(around(1, reach * width)),
+    down: Math.round(around(2, reach * width)),
     contrast: 1 + around(3, 0.25),
     brightness: [5, 6, 7].map((i) => brightness + around(i, 0.1)),
   };

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
 import { classCounts, patchworks, stratifiedSplit, type ImageSet, type ImageSplit } from "@heed/datasets";
-import { loadImages } from "@heed/datasets/images";
+import { isIdxFolder, loadImages } from "@heed/datasets/images";
 import { argmin, matmul, mul, noGrad, randomKey, scope, slice, square, sub, sum, tensor, transpose, type Tensor } from "@heed/tensor";
 import type { PrepareContext, Prepared, ProfileSettings, Settings } from "../../experiment.ts";
+import type { Augmentation } from "./batch.ts";
 import { patchSize } from "./models.ts";
 
 /** What every run gets: pixels are shared between threads, not copied. */
@@ -15,7 +16,12 @@ export interface VisionData {
   /** Per channel, of the training pictures, in 0 … 255. */
   readonly mean: readonly number[];
   readonly deviation: readonly number[];
+  readonly augmentation: Augmentation;
 }
+
+const photographs: Augmentation = { flip: true, reach: 1 / 8 };
+/** Patchworks and what comes as IDX (digits, mostly): a mirror would change the class. */
+const drawings: Augmentation = { flip: false, reach: 1 / 16 };
 
 /** With more pairs of a test and a training picture, comparing all of them would take longer than a few seconds. */
 const mostPairs = 4e7;
@@ -31,6 +37,7 @@ export async function prepareData(
     settings.data === undefined ? drawn(profile, size, progress) : await read(settings.data, profile, size, { progress, checkStop });
   const train = shared(split.train);
   const test = shared(split.test);
+  const isPhotographs = settings.data !== undefined && !(await isIdxFolder(settings.data));
   checkStop();
   const { mean, deviation } = moments(train);
   progress("compare with nearest neighbours");
@@ -52,7 +59,7 @@ export async function prepareData(
       references,
       fingerprint: fingerprint(train, test),
     },
-    data: { train, test, search: searchSplit(train), mean, deviation },
+    data: { train, test, search: searchSplit(train), mean, deviation, augmentation: isPhotographs ? photographs : drawings },
   };
 }
 

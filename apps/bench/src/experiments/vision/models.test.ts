@@ -1,10 +1,13 @@
 import { profileKernels } from "@heed/kernels";
 import { predict } from "@heed/nn";
 import { randomKey, zeros } from "@heed/tensor";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { buildModel, modelNames, sizesOf, type ModelShape } from "./models.ts";
 import { productFlops } from "./profile-step.ts";
 import { vision } from "./index.ts";
+
+// Trainings are short, but not on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const shapeOf = (profile: "smoke" | "quick" | "full", imageSize: number, numClasses: number): ModelShape => {
   const { embedDim, depth, numHeads } = vision.profiles[profile] as unknown as ModelShape;
@@ -19,10 +22,10 @@ describe.each([
 ] as const)("in the profile %s, with pictures %i pixels wide and %i classes,", (profile, size, classes) => {
   const shape = shapeOf(profile, size, classes);
 
-  it("every model has within 5 % of the attention model's parameters, so any two are within 10 %", () => {
+  it("every model has within 4.5 % of the attention model's parameters, so any two are within 10 %", () => {
     const attention = sizesOf("attention", shape).parameters;
     for (const name of modelNames) {
-      expect(Math.abs(sizesOf(name, shape).parameters / attention - 1), name).toBeLessThan(0.05);
+      expect(Math.abs(sizesOf(name, shape).parameters / attention - 1), name).toBeLessThan(0.045);
     }
   });
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { imageSet, type ImageSet } from "@heed/datasets";
 import { backend, configure } from "@heed/tensor";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import type { Run, RunContext, RunPlan, Settings } from "../../experiment.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../results/checkpoint.ts";
@@ -9,6 +9,9 @@ import { train } from "../../runner/train.ts";
 import type { VisionData } from "./data.ts";
 import { modelNames, type ModelName } from "./models.ts";
 import runs from "./runs.ts";
+
+// Trainings are short, but not on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const classes = 3;
 const size = 32;
@@ -33,6 +36,7 @@ const data: VisionData = {
   search: { train: Int32Array.from({ length: 16 }, (_, i) => i), validation: Int32Array.of(16, 17, 18, 19) },
   mean: [95, 95, 95],
   deviation: [60, 60, 60],
+  augmentation: { flip: true, reach: 1 / 8 },
 };
 
 // 2 epochs of 5 steps.

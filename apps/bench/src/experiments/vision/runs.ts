@@ -82,7 +82,14 @@ class VisionRun implements Run {
     const { train, test, search } = data;
     const shape = { ...config, numClasses: train.classNames.length, dropoutP };
     const model = (this.#model = buildModel(config.model, shape, this.#key.split("model")));
-    this.#epochs = new Epochs(train, config.validate ? search.train : everything(train), config.batchSize, data, this.#key.split("data"));
+    this.#epochs = new Epochs(
+      train,
+      config.validate ? search.train : everything(train),
+      config.batchSize,
+      data,
+      data.augmentation,
+      this.#key.split("data"),
+    );
     this.#measured = config.validate ? { set: train, indices: search.validation } : { set: test, indices: everything(test) };
     this.stepsPerEpoch = this.#epochs.stepsPerEpoch;
     this.totalSteps = config.epochs * this.stepsPerEpoch;

@@ -4,33 +4,42 @@ import { type Markup, html, px } from "../html.ts";
 
 /** Up to here a cell has room for its number. */
 const numberedClasses = 12;
+/** Names of more letters stand at the rows only, numbered; columns have the numbers. */
+export const longName = 14;
+const longestShown = 36;
 
 /** Rows are the true classes, columns what was predicted; colour is the share of the row. */
 export function confusionPlot(name: string, classes: readonly string[], counts: readonly (readonly number[])[]): Markup {
   const size = classes.length;
   const cell = size <= numberedClasses ? 26 : Math.max(9, 320 / size);
   const font = Math.min(10.5, cell * 0.82);
-  const label = Math.min(110, Math.max(...classes.map((text) => text.length)) * font * 0.56 + 8);
+  const long = classes.some((text) => text.length > longName);
+  const rowNames = classes.map((text, index) => (long ? `${shortened(text)} · ${index + 1}` : text));
+  const columnNames = classes.map((text, index) => (long ? String(index + 1) : text));
+  const space = (names: readonly string[]) => Math.max(...names.map((text) => text.length)) * font * 0.56 + 8;
+  const [left, top] = [space(rowNames), long ? font + 6 : space(columnNames)];
   const side = size * cell;
   const totals = counts.map((row) => row.reduce((sum, count) => sum + count, 0));
   const right = counts.reduce((sum, row, index) => sum + row[index]!, 0) / totals.reduce((sum, total) => sum + total, 0);
   return html`<svg
-    viewBox="0 0 ${px(label + side + 2)} ${px(label + side + 2)}"
+    viewBox="0 0 ${px(left + side + 2)} ${px(top + side + 2)}"
     role="img"
     aria-label="Confusion matrix of ${name}: ${percent(right)} on the diagonal."
     font-size="${px(font)}"
   >
-    ${classes.map(
-      (text, index) =>
-        html`<text class="tick" x="${px(label - 4)}" y="${px(label + (index + 0.5) * cell + font * 0.35)}" text-anchor="end">${text}</text>
-          <text class="tick" transform="translate(${px(label + (index + 0.5) * cell + font * 0.35)},${px(label - 4)}) rotate(-90)"
-            >${text}</text
-          >`,
-    )}
+    ${classes.map((name, index) => {
+      const at = (index + 0.5) * cell + font * 0.35;
+      return html`<text class="tick" x="${px(left - 4)}" y="${px(top + at)}" text-anchor="end">${rowNames[index]}</text>
+        <text
+          class="tick"
+          ${long ? html`x="${px(left + (index + 0.5) * cell)}" y="${px(top - 4)}" text-anchor="middle"` : html`transform="translate(${px(left + at)},${px(top - 4)}) rotate(-90)"`}
+          >${columnNames[index]}<title>${name}</title></text
+        >`;
+    })}
     ${counts.map((row, truth) =>
       row.map((count, predicted) => {
         const share = totals[truth]! > 0 ? count / totals[truth]! : 0;
-        const [x, y] = [label + predicted * cell, label + truth * cell];
+        const [x, y] = [left + predicted * cell, top + truth * cell];
         // Square root: a confusion of some percent should not look like none.
         return html`<rect
             x="${px(x)}"
@@ -43,4 +52,8 @@ export function confusionPlot(name: string, classes: readonly string[], counts: 
       }),
     )}
   </svg>`;
+}
+
+function shortened(text: string): string {
+  return text.length <= longestShown ? text : `${text.slice(0, longestShown - 1)}…`;
 }
