@@ -142,7 +142,16 @@ describe("an interruption", () => {
     let kills = 0;
     do {
       const process = start("dummy", ...args, ...(kills > 0 ? ["--resume"] : []));
-      const timer = setTimeout(() => process.child.kill("SIGKILL"), 350 + 150 * kills);
+      // Once before it can have said a word; then ever later after its first one, so that each session gets further even
+      // where processes start slowly.
+      const kill = () => process.child.kill("SIGKILL");
+      let timer = setTimeout(kill, kills === 0 ? 100 : 100_000);
+      if (kills > 0) {
+        process.child.stderr.once("data", () => {
+          clearTimeout(timer);
+          timer = setTimeout(kill, 20 + 240 * kills);
+        });
+      }
       ended = await process.ended;
       clearTimeout(timer);
       if (ended.signal === "SIGKILL") kills++;

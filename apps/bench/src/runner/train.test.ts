@@ -68,11 +68,17 @@ it("ends with the same bytes when stopped after every single step", async () => 
 
 it("does an evaluation again that a stop cut off", async () => {
   const whole = await session(Infinity);
+  let evaluations = 0;
   let checks = 0;
   let checkpoint: Checkpoint | undefined;
   const run = await newRun(() => {
-    if (++checks === 500) throw new Stopped("stopped"); // In the third evaluation of 240 pictures.
+    if (evaluations === 3 && ++checks === 10) throw new Stopped("stopped"); // After nine pictures of the third evaluation.
   });
+  const evaluate = run.evaluate.bind(run);
+  run.evaluate = () => {
+    evaluations++;
+    return evaluate();
+  };
   const options = {
     plan,
     stage: "train",
