@@ -2,17 +2,22 @@ import { HeedError } from "@heed/tensor";
 import type { TermContext } from "@heed/tensor/terms";
 import { intervalMask, type DrawableMask, type Intervals, type Rows } from "./internal/interval-mask.ts";
 
-/** What all of the masks allow. Without any: everything. */
+/**
+ * What all of the masks allow. Without any: everything. Samples and heads broadcast: `and(causal(), padding(lengths))` differs by sample alone.
+ * @throws {HeedError} for a mask of another package: wrap its tensor by `fromTensor`.
+ *
+ * Each row is joined as ranges, O(ranges): no L × S array.
+ */
 export function and(...masks: readonly DrawableMask[]): DrawableMask {
   return combined("and", masks, (all, S) => all.reduce(intersect, [0, S]));
 }
 
-/** What any of the masks allows. Without any: nothing. */
+/** What any of the masks allows. Without any: nothing. Otherwise as `and`. */
 export function or(...masks: readonly DrawableMask[]): DrawableMask {
   return combined("or", masks, (all) => all.reduce(unite, []));
 }
 
-/** What the mask does not allow. */
+/** What the mask does not allow: `not(window(0, 0))` hides a query's own key. Otherwise as `and`. */
 export function not(mask: DrawableMask): DrawableMask {
   return combined("not", [mask], ([one], S) => complement(one, S));
 }
@@ -27,8 +32,8 @@ function combined(name: string, masks: readonly DrawableMask[], join: (rows: rea
         "Wrap a boolean tensor: fromTensor(mask).",
       );
   }
-  const samples = masks.find((mask) => mask.samples !== undefined)?.samples;
-  return intervalMask(`${name}(${masks.map((mask) => mask.name).join(", ")})`, samples, (context: TermContext): Rows => {
+  const [samples, heads] = (["samples", "heads"] as const).map((of) => masks.find((mask) => mask[of] !== undefined)?.[of]);
+  return intervalMask(`${name}(${masks.map((mask) => mask.name).join(", ")})`, { samples, heads }, (context: TermContext): Rows => {
     const parts = masks.map((mask) => mask.rows(context));
     return {
       batches: Math.max(1, ...parts.map((part) => part.batches)),

@@ -22,7 +22,7 @@ function fromBits(name: string, mask: Tensor, allowed: 0 | 1): DrawableMask {
   if (mask.rank < 2 || mask.rank > 4) throw new ShapeError(name, "a mask is [L, S], [H, L, S] or [B, H, L, S]", { mask: mask.shape });
   const bits = mask.toTypedArray();
   const [b1, h1, l1, s1] = [1, 1, 1, 1, ...mask.shape].slice(-4);
-  return intervalMask(name, b1 === 1 ? undefined : b1, ({ B, H, L, S }) => {
+  return intervalMask(name, { samples: b1 === 1 ? undefined : b1, heads: h1 === 1 ? undefined : h1 }, ({ B, H, L, S }) => {
     for (const [own, wanted] of [
       [b1, B],
       [h1, H],

@@ -68,6 +68,48 @@ describe("masks", () => {
     ]);
   });
 
+  it("knows its samples and heads: from lengths, tensors, offsets, and what it is combined of", () => {
+    const perHead = fromTensor(tensor([[[true, false]], [[false, true]], [[true, true]]]));
+    expect(perHead.toTensor(1, 2).shape).toEqual([1, 3, 1, 2]);
+    expect(
+      and(padding([1, 2]), not(perHead))
+        .toTensor(1, 2)
+        .toArray(),
+    ).toEqual([
+      [[[false, false]], [[true, false]], [[false, false]]],
+      [[[false, true]], [[true, false]], [[false, false]]],
+    ]);
+    expect(causal().toTensor(1, 3, { queryOffset: Int32Array.of(0, 1, 2) }).shape).toEqual([3, 1, 1, 3]);
+    expect([padding([1, 2]).samples, perHead.heads, or(perHead, padding([3])).samples, causal().samples]).toEqual([2, 3, 1, undefined]);
+  });
+
+  it("broadcasts a tensor along axes of length 1, rows and keys too", () => {
+    expect(
+      fromTensor(tensor([[true], [false]]))
+        .toTensor(2, 3)
+        .toArray(),
+    ).toEqual([
+      [true, true, true],
+      [false, false, false],
+    ]);
+    expect(rows(fromTensor(tensor([[true, false, true]])), 2, 3)).toEqual(["■·■", "■·■"]);
+  });
+
+  it("has no rows or keys where there are none", () => {
+    for (const mask of [causal(), window(1, 1), not(causal()), or(), and()]) {
+      expect(mask.toTensor(0, 3).shape).toEqual([0, 3]);
+      expect(mask.toTensor(2, 0).shape).toEqual([2, 0]);
+      expect(mask.lower({ B: 1, H: 1, L: 2, S: 0, queryOffset: 0 }).form).toBe("ranges");
+    }
+    expect([rows(and(), 1, 2), rows(or(), 1, 2)]).toEqual([["■■"], ["··"]]);
+  });
+
+  it("says its name, and leaves out what a terminal does not hold", () => {
+    expect(and(causal(), not(window(1, -1))).name).toBe("and(causal, not(window(1, -1)))");
+    const lines = rows(causal(), 200, 200, { queryOffset: 0 });
+    expect([lines.length, lines.at(-1), lines[0]]).toEqual([121, "…", `■${"·".repeat(119)}…`]);
+  });
+
   it("draws itself as SVG with a title", () => {
     expect(causal().toSVG(4, 4)).toMatch(/^<svg[^>]*>.*<title>causal: 4 queries.*<path/);
   });
@@ -77,6 +119,13 @@ describe("masks", () => {
     expect(() => padding([1.5])).toThrow(/lengths\[0\] 1.5/);
     expect(() => padding([1, 2]).toTensor(2, 2, { B: 3 })).toThrow(/one length per sample.*samples B 3, lengths 2/);
     expect(() => fromTensor(tensor([[0, 1]]))).toThrow(/a mask is boolean/);
+    expect(() => fromTensor(tensor([true]))).toThrow(/a mask is \[L, S\], \[H, L, S\] or \[B, H, L, S\]; got mask \[1\]/);
+    expect(() => fromTensor(tensor([[true, false]])).toTensor(1, 3)).toThrow(/the mask must broadcast to \[B, H, L, S\]/);
+    expect(() => causal().toTensor(1.5, 2)).toThrow(/causal: L must be a whole number/);
+    expect(() => causal().toTensor(1, 2, { B: 3, queryOffset: Int32Array.of(0, 1) })).toThrow(
+      /one queryOffset per sample; got samples B 3, offsets 2/,
+    );
+    expect(() => and(causal(), {} as DrawableMask)).toThrow(/and: only masks of this package combine here.*fromTensor\(mask\)/);
   });
 });
 

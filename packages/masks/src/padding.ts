@@ -2,7 +2,8 @@ import { HeedError, ShapeError } from "@heed/tensor";
 import { intervalMask, type DrawableMask } from "./internal/interval-mask.ts";
 
 /**
- * Sample b has `lengths[b]` real keys: key j may be seen if j < lengths[b]. A length above S lets all be seen.
+ * Sample b has `lengths[b]` real keys: key j may be seen if j < lengths[b]. A length above S lets all be seen, 0 none. Queries are not masked:
+ * rows past the end of a sequence are for the caller to ignore. Padding does not move the default queryOffset S − L.
  * @throws {HeedError} for lengths that are no whole numbers from 0 on; {ShapeError} when their number is not B.
  */
 export function padding(lengths: ArrayLike<number>): DrawableMask {
@@ -11,7 +12,7 @@ export function padding(lengths: ArrayLike<number>): DrawableMask {
     if (own[b] !== lengths[b] || own[b] < 0)
       throw new HeedError("padding", "lengths must be whole numbers, not negative", { [`lengths[${b}]`]: lengths[b] });
   }
-  return intervalMask("padding", own.length, ({ B, S }) => {
+  return intervalMask("padding", { samples: own.length }, ({ B, S }) => {
     if (B !== own.length) {
       throw new ShapeError(
         "padding",

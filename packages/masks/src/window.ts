@@ -11,7 +11,7 @@ export function window(left: number, right: number): DrawableMask {
   for (const [name, n] of Object.entries({ left, right })) {
     if (!Number.isInteger(n) || n < -1) throw new HeedError("window", `${name} must be a whole number, or -1 for no bound`, { [name]: n });
   }
-  return intervalMask(`window(${left}, ${right})`, undefined, (context) => ({
+  return intervalMask(`window(${left}, ${right})`, {}, (context) => ({
     batches: positionalBatches(context),
     heads: 1,
     at: (b, _h, i) => {

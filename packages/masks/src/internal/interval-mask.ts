@@ -1,4 +1,4 @@
-import { HeedError, tensor, type Tensor } from "@heed/tensor";
+import { HeedError, ShapeError, tensor, type Tensor } from "@heed/tensor";
 import type { Mask, MaskForm, TermContext } from "@heed/tensor/terms";
 import { pictureOf, textOf } from "./picture.ts";
 
@@ -16,9 +16,9 @@ export interface Rows {
 }
 
 export interface TensorOptions {
-  /** Where query 0 stands among the keys. Default S − L. */
+  /** Where query 0 stands among the keys, a number or one per sample. Default S − L. */
   readonly queryOffset?: number | Int32Array;
-  /** Samples and heads, where the mask itself does not tell. Default 1. */
+  /** Samples and heads, where neither the mask nor the offsets tell. Default 1. */
   readonly B?: number;
   readonly H?: number;
 }
@@ -27,6 +27,8 @@ export interface TensorOptions {
 export interface DrawableMask extends Mask {
   /** The number of samples that the mask was made for; `undefined` where any will do. */
   readonly samples: number | undefined;
+  /** The same of heads. */
+  readonly heads: number | undefined;
   /** The ranges of keys per row, for one context: what `and`, `or`, `not` combine. */
   rows(context: TermContext): Rows;
   /** Boolean `[L, S]`, or `[B, H, L, S]` with 1 where samples or heads do not differ. */
@@ -40,20 +42,31 @@ export interface DrawableMask extends Mask {
 /** Tiles that verdicts speak of, when a row has more than two ranges. */
 const TILE = 64;
 
+/** What a mask was made for, where not anything will do. */
+export interface Extent {
+  readonly samples?: number | undefined;
+  readonly heads?: number | undefined;
+}
+
 /**
  * A mask from the ranges of keys that each query may see. Everything else follows: the dense definition, the lowered form,
  * the picture.
  */
-export function intervalMask(name: string, samples: number | undefined, rows: (context: TermContext) => Rows): DrawableMask {
-  const context = (L: number, S: number, { queryOffset = S - L, B = samples ?? 1, H = 1 }: TensorOptions = {}): TermContext => {
-    for (const [what, n] of Object.entries({ L, S, B, H })) {
+export function intervalMask(name: string, { samples, heads }: Extent, rows: (context: TermContext) => Rows): DrawableMask {
+  const context = (L: number, S: number, { queryOffset = S - L, B, H = heads ?? 1 }: TensorOptions = {}): TermContext => {
+    const batch = B ?? samples ?? (typeof queryOffset === "number" ? 1 : queryOffset.length);
+    for (const [what, n] of Object.entries({ L, S, B: batch, H })) {
       if (!Number.isInteger(n) || n < 0) throw new HeedError(name, `${what} must be a whole number, not negative`, { [what]: n });
     }
-    return { B, H, L, S, queryOffset };
+    if (typeof queryOffset !== "number" && queryOffset.length !== batch) {
+      throw new ShapeError(name, "there must be one queryOffset per sample", { "samples B": batch, offsets: queryOffset.length });
+    }
+    return { B: batch, H, L, S, queryOffset };
   };
   const mask: DrawableMask = {
     name,
     samples,
+    heads,
     rows,
     dense: (at) => denseOf(rows(at), at, "full"),
     lower: (at) => lowered(rows(at), at),
