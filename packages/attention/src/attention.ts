@@ -19,10 +19,11 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  * arguments leave out
  * @returns `[B, H, L, E]`. A query that may attend to nothing gets zeros (weights 0, lse −∞, gradient 0), never NaN; what a
  * masked key or value holds, NaN too, changes no bit.
- * @throws {ShapeError} when B, H, D or S disagree, or a mask or bias does not broadcast; {DTypeError} when dtypes differ, or
- * a mask is not boolean; {UnsupportedError} for `strict` where only the dense definition runs.
+ * @throws {ShapeError} when B, H, D or S disagree, or a score, mask or bias does not broadcast; {DTypeError} when dtypes differ, or a mask is not
+ * boolean; {HeedError} for options out of range; {UnsupportedError} for `strict` where only the dense definition runs, and for what does not
+ * combine.
  *
- * Runs its dense definition: time O(B H L S (D + E)), memory O(B H L S).
+ * Runs its dense definition: time O(B H L S (D + E)), memory O(B H L S). Half precision is widened to float32.
  * @see Vaswani et al., "Attention Is All You Need", 2017, §3.2.1, eq. 1 (arXiv:1706.03762)
  * @example
  * const context = attention(query, key, value, { mask: causal() });

@@ -8,13 +8,18 @@ export type Normaliser =
   | { readonly kind: "identity" }
   | { readonly kind: "hard" };
 
-/** `exp(s) / Σ exp(s)` over the keys that may be seen; the default. A query that may see none gets zeros. */
+/**
+ * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. A query that may see none gets zeros.
+ * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473)
+ */
 export function softmax(): Normaliser {
   return { kind: "softmax" };
 }
 
 /**
- * `max(s, 0)` over the number of keys that may be seen (`count`, the default) or over Σ max(s, 0) (`sum`; where that is 0, zeros).
+ * `max(s, 0)` over the number of keys that may be seen (`count`, the default) or over Σ max(s, 0) (`sum`; where that is 0, zeros). The gradient
+ * at 0 is 0.
+ * @throws {HeedError} for another divisor.
  * @see Wortsman et al. 2023 (arXiv:2309.08586)
  */
 export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "sum" } = {}): Normaliser {
@@ -25,6 +30,7 @@ export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "su
 /**
  * `1 / (1 + e^−(s + bias))` for each key by itself: weights need not sum to 1.
  * @param options.bias default 0; −log S starts like softmax
+ * @throws {HeedError} for a bias that is not finite.
  * @see Ramapuram et al. 2024 (arXiv:2409.04431)
  */
 export function sigmoid({ bias = 0 }: { readonly bias?: number } = {}): Normaliser {
