@@ -11,7 +11,7 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  *
  * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value.
  * @param query `[B, H, L, D]`; leading axes may be left out (`[H, L, D]`, `[L, D]`) and broadcast
- * @param key `[B, Hkv, S, D]`, H a multiple of Hkv: query head h uses key head ⌊h · Hkv / H⌋, without copies
+ * @param key `[B, Hkv, S, D]`, H a multiple of Hkv: query head h uses key head ⌊h · Hkv / H⌋
  * @param value `[B, Hkv, S, E]`
  * @param options.mask a mask, or a boolean tensor broadcastable to `[B, H, L, S]`; true = may attend
  * @param options.returns also gives `lse` `[B, H, L]` (natural logarithm of the sum of exponentials), `weights`
@@ -23,7 +23,8 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  * boolean; {HeedError} for options out of range; {UnsupportedError} for `strict` where only the dense definition runs, and for what does not
  * combine.
  *
- * Runs its dense definition: time O(B H L S (D + E)), memory O(B H L S). Half precision is widened to float32.
+ * Runs its dense definition: time O(B H L S (D + E)), memory O(B H L S). With Hkv < H it copies keys once per
+ * group. Half precision is widened to float32.
  * @see Vaswani et al., "Attention Is All You Need", 2017, §3.2.1, eq. 1 (arXiv:1706.03762)
  * @example
  * const context = attention(query, key, value, { mask: causal() });
