@@ -17,7 +17,7 @@ it("makes the same pictures from the same key, others from another, in any porti
 
 it("makes the same bytes everywhere, also tomorrow", () => {
   const { images } = patchworks(randomKey(1), { count: 8, decoy: true });
-  expect(createHash("sha256").update(images).digest("hex").slice(0, 16)).toBe("af509d8f5f75c312");
+  expect(createHash("sha256").update(images).digest("hex").slice(0, 16)).toBe("350b948fb0bee00e");
 });
 
 it.each([32, 48, 64, 128])("fits patches of 16 × 16 at size %i", (size) => {

@@ -7,7 +7,7 @@ export interface PatchworkOptions {
   count: number;
   /** Height and width in pixels: a multiple of 16, 32 or more. Default 64. */
   size?: number;
-  /** 0 … 1: how far discs leave the middle of their cell, and vary in size, wavelength, phase and tilt. What matters most. Default 0.4. */
+  /** 0 … 1: how far discs leave the middle of their cell, and vary in size, wavelength, phase and tilt. What matters most. Default 0.25. */
   jitter?: number;
   /** Discs that mean nothing: plain, blotched or chequered; 0 … 12. Default 2. */
   distractors?: number;
@@ -62,8 +62,8 @@ export type Relation = (typeof relations)[number];
  * const test = patchworks(key.split("test"), { count: 1000 });
  */
 export function patchworks(key: RandomKey, options: PatchworkOptions): ImageSet {
-  const { count, size = 64, first = 0 } = options;
-  const difficulty = { jitter: 0.4, distractors: 2, decoy: false, noise: 12, contrast: 0.8, ...options };
+  const { count, size = 64, first = 0, jitter = 0.25, distractors = 2, decoy = false, noise = 12, contrast = 0.8 } = options;
+  const difficulty: Difficulty = { jitter, distractors, decoy, noise, contrast };
   check(count, size, first, difficulty);
 
   const classNames = stripes.flatMap((texture) => relations.map((relation) => `${texture} ${relation} the rings`));
