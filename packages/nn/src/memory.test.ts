@@ -68,7 +68,8 @@ describe("in one synchronous loop", () => {
     owner?.release();
   });
 
-  it("2,000 unscoped steps leave no more buffers than step 10, and a peak of at most 1.5 times its", () => {
+  // Tried again, since on a busy machine the collector's threads may come too late to keep the peak down. A leak fails every time.
+  it("2,000 unscoped steps leave no more buffers than step 10, and a peak of at most 1.5 times its", { timeout: 180_000, retry: 2 }, () => {
     const script = fileURLToPath(new URL("../test/unscoped-steps.ts", import.meta.url));
     const output = execFileSync(process.execPath, ["--expose-gc", "--conditions=@heed/source", script, "2000"], { encoding: "utf8" });
     const { garbagePerStep, atTen, atEnd } = JSON.parse(output);
@@ -78,7 +79,7 @@ describe("in one synchronous loop", () => {
     expect(atEnd.arrayBuffers - atTen.arrayBuffers).toBeLessThan(2 ** 20);
     expect(atEnd.peakBytes / atTen.peakBytes).toBeLessThanOrEqual(1.5);
     expect([atTen.liveBytes, atEnd.liveBytes]).toEqual([0, 0]);
-  }, 180_000);
+  });
 
   it("200 models trained and dropped end where they began", () => {
     const train = (seed: number) => {
