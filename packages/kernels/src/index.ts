@@ -22,3 +22,4 @@ export { binary as binaryKernels, type BinaryKernels } from "./binary/binary.ts"
 export { softmax as softmaxKernels, type SoftmaxKernels } from "./softmax/softmax.ts";
 export { reduce as reduceKernels, type ReduceKernels } from "./reduce/reduce.ts";
 export { profileKernels, type KernelCallListener, type KernelTime } from "./profile.ts";
+export { runParallel, type ParallelOptions } from "./threads/run-parallel.ts";
