@@ -1,4 +1,4 @@
-import { intervalMask, positionalBatches, positionOf, type DrawableMask } from "./internal/interval-mask.ts";
+import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./internal/interval-mask.ts";
 
 /**
  * A query may see keys up to its own position: j ≤ i + queryOffset. With the default offset S − L the last query sees the
@@ -10,6 +10,9 @@ export function causal(): DrawableMask {
   return intervalMask("causal", {}, (context) => ({
     batches: positionalBatches(context),
     heads: 1,
-    at: (b, _h, i) => [0, Math.max(0, Math.min(context.S, positionOf(context, b, i) + 1))],
+    fill: (b, _h, first, count, into) => {
+      const sees = first + offsetOf(context, b) + 1;
+      for (let r = 0; r < count; r++) into.row(0, Math.min(context.S, sees + r));
+    },
   }));
 }

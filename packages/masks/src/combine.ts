@@ -1,6 +1,7 @@
 import { HeedError } from "@heed/tensor";
 import type { TermContext } from "@heed/tensor/terms";
-import { intervalMask, type DrawableMask, type Intervals, type Rows } from "./internal/interval-mask.ts";
+import { intervalMask, type DrawableMask, type Rows } from "./internal/interval-mask.ts";
+import { Runs } from "./internal/runs.ts";
 
 /**
  * What all of the masks allow. Without any: everything. Samples and heads broadcast: `and(causal(), padding(lengths))` differs by sample alone.
@@ -9,20 +10,25 @@ import { intervalMask, type DrawableMask, type Intervals, type Rows } from "./in
  * Each row is joined as ranges, O(ranges): no L × S array.
  */
 export function and(...masks: readonly DrawableMask[]): DrawableMask {
-  return combined("and", masks, (all, S) => all.reduce(intersect, [0, S]));
+  if (masks.length === 1) return checked("and", masks)[0];
+  return combined("and", masks, masks.length === 0 ? everything : fold(intersect));
 }
 
 /** What any of the masks allows. Without any: nothing. Otherwise as `and`. */
 export function or(...masks: readonly DrawableMask[]): DrawableMask {
-  return combined("or", masks, (all) => all.reduce(unite, []));
+  if (masks.length === 1) return checked("or", masks)[0];
+  return combined("or", masks, masks.length === 0 ? nothing : fold(unite));
 }
 
 /** What the mask does not allow: `not(window(0, 0))` hides a query's own key. Otherwise as `and`. */
 export function not(mask: DrawableMask): DrawableMask {
-  return combined("not", [mask], ([one], S) => complement(one, S));
+  return combined("not", [mask], complement);
 }
 
-function combined(name: string, masks: readonly DrawableMask[], join: (rows: readonly Intervals[], S: number) => Intervals): DrawableMask {
+/** Joins the same rows of all parts into `into`. */
+type Join = (parts: readonly Runs[], count: number, S: number, into: Runs) => void;
+
+function checked(name: string, masks: readonly DrawableMask[]): readonly DrawableMask[] {
   for (const mask of masks) {
     if (typeof mask?.rows !== "function")
       throw new HeedError(
@@ -32,57 +38,90 @@ function combined(name: string, masks: readonly DrawableMask[], join: (rows: rea
         "Wrap a boolean tensor: fromTensor(mask).",
       );
   }
+  return masks;
+}
+
+function combined(name: string, masks: readonly DrawableMask[], join: Join): DrawableMask {
+  checked(name, masks);
   const [samples, heads] = (["samples", "heads"] as const).map((of) => masks.find((mask) => mask[of] !== undefined)?.[of]);
   return intervalMask(`${name}(${masks.map((mask) => mask.name).join(", ")})`, { samples, heads }, (context: TermContext): Rows => {
     const parts = masks.map((mask) => mask.rows(context));
+    const filled = parts.map(() => new Runs());
     return {
       batches: Math.max(1, ...parts.map((part) => part.batches)),
       heads: Math.max(1, ...parts.map((part) => part.heads)),
-      at: (b, h, i) =>
-        join(
-          parts.map((part) => part.at(part.batches === 1 ? 0 : b, part.heads === 1 ? 0 : h, i)),
-          context.S,
-        ),
+      fill: (b, h, first, count, into) => {
+        for (let i = 0; i < parts.length; i++) {
+          filled[i].clear();
+          parts[i].fill(parts[i].batches === 1 ? 0 : b, parts[i].heads === 1 ? 0 : h, first, count, filled[i]);
+        }
+        join(filled, count, context.S, into);
+      },
     };
   });
 }
 
-function intersect(a: Intervals, b: Intervals): Intervals {
-  const result: number[] = [];
-  for (let i = 0, k = 0; i < a.length && k < b.length;) {
-    const low = Math.max(a[i], b[k]);
-    const high = Math.min(a[i + 1], b[k + 1]);
-    if (low < high) result.push(low, high);
-    if (a[i + 1] < b[k + 1]) i += 2;
-    else k += 2;
-  }
-  return result;
+const everything: Join = (_parts, count, S, into) => {
+  for (let r = 0; r < count; r++) into.row(0, S);
+};
+
+const nothing: Join = (_parts, count, _S, into) => {
+  for (let r = 0; r < count; r++) into.endRow();
+};
+
+/** Joins two at a time, from the left. */
+function fold(join: (a: Runs, b: Runs, into: Runs) => void): Join {
+  const between = [new Runs(), new Runs()];
+  return (parts, _count, _S, into) => {
+    let so = parts[0];
+    for (let i = 1; i < parts.length; i++) {
+      const last = i === parts.length - 1;
+      const to = last ? into : between[i % 2];
+      if (!last) to.clear();
+      join(so, parts[i], to);
+      so = to;
+    }
+  };
 }
 
-function unite(a: Intervals, b: Intervals): Intervals {
-  const result: number[] = [];
-  let i = 0;
-  let k = 0;
-  while (i < a.length || k < b.length) {
-    const fromA = k >= b.length || (i < a.length && a[i] <= b[k]);
-    const [low, high] = fromA ? [a[i], a[i + 1]] : [b[k], b[k + 1]];
-    if (fromA) i += 2;
-    else k += 2;
-    if (low >= high) continue;
-    if (result.length > 0 && low <= result[result.length - 1]) result[result.length - 1] = Math.max(result[result.length - 1], high);
-    else result.push(low, high);
+function intersect(a: Runs, b: Runs, into: Runs): void {
+  for (let r = 0; r < a.rows; r++) {
+    let i = a.ends[r];
+    let k = b.ends[r];
+    while (i < a.ends[r + 1] && k < b.ends[r + 1]) {
+      const [endOfA, endOfB] = [a.bounds[i + 1], b.bounds[k + 1]];
+      into.push(Math.max(a.bounds[i], b.bounds[k]), Math.min(endOfA, endOfB));
+      if (endOfA < endOfB) i += 2;
+      else k += 2;
+    }
+    into.endRow();
   }
-  return result;
 }
 
-function complement(a: Intervals, S: number): Intervals {
-  const result: number[] = [];
-  let from = 0;
-  for (let i = 0; i < a.length; i += 2) {
-    if (a[i] >= a[i + 1]) continue;
-    if (a[i] > from) result.push(from, a[i]);
-    from = a[i + 1];
+function unite(a: Runs, b: Runs, into: Runs): void {
+  for (let r = 0; r < a.rows; r++) {
+    let i = a.ends[r];
+    let k = b.ends[r];
+    while (i < a.ends[r + 1] || k < b.ends[r + 1]) {
+      if (k >= b.ends[r + 1] || (i < a.ends[r + 1] && a.bounds[i] <= b.bounds[k])) {
+        into.push(a.bounds[i], a.bounds[i + 1]);
+        i += 2;
+      } else {
+        into.push(b.bounds[k], b.bounds[k + 1]);
+        k += 2;
+      }
+    }
+    into.endRow();
   }
-  if (from < S) result.push(from, S);
-  return result;
 }
+
+const complement: Join = ([a], count, S, into) => {
+  for (let r = 0; r < count; r++) {
+    let from = 0;
+    for (let k = a.ends[r]; k < a.ends[r + 1]; k += 2) {
+      into.push(from, a.bounds[k]);
+      from = a.bounds[k + 1];
+    }
+    into.row(from, S);
+  }
+};

@@ -35,17 +35,19 @@ function fromBits(name: string, mask: Tensor, allowed: 0 | 1): DrawableMask {
     return {
       batches: b1,
       heads: h1,
-      at: (b, h, i) => {
-        const row = ((b * h1 + h) * l1 + (l1 === 1 ? 0 : i)) * s1;
-        if (s1 === 1) return bits[row] === allowed ? [0, S] : [];
-        const runs: number[] = [];
-        for (let j = 0; j < S; j++) {
-          if (bits[row + j] !== allowed) continue;
-          const low = j;
-          while (j < S && bits[row + j] === allowed) j++;
-          runs.push(low, j);
+      fill: (b, h, first, count, into) => {
+        for (let i = first; i < first + count; i++) {
+          const row = ((b * h1 + h) * l1 + (l1 === 1 ? 0 : i)) * s1;
+          if (s1 === 1) into.push(0, bits[row] === allowed ? S : 0);
+          else
+            for (let j = 0; j < S; j++) {
+              if (bits[row + j] !== allowed) continue;
+              const low = j;
+              while (j < S && bits[row + j] === allowed) j++;
+              into.push(low, j);
+            }
+          into.endRow();
         }
-        return runs;
       },
     };
   });

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { tensor } from "@heed/tensor";
+import { randomTensor } from "@heed/tensor/testing";
 import type { MaskForm, TermContext } from "@heed/tensor/terms";
-import { and, causal, fromDropMask, fromTensor, not, or, padding, window, type DrawableMask } from "./index.ts";
+import { and, causal, document, fromDropMask, fromTensor, not, or, padding, window, type DrawableMask } from "./index.ts";
+import { intervalMask } from "./internal/interval-mask.ts";
 
 const rows = (mask: DrawableMask, L: number, S: number, options = {}) =>
   mask
@@ -20,6 +22,21 @@ describe("masks", () => {
   it("counts a window from left before to right after, the query's own key besides", () => {
     expect(rows(window(1, 0), 4, 4)).toEqual(["■···", "■■··", "·■■·", "··■■"]);
     expect(rows(window(-1, 1), 3, 3)).toEqual(["■■·", "■■■", "■■■"]);
+  });
+
+  it("shows a query the keys of its own document, scattered or not, by its position or by ids of its own", () => {
+    expect(rows(document([7, 7, 2, 7]), 2, 4)).toEqual(["··■·", "■■·■"]);
+    expect(rows(document([0, 0, 1]), 3, 3, { queryOffset: -1 })).toEqual(["···", "■■·", "■■·"]);
+    expect(rows(document([0, 1, 1], [1, 5]), 2, 3)).toEqual(["·■■", "···"]);
+    const perSample = document([
+      [1, 1, 2],
+      [1, 2, 2],
+    ]);
+    expect(perSample.samples).toBe(2);
+    expect(perSample.toTensor(1, 3).toArray()).toEqual([[[[false, false, true]]], [[[false, true, true]]]]);
+    expect(() => document([1, 0.5])).toThrow(/document: ids must be whole numbers; got ids\[1\] 0.5/);
+    expect(() => document([1, 2]).toTensor(2, 3)).toThrow(/ids must have one id per position; got wanted 3, got 2/);
+    expect(() => perSample.toTensor(1, 3, { B: 3 })).toThrow(/one list per sample; got samples B 3, lists 2/);
   });
 
   it("tells samples apart by their lengths, also combined", () => {
@@ -137,6 +154,7 @@ describe("lowering", () => {
       fc.constant(causal()),
       fc.tuple(fc.integer({ min: -1, max: 5 }), fc.integer({ min: -1, max: 5 })).map(([l, r]) => window(l, r)),
       fc.tuple(fc.nat(9), fc.nat(9)).map((lengths) => padding(lengths)),
+      fc.array(fc.nat(2), { minLength: 7, maxLength: 7 }).map((ids) => document(ids)),
       fc
         .array(fc.array(bit(), { minLength: 7, maxLength: 7 }), { minLength: 5, maxLength: 5 })
         .map((bits) => fromTensor(tensor(bits, { dtype: "bool" }))),
@@ -173,10 +191,60 @@ describe("lowering", () => {
     );
   });
 
-  it("never holds an L × S array: 65,536 × 65,536 of causal ∧ window ∧ padding lowers to ranges", () => {
-    const n = 65_536;
-    const form = and(causal(), window(255, 0), padding([n - 7])).lower({ B: 1, H: 1, L: n, S: n, queryOffset: 0 });
+  it("says the same on many tiles, whose edges the sizes do not meet", () => {
+    const [L, S] = [131, 200];
+    const context: TermContext = { B: 1, H: 1, L, S, queryOffset: 3 };
+    const scattered = document(Int32Array.from({ length: S }, (_, j) => Math.floor(j / 40) % 2));
+    const bits = fromTensor(randomTensor([L, S], 5, { dtype: "bool" }));
+    for (const one of [scattered, not(scattered), or(scattered, window(70, 0)), and(bits, not(window(64, 64))), or(bits, window(80, 10))]) {
+      const form = one.lower(context);
+      expect(form.form).toBe("tiles");
+      const dense = one.dense(context).toTypedArray();
+      for (let i = 0; i < L; i++) for (let j = 0; j < S; j++) expect(allows(form, 0, 0, i, j, L, S)).toBe(dense[i * S + j] === 1);
+      // Only mixed tiles have bits.
+      if (form.form === "tiles") expect(form.bits.length).toBe(form.verdicts.filter((v) => v === 2).length * 512);
+    }
+  });
+
+  const n = 65_536;
+  const large: TermContext = { B: 1, H: 1, L: n, S: n, queryOffset: 0 };
+
+  it("never holds an L × S array: causal ∧ window ∧ document of 65,536 × 65,536 reads each row once, and takes less than 2 MB", () => {
+    const inner = and(causal(), window(255, 0), document(Int32Array.from({ length: n }, (_, j) => Math.floor(j / 1000))));
+    let steps = 0;
+    const counted = intervalMask("counted", {}, (context) => {
+      const rows = inner.rows(context);
+      return {
+        ...rows,
+        fill: (b, h, first, count, into) => {
+          const before = into.ends[into.rows];
+          rows.fill(b, h, first, count, into);
+          steps += count + (into.ends[into.rows] - before) / 2;
+        },
+      };
+    });
+    const before = process.memoryUsage();
+    const start = performance.now();
+    const form = counted.lower(large);
+    const milliseconds = performance.now() - start;
+    const after = process.memoryUsage();
+    const bytes = after.arrayBuffers - before.arrayBuffers + Math.max(0, after.heapUsed - before.heapUsed);
+    console.log(`planning causal ∧ window ∧ document, 65,536 × 65,536: ${milliseconds.toFixed(1)} ms, ${(bytes / 1e6).toFixed(2)} MB`);
     expect(form.form === "ranges" && form.bounds.length).toBe(2 * n);
+    expect(steps).toBe(2 * n);
+    expect(bytes).toBeLessThan(2e6);
+  });
+
+  it("plans rows of many ranges by tiles, in steps of ranges and tiles", () => {
+    const scattered = and(causal(), document(Int32Array.from({ length: n }, (_, j) => Math.floor(j / 4096) % 2)));
+    const start = performance.now();
+    const form = scattered.lower(large);
+    console.log(`planning causal ∧ scattered documents, 65,536 × 65,536: ${(performance.now() - start).toFixed(1)} ms`);
+    if (form.form !== "tiles") throw new Error(form.form);
+    // The tiles of the diagonal are mixed, half of what lies below it is full.
+    expect(form.verdicts.filter((v) => v === 2).length).toBe(n / 64);
+    expect(form.verdicts.filter((v) => v === 1).length).toBe(64 * (64 * 8 * 7 + (16 * 63) / 2));
+    expect(form.bits.length).toBe((n / 64) * 512);
   });
 });
 

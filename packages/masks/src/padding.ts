@@ -21,6 +21,12 @@ export function padding(lengths: ArrayLike<number>): DrawableMask {
         "Build the mask from this batch's lengths.",
       );
     }
-    return { batches: B, heads: 1, at: (b) => [0, Math.min(S, own[b])] };
+    return {
+      batches: B,
+      heads: 1,
+      fill: (b, _h, _first, count, into) => {
+        for (let r = 0; r < count; r++) into.row(0, Math.min(S, own[b]));
+      },
+    };
   });
 }

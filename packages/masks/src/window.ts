@@ -1,5 +1,5 @@
 import { HeedError } from "@heed/tensor";
-import { intervalMask, positionalBatches, positionOf, type DrawableMask } from "./internal/interval-mask.ts";
+import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./internal/interval-mask.ts";
 
 /**
  * A query at position p = i + queryOffset may see keys from p − left to p + right, its own besides: `window(255, 0)` is what
@@ -14,11 +14,11 @@ export function window(left: number, right: number): DrawableMask {
   return intervalMask(`window(${left}, ${right})`, {}, (context) => ({
     batches: positionalBatches(context),
     heads: 1,
-    at: (b, _h, i) => {
-      const position = positionOf(context, b, i);
-      const low = left === -1 ? 0 : Math.max(0, position - left);
-      const high = right === -1 ? context.S : Math.min(context.S, position + right + 1);
-      return low < high ? [low, high] : [0, 0];
+    fill: (b, _h, first, count, into) => {
+      const position = first + offsetOf(context, b);
+      for (let p = position; p < position + count; p++) {
+        into.row(left === -1 ? 0 : Math.max(0, p - left), right === -1 ? context.S : Math.min(context.S, p + right + 1));
+      }
     },
   }));
 }

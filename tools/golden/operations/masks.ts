@@ -16,12 +16,12 @@ const mask: Operation<MaskOptions> = (given, options) => {
   const [L, S] = expected.mask?.shape.slice(-2) ?? [0, 0];
   const made = maskOf(given, options);
   const queryOffset = options.align === "bottom_right" ? S! - L! : 0;
-  const B = inputs.lengths?.shape[0] ?? Math.max(...Object.values(inputs).map(({ shape }) => shape.at(-4) ?? 1), 1);
+  const B = (inputs.lengths ?? inputs.k_segments)?.shape[0] ?? Math.max(...Object.values(inputs).map(({ shape }) => shape.at(-4) ?? 1), 1);
   const H = Math.max(...Object.values(inputs).map(({ shape }) => shape.at(-3) ?? 1), 1);
   return { mask: made.toTensor(L!, S!, { queryOffset, B, H }) };
 };
 
-function maskOf({ inputs: { lengths, a, b } }: Given, { kind, left, right }: MaskOptions): DrawableMask {
+function maskOf({ inputs: { lengths, a, b, k_segments: keys, q_segments: queries } }: Given, { kind, left, right }: MaskOptions): DrawableMask {
   switch (kind) {
     case "causal":
       return masks.causal();
@@ -29,6 +29,8 @@ function maskOf({ inputs: { lengths, a, b } }: Given, { kind, left, right }: Mas
       return masks.window(left!, right!);
     case "padding":
       return masks.padding(lengths!.toTypedArray());
+    case "segments":
+      return masks.document(keys!.toArray() as number[][], queries!.toArray() as number[][]);
     case "and":
       return masks.and(masks.fromTensor(a!), masks.fromTensor(b!));
     case "or":

@@ -1,9 +1,8 @@
 import { HeedError, ShapeError, tensor, type Tensor } from "@heed/tensor";
 import type { Mask, MaskForm, TermContext } from "@heed/tensor/terms";
+import { lowered } from "./lower.ts";
 import { pictureOf, textOf } from "./picture.ts";
-
-/** Disjoint ranges of keys `[low, high)`, ascending, as a flat list: low, high, low, high … */
-export type Intervals = readonly number[];
+import { Runs } from "./runs.ts";
 
 /** Rows of a mask, made for one context. */
 export interface Rows {
@@ -11,9 +10,12 @@ export interface Rows {
   readonly batches: number;
   /** 1 where it is the same for all heads, else H. */
   readonly heads: number;
-  /** The keys that query i may see, within `[0, S)`. */
-  at(b: number, h: number, i: number): Intervals;
+  /** Adds the ranges of keys, within `[0, S)`, that the queries first … first + count − 1 may see: a row each. */
+  fill(b: number, h: number, first: number, count: number, into: Runs): void;
 }
+
+/** Rows that are filled in one go: what this takes stays in the cache, whatever the length. */
+export const BLOCK = 64;
 
 export interface TensorOptions {
   /** Where query 0 stands among the keys, a number or one per sample. Default S − L. */
@@ -38,9 +40,6 @@ export interface DrawableMask extends Mask {
   /** A picture of the first sample and head as a self-contained SVG, rows are queries. */
   toSVG(L: number, S: number, options?: TensorOptions): string;
 }
-
-/** Tiles that verdicts speak of, when a row has more than two ranges. */
-const TILE = 64;
 
 /** What a mask was made for, where not anything will do. */
 export interface Extent {
@@ -69,7 +68,7 @@ export function intervalMask(name: string, { samples, heads }: Extent, rows: (co
     heads,
     rows,
     dense: (at) => denseOf(rows(at), at, "full"),
-    lower: (at) => lowered(rows(at), at),
+    lower: (at): MaskForm => lowered(rows(at), at),
     toTensor: (L, S, options) => {
       const at = context(L, S, options);
       return denseOf(rows(at), at, "short");
@@ -86,9 +85,9 @@ export function intervalMask(name: string, { samples, heads }: Extent, rows: (co
   return mask;
 }
 
-/** The position of query i of sample b among the keys. */
-export function positionOf({ queryOffset }: TermContext, b: number, i: number): number {
-  return i + (typeof queryOffset === "number" ? queryOffset : queryOffset[b]);
+/** Where query 0 of sample b stands among the keys. */
+export function offsetOf({ queryOffset }: TermContext, b: number): number {
+  return typeof queryOffset === "number" ? queryOffset : queryOffset[b];
 }
 
 /** How many samples a mask must tell apart whose rows depend on where queries stand. */
@@ -99,84 +98,18 @@ export function positionalBatches({ queryOffset, B }: TermContext): number {
 function denseOf(rows: Rows, { L, S }: TermContext, rank: "full" | "short"): Tensor {
   const { batches, heads } = rows;
   const bits = new Uint8Array(batches * heads * L * S);
+  const runs = new Runs();
   let row = 0;
   for (let b = 0; b < batches; b++) {
     for (let h = 0; h < heads; h++) {
-      for (let i = 0; i < L; i++, row += S) {
-        const at = rows.at(b, h, i);
-        for (let k = 0; k < at.length; k += 2) bits.fill(1, row + at[k], row + at[k + 1]);
+      for (let first = 0; first < L; first += BLOCK) {
+        runs.clear();
+        rows.fill(b, h, first, Math.min(BLOCK, L - first), runs);
+        for (let r = 0; r < runs.rows; r++, row += S) {
+          for (let k = runs.ends[r]; k < runs.ends[r + 1]; k += 2) bits.fill(1, row + runs.bounds[k], row + runs.bounds[k + 1]);
+        }
       }
     }
   }
   return tensor(bits, { shape: rank === "short" && batches === 1 && heads === 1 ? [L, S] : [batches, heads, L, S], dtype: "bool" });
-}
-
-function lowered(rows: Rows, context: TermContext): MaskForm {
-  const { batches, heads } = rows;
-  const { L } = context;
-  const bounds = new Int32Array(batches * heads * L * 4);
-  let ranges: 1 | 2 = 1;
-  let at = 0;
-  for (let b = 0; b < batches; b++) {
-    for (let h = 0; h < heads; h++) {
-      for (let i = 0; i < L; i++, at += 4) {
-        const row = rows.at(b, h, i);
-        if (row.length > 4) return tiles(rows, context);
-        if (row.length > 2) ranges = 2;
-        for (let k = 0; k < row.length; k++) bounds[at + k] = row[k];
-      }
-    }
-  }
-  if (ranges === 2) return { form: "ranges", batches, heads, ranges, bounds };
-  const one = new Int32Array(batches * heads * L * 2);
-  for (let row = 0; row < one.length / 2; row++) {
-    one[2 * row] = bounds[4 * row];
-    one[2 * row + 1] = bounds[4 * row + 1];
-  }
-  return { form: "ranges", batches, heads, ranges, bounds: one };
-}
-
-function tiles(rows: Rows, { L, S }: TermContext): MaskForm {
-  const { batches, heads } = rows;
-  const down = Math.ceil(L / TILE);
-  const across = Math.ceil(S / TILE);
-  const count = batches * heads * down * across;
-  const verdicts = new Uint8Array(count);
-  const bitsAt = new Int32Array(count).fill(-1);
-  const bits: Uint8Array[] = [];
-  const bytesPerTile = (TILE * TILE) / 8;
-  // Open pairs per tile of one band of rows, and the bits of its tiles.
-  const band = Array.from({ length: across }, () => new Uint8Array(bytesPerTile));
-  const open = new Int32Array(across);
-  let tile = 0;
-  for (let b = 0; b < batches; b++) {
-    for (let h = 0; h < heads; h++) {
-      for (let first = 0; first < L; first += TILE) {
-        open.fill(0);
-        for (const one of band) one.fill(0);
-        const last = Math.min(first + TILE, L);
-        for (let i = first; i < last; i++) {
-          const row = rows.at(b, h, i);
-          for (let k = 0; k < row.length; k += 2) {
-            for (let j = row[k]; j < row[k + 1]; j++) {
-              const column = (j / TILE) | 0;
-              const bit = (i - first) * TILE + (j % TILE);
-              band[column][bit >> 3] |= 1 << (bit & 7);
-              open[column]++;
-            }
-          }
-        }
-        for (let column = 0; column < across; column++, tile++) {
-          const size = (last - first) * (Math.min((column + 1) * TILE, S) - column * TILE);
-          verdicts[tile] = open[column] === 0 ? 0 : open[column] === size ? 1 : 2;
-          if (verdicts[tile] !== 2) continue;
-          bitsAt[tile] = bits.length * bytesPerTile;
-          bits.push(band[column].slice());
-        }
-      }
-    }
-  }
-  const all = new Uint8Array(bits.length * bytesPerTile);
-  bits.forEach((one, i) => all.set(one, i * bytesPerTile));
-  return { form: "tiles", batches, heads, rows: TILE, columns: TILE, verdicts, bitsAt, bits: all };
 }

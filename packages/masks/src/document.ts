@@ -1,0 +1,73 @@
+import { HeedError, ShapeError } from "@heed/tensor";
+import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./internal/interval-mask.ts";
+
+/** Whole numbers, one per position; or such a list per sample. */
+type Ids = ArrayLike<number> | readonly ArrayLike<number>[];
+
+/**
+ * Several texts in one sequence: a query may see the keys of its own document. `ids` names the document of each key, `[S]`, or one list per sample.
+ * A query at position p = i + queryOffset belongs to the document of key p, and to none where there is no such key; `queryIds` (`[L]`, or
+ * one list per sample) says otherwise. Documents may be scattered; where each is in one piece, this lowers to one range per row.
+ * @throws {HeedError} for an id that is no whole number; {ShapeError} when lengths or samples do not fit the call.
+ */
+export function document(ids: Ids, queryIds?: Ids): DrawableMask {
+  const keys = lists("ids", ids);
+  const queries = queryIds === undefined ? undefined : lists("queryIds", queryIds);
+  const samples = Math.max(keys.length, queries?.length ?? 1);
+  if (queries !== undefined && keys.length > 1 && queries.length > 1 && keys.length !== queries.length) {
+    throw new ShapeError("document", "ids and queryIds must be of the same samples", { ids: keys.length, queryIds: queries.length });
+  }
+  const ranges = keys.map(rangesOf);
+  return intervalMask("document", { samples: samples === 1 ? undefined : samples }, (context) => {
+    const { B, L, S } = context;
+    if (samples !== 1 && samples !== B)
+      throw new ShapeError("document", "there must be one list per sample", { "samples B": B, lists: samples });
+    requireLength("ids", keys, S);
+    if (queries !== undefined) requireLength("queryIds", queries, L);
+    return {
+      batches: Math.max(samples, queries === undefined ? positionalBatches(context) : 1),
+      heads: 1,
+      fill: (b, _h, first, count, into) => {
+        const own = queries ?? keys;
+        const list = own[own.length === 1 ? 0 : b];
+        const start = first + (queries === undefined ? offsetOf(context, b) : 0);
+        const of = ranges[ranges.length === 1 ? 0 : b];
+        for (let p = start; p < start + count; p++) {
+          const found = p >= 0 && p < list.length ? of.get(list[p]) : undefined;
+          if (found !== undefined) for (let k = 0; k < found.length; k += 2) into.push(found[k], found[k + 1]);
+          into.endRow();
+        }
+      },
+    };
+  });
+}
+
+function lists(name: string, ids: Ids): Int32Array[] {
+  const nested = (ids.length > 0 && typeof ids[0] !== "number" ? ids : [ids]) as readonly ArrayLike<number>[];
+  return nested.map((list) => {
+    const own = Int32Array.from(list);
+    for (let i = 0; i < own.length; i++) {
+      if (own[i] !== list[i]) throw new HeedError("document", `${name} must be whole numbers`, { [`${name}[${i}]`]: list[i] });
+    }
+    return own;
+  });
+}
+
+function requireLength(name: string, all: readonly Int32Array[], length: number): void {
+  for (const list of all) {
+    if (list.length !== length)
+      throw new ShapeError("document", `${name} must have one id per position`, { wanted: length, got: list.length });
+  }
+}
+
+/** The ranges of keys of each document. */
+function rangesOf(list: Int32Array): Map<number, number[]> {
+  const ranges = new Map<number, number[]>();
+  for (let low = 0, high = 0; low < list.length; low = high) {
+    while (high < list.length && list[high] === list[low]) high++;
+    const found = ranges.get(list[low]);
+    if (found === undefined) ranges.set(list[low], [low, high]);
+    else found.push(low, high);
+  }
+  return ranges;
+}
