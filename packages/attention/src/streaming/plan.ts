@@ -1,0 +1,66 @@
+import type { Job } from "./job.ts";
+
+/** The sizes that decide how work is cut. */
+export type Sizes = Pick<Job, "B" | "H" | "Hkv" | "L" | "S" | "D" | "E">;
+export type Blocks = Pick<Job, "blockRows" | "tileColumns" | "gradientRows" | "gradientColumns">;
+
+/** Most query rows of a forward chunk: two strips of it and a tile of keys and values stay in the second cache. */
+const BLOCK_ROWS = 252;
+/** Strips have 6 rows, or 4 without fused multiply-add. */
+const ROW_UNIT = 12;
+/** Keys of a tile, and most numbers of its packed form. */
+const TILE_COLUMNS = 256;
+const TILE_NUMBERS = 32_768;
+const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 128, 16_384];
+
+/** How a job of these sizes is cut: by shape alone, so that equal calls give equal bits. Spread it into the job. */
+export function blocksOf({ L, S, D, E }: Sizes): Blocks {
+  const width = Math.max(D, E, 1);
+  return {
+    blockRows: evenly(L, BLOCK_ROWS, ROW_UNIT),
+    tileColumns: evenly(S, columnsWithin(TILE_COLUMNS, TILE_NUMBERS, width), 8),
+    gradientRows: evenly(L, GRADIENT_ROWS, ROW_UNIT),
+    gradientColumns: evenly(S, columnsWithin(GRADIENT_COLUMNS, GRADIENT_NUMBERS, width), 8),
+  };
+}
+
+function columnsWithin(most: number, numbers: number, width: number): number {
+  return Math.min(most, Math.max(32, Math.floor(numbers / width / 8) * 8));
+}
+
+/** The size of equal blocks, at most `largest`, a multiple of `unit`: 257 rows are 132 and 125, not 252 and 5. */
+function evenly(total: number, largest: number, unit: number): number {
+  const blocks = Math.max(1, Math.ceil(total / largest));
+  return Math.max(unit, Math.ceil(total / blocks / unit) * unit);
+}
+
+/** How many chunks `forward` has. */
+export function forwardChunks({ B, H, L, blockRows }: Sizes & Blocks): number {
+  return B * H * Math.ceil(L / blockRows);
+}
+
+/** How many chunks `backward` has. */
+export function backwardChunks({ B, Hkv, chunkBatches, chunkHeads }: Pick<Job, "B" | "Hkv" | "chunkBatches" | "chunkHeads">): number {
+  return Math.ceil(B / chunkBatches) * Math.ceil(Hkv / chunkHeads);
+}
+
+const REAL = 4;
+const ROWS_OF_STRIP = 6;
+const padded = (n: number, unit = 8) => Math.ceil(n / unit) * unit;
+
+/** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
+export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Blocks): number {
+  const panels = tileColumns * (D + padded(E));
+  const strip = (ROWS_OF_STRIP + 2) * (tileColumns + 16);
+  const rows = blockRows * (D + padded(E) + 2);
+  return padded(REAL * (panels + strip + rows), 64) + 1024;
+}
+
+/** Bytes of scratch space of one thread in `backward`; 4 bytes per query of the heads that share a key/value head grow with L. */
+export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientColumns }: Sizes & Blocks): number {
+  const widths = padded(D) + padded(E);
+  const panels = gradientColumns * (D + E + 2 * widths);
+  const strips = 4 * gradientRows * (gradientColumns + 16);
+  const rows = gradientRows * widths + 2 * ROWS_OF_STRIP * widths;
+  return padded(REAL * (panels + strips + rows + (H / Hkv) * L), 64) + 1024;
+}
