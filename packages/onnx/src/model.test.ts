@@ -48,19 +48,31 @@ it("carries every kind of attribute, with its type", () => {
   });
 });
 
-it("carries float32, int64 and bool initializers, scalars, empty ones and views", () => {
+it("carries float32, int32, int64 and bool initializers, scalars, empty ones and views", () => {
   const initializers = [
     { name: "f", dims: [2, 1], data: new Float32Array([9, 1.5, -0, 9]).subarray(1, 3) },
     { name: "i", dims: [], data: BigInt64Array.of(-7n) },
+    { name: "short", dims: [2], data: Int32Array.of(5, -6) },
     { name: "b", dims: [3], data: Uint8Array.of(1, 0, 1) },
     { name: "none", dims: [0, 4], data: new Float32Array() },
   ];
   expect(decodeModel(encodeModel(withGraph({ initializers }))).initializers).toEqual({
     f: { type: "float32", dims: [2, 1], values: [1.5, -0] },
     i: { type: "int64", dims: [], values: [-7] },
+    short: { type: "int32", dims: [2], values: [5, -6] },
     b: { type: "bool", dims: [3], values: [1, 0, 1] },
     none: { type: "float32", dims: [0, 4], values: [] },
   });
+});
+
+it("names the domains of operators that are none of the main set's", () => {
+  const nodes = [{ ...model.graph.nodes[0], domain: "com.microsoft" }];
+  const decoded = decodeModel(encodeModel({ ...withGraph({ nodes }), domains: { "com.microsoft": 1 } }));
+  expect(decoded.opsets).toEqual([
+    { domain: "", version: 17 },
+    { domain: "com.microsoft", version: 1 },
+  ]);
+  expect(decoded.nodes[0]).toMatchObject({ opType: "Neg", domain: "com.microsoft" });
 });
 
 it("refuses data that does not fill its dims, and integers that are none", () => {

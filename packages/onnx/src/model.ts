@@ -7,6 +7,8 @@ export interface Model {
   readonly irVersion: number;
   /** Version of the main operator set. */
   readonly opset: number;
+  /** Versions of other operator sets that nodes come from, by domain: `{ "com.microsoft": 1 }`. */
+  readonly domains?: Readonly<Record<string, number>>;
   readonly graph: Graph;
 }
 
@@ -23,6 +25,8 @@ export interface Graph {
 export interface Node {
   readonly name: string;
   readonly opType: string;
+  /** Of an operator that is none of the main set's. */
+  readonly domain?: string;
   /** Names of values; "" leaves an optional one out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -46,15 +50,15 @@ export interface ValueInfo {
 
 export type DataType = keyof typeof dataTypes;
 
-/** The array's class says the type: Float32Array float32, BigInt64Array int64, Uint8Array bool (0 or 1). No dims: a scalar. */
+/** The array's class says the type: Float32Array float32, Int32Array int32, BigInt64Array int64, Uint8Array bool (0 or 1). No dims: a scalar. */
 export interface Initializer {
   readonly name: string;
   readonly dims: readonly number[];
-  readonly data: Float32Array | BigInt64Array | Uint8Array;
+  readonly data: Float32Array | Int32Array | BigInt64Array | Uint8Array;
 }
 
 // TensorProto.DataType and AttributeProto.AttributeType.
-const dataTypes = { float32: 1, int64: 7, bool: 9 } as const;
+const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
 const attributeTypes = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as const;
 
 /**
@@ -64,13 +68,14 @@ const attributeTypes = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as co
  * {UnsupportedError} from 2 GiB on, which Protocol Buffers cannot hold.
  * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field numbers), docs/IR.md there (meaning)
  */
-export function encodeModel({ irVersion, opset, graph }: Model): Uint8Array<ArrayBuffer> {
+export function encodeModel({ irVersion, opset, domains = {}, graph }: Model): Uint8Array<ArrayBuffer> {
   check(graph);
   const writer = new ProtobufWriter()
     .varint(1, irVersion)
     .string(2, "heed") // producer_name
     .message(7, (w) => writeGraph(w, graph))
     .message(8, (w) => w.string(1, "").varint(2, opset)); // opset_import; "" is the main domain
+  for (const [domain, version] of Object.entries(domains)) writer.message(8, (w) => w.string(1, domain).varint(2, version));
   if (writer.length >= 2 ** 31) {
     throw new UnsupportedError(
       "encodeModel",
@@ -90,11 +95,12 @@ function writeGraph(w: ProtobufWriter, { name, nodes, inputs, outputs, initializ
   for (const output of outputs) w.message(12, (inner) => writeValueInfo(inner, output));
 }
 
-function writeNode(w: ProtobufWriter, { name, opType, inputs, outputs, attributes = {} }: Node): void {
+function writeNode(w: ProtobufWriter, { name, opType, domain, inputs, outputs, attributes = {} }: Node): void {
   for (const input of inputs) w.string(1, input);
   for (const output of outputs) w.string(2, output);
   w.string(3, name).string(4, opType);
   for (const [key, attribute] of Object.entries(attributes)) w.message(5, (inner) => writeAttribute(inner, key, attribute));
+  if (domain !== undefined) w.string(7, domain);
 }
 
 function writeAttribute(w: ProtobufWriter, name: string, attribute: Attribute): void {
@@ -107,7 +113,8 @@ function writeAttribute(w: ProtobufWriter, name: string, attribute: Attribute): 
 }
 
 function writeTensor(w: ProtobufWriter, { name, dims, data }: Initializer): void {
-  const type = data instanceof Float32Array ? "float32" : data instanceof BigInt64Array ? "int64" : "bool";
+  const type =
+    data instanceof Float32Array ? "float32" : data instanceof Int32Array ? "int32" : data instanceof BigInt64Array ? "int64" : "bool";
   w.packedVarints(1, dims)
     .varint(2, dataTypes[type])
     .string(8, name)

@@ -7,10 +7,20 @@ export interface DecodedModel {
   producer: string;
   opsets: { domain: string; version: number }[];
   name: string;
-  nodes: { name: string; opType: string; inputs: string[]; outputs: string[]; attributes: Record<string, number | string | number[]> }[];
+  nodes: DecodedNode[];
   inputs: DecodedValue[];
   outputs: DecodedValue[];
   initializers: Record<string, { type: string; dims: number[]; values: number[] }>;
+}
+
+export interface DecodedNode {
+  name: string;
+  opType: string;
+  /** Absent: the main one. */
+  domain?: string;
+  inputs: string[];
+  outputs: string[];
+  attributes: Record<string, number | string | number[]>;
 }
 
 export interface DecodedValue {
@@ -22,7 +32,7 @@ export interface DecodedValue {
 type Wire = bigint | Uint8Array;
 type Fields = Map<number, Wire[]>;
 
-const elementTypes: Record<number, string> = { 1: "float32", 7: "int64", 9: "bool" };
+const elementTypes: Record<number, string> = { 1: "float32", 6: "int32", 7: "int64", 9: "bool" };
 
 export function decodeModel(bytes: Uint8Array): DecodedModel {
   const model = fields(bytes, [1, 2, 7, 8]);
@@ -36,10 +46,10 @@ export function decodeModel(bytes: Uint8Array): DecodedModel {
     }),
     name: text(graph, 2),
     nodes: all(graph, 1).map((each) => {
-      const node = fields(each, [1, 2, 3, 4, 5]);
+      const node = fields(each, [1, 2, 3, 4, 5, 7]);
       const [inputs, outputs] = [1, 2].map((field) => all(node, field).map(utf8));
       const attributes = Object.fromEntries(all(node, 5).map(attribute));
-      return { name: text(node, 3), opType: text(node, 4), inputs: inputs, outputs: outputs, attributes };
+      return { name: text(node, 3), opType: text(node, 4), ...(node.has(7) && { domain: text(node, 7) }), inputs, outputs, attributes };
     }),
     inputs: all(graph, 11).map(valueInfo),
     outputs: all(graph, 12).map(valueInfo),
@@ -63,9 +73,13 @@ function initializer(bytes: Uint8Array): [string, { type: string; dims: number[]
   const tensor = fields(bytes, [1, 2, 8, 9]);
   const type = elementTypes[int(tensor, 2)];
   const raw = one(tensor, 9).slice().buffer;
-  const values =
-    type === "float32" ? new Float32Array(raw) : type === "int64" ? Array.from(new BigInt64Array(raw), Number) : new Uint8Array(raw);
-  return [text(tensor, 8), { type, dims: ints(tensor, 1), values: Array.from(values) }];
+  const read: Record<string, () => ArrayLike<number>> = {
+    float32: () => new Float32Array(raw),
+    int32: () => new Int32Array(raw),
+    int64: () => Array.from(new BigInt64Array(raw), Number),
+    bool: () => new Uint8Array(raw),
+  };
+  return [text(tensor, 8), { type, dims: ints(tensor, 1), values: Array.from(read[type]()) }];
 }
 
 function valueInfo(bytes: Uint8Array): DecodedValue {
