@@ -12,7 +12,7 @@ describe("configure", () => {
     expect(activeBuild()).toBe(features().relaxedSimd ? "relaxed" : "simd");
     configure({ precision: "deterministic" });
     expect(activeBuild()).toBe("simd");
-    expect(backend()).toEqual({ build: "simd", precision: "deterministic", threads: 1, sharedMemory: false });
+    expect(backend()).toEqual({ build: "simd", precision: "deterministic", threads: 1, sharedMemory: features().sharedMemory });
   });
 
   it("leaves as it is what is not named", () => {

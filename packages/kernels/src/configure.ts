@@ -1,8 +1,12 @@
 import { UnsupportedError } from "./errors.ts";
 import { features } from "./features.ts";
+import { linearMemory } from "./memory/linear-memory.ts";
 
-/** A WebAssembly build: `relaxed` uses fused multiply-add where the engine has it; `simd` gives the same bits on every engine. */
-export type Build = "relaxed" | "simd";
+/**
+ * A WebAssembly build: `relaxed` uses fused multiply-add where the engine has it; `simd` gives the same bits on every engine; `wide`
+ * is `relaxed` in pairs of vectors, for engines that make one of 256 bits of a pair.
+ */
+export type Build = "relaxed" | "simd" | "wide";
 
 export interface Configuration {
   /** `fast` (default) or `deterministic`: the same bits on every engine and at any number of threads. */
@@ -75,5 +79,5 @@ function choose(): "reference" | Build {
 
 /** What runs, for reports: build, precision, threads. */
 export function backend(): { build: "reference" | Build; precision: Configuration["precision"]; threads: number; sharedMemory: boolean } {
-  return { build: activeBuild(), precision: settings.precision, threads: 1, sharedMemory: false };
+  return { build: activeBuild(), precision: settings.precision, threads: 1, sharedMemory: linearMemory().isShared };
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { withSharedMemory } from "./assembler/with-shared-memory.ts";
 import { activeBuild, configuration, configure } from "./configure.ts";
 import { defineFamily, type Build } from "./family.ts";
 import { features } from "./features.ts";
@@ -100,7 +101,7 @@ describe("a family", () => {
   it("takes compiled modules as well as bytes", () => {
     const family = defineFamily<Answering>(
       "compiled",
-      () => new WebAssembly.Module(moduleReturning(7)),
+      () => new WebAssembly.Module(linearMemory().isShared ? withSharedMemory(moduleReturning(7)) : moduleReturning(7)),
       () => ({ answer: () => 0 }),
     );
     expect(family.implementation("simd").answer()).toBe(7);

@@ -1,3 +1,4 @@
+import { withSharedMemory } from "./assembler/with-shared-memory.ts";
 import { activeBuild, type Build } from "./configure.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { viewsOf, type Views } from "./memory/views.ts";
@@ -5,7 +6,7 @@ import { isProfiling, timed } from "./profile.ts";
 
 export type { Build } from "./configure.ts";
 
-/** Bytes of a WebAssembly module, or the module itself where the engine compiles none at run time. */
+/** Bytes of a WebAssembly module for an unshared memory; or the module itself, where the engine compiles none at run time. */
 export type WasmSource = Uint8Array<ArrayBuffer> | WebAssembly.Module;
 
 /**
@@ -31,7 +32,7 @@ export function defineFamily<K extends object>(
   wasm: (build: Build) => WasmSource,
   reference: (views: Views) => K,
 ): Family<K> {
-  const made: { relaxed?: K; simd?: K; reference?: K; reference64?: K } = {};
+  const made: { relaxed?: K; simd?: K; wide?: K; reference?: K; reference64?: K } = {};
   const family: Family<K> = {
     name,
     on(dtype) {
@@ -49,6 +50,7 @@ export function defineFamily<K extends object>(
 }
 
 function instantiate<K>(source: WasmSource): K {
-  const module = source instanceof Uint8Array ? new WebAssembly.Module(source) : source;
-  return new WebAssembly.Instance(module, { env: { memory: linearMemory().wasm! } }).exports as K;
+  const { wasm, isShared } = linearMemory();
+  const module = source instanceof Uint8Array ? new WebAssembly.Module(isShared ? withSharedMemory(source) : source) : source;
+  return new WebAssembly.Instance(module, { env: { memory: wasm! } }).exports as K;
 }

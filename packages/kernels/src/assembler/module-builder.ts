@@ -108,7 +108,6 @@ export class ModuleBuilder {
 const MAGIC_AND_VERSION = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const IMPORT_SECTION = 2;
 const LIMITS_WITH_MAXIMUM = 0x01;
-const LIMITS_SHARED = 0x03;
 
 const vector = (items: readonly (readonly number[])[]): number[] => [...unsignedLeb128(items.length), ...items.flat()];
 const section = (id: number, content: readonly number[]): number[] => [id, ...unsignedLeb128(content.length), ...content];
@@ -116,33 +115,3 @@ const text = (value: string): number[] => {
   const bytes = [...new TextEncoder().encode(value)];
   return [...unsignedLeb128(bytes.length), ...bytes];
 };
-
-/**
- * The same module for a shared memory: the shared flag is part of the memory import's type, and one byte of the module.
- * @param bytes a module made by `ModuleBuilder`
- */
-export function withSharedMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const shared = Uint8Array.from(bytes);
-  let position = 8;
-  while (position < shared.length) {
-    const id = shared[position]!;
-    const [length, content] = readUnsigned(shared, position + 1);
-    if (id === IMPORT_SECTION) {
-      // One import: count, "env", "memory", kind, flags.
-      const flags = content + 1 + text("env").length + text("memory").length + 1;
-      if (shared[content] !== 1 || shared[flags] !== LIMITS_WITH_MAXIMUM) break;
-      shared[flags] = LIMITS_SHARED;
-      return shared;
-    }
-    position = content + length;
-  }
-  throw new AssemblerError("withSharedMemory", "takes a module whose only import is an unshared env.memory", "Make it with ModuleBuilder.");
-}
-
-function readUnsigned(bytes: Uint8Array, start: number): [value: number, next: number] {
-  let value = 0;
-  for (let position = start, scale = 1; ; position++, scale *= 128) {
-    value += (bytes[position]! & 0x7f) * scale;
-    if ((bytes[position]! & 0x80) === 0) return [value, position + 1];
-  }
-}

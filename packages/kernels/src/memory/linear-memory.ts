@@ -1,4 +1,5 @@
 import { HeedError } from "../errors.ts";
+import { features } from "../features.ts";
 
 /**
  * The one linear memory in which all kernels work: a WebAssembly memory, or where there is no WebAssembly, an ordinary
@@ -7,7 +8,12 @@ import { HeedError } from "../errors.ts";
 export interface LinearMemory {
   /** What WebAssembly modules import; `undefined` where the engine has no WebAssembly. */
   readonly wasm: WebAssembly.Memory | undefined;
-  /** The buffer of this moment. Growth replaces it: never keep it, or a view over it, across an allocation. */
+  /** Whether other threads can work in it too. */
+  readonly isShared: boolean;
+  /**
+   * The buffer of this moment. Growth replaces it: never keep it, or a view over it, across an allocation. A shared one is no
+   * ArrayBuffer, and some functions of browsers refuse views of it; typed arrays take both alike.
+   */
   readonly buffer: ArrayBuffer;
   /** Grows until at least `bytes` bytes exist. */
   ensure(bytes: number): void;
@@ -25,9 +31,10 @@ export function linearMemory(): LinearMemory {
 }
 
 function wasmMemory(): LinearMemory {
-  const wasm = reserve();
+  const wasm = (features().sharedMemory ? reserve(true) : undefined) ?? reserve(false)!;
   return {
     wasm,
+    isShared: !(wasm.buffer instanceof ArrayBuffer),
     get buffer() {
       return wasm.buffer as ArrayBuffer;
     },
@@ -41,13 +48,15 @@ function wasmMemory(): LinearMemory {
   };
 }
 
-/** Engines on small machines refuse to reserve 4 GiB of addresses: ask for less, then. */
-function reserve(): WebAssembly.Memory {
+/** Engines on small machines refuse to reserve 4 GiB of addresses: ask for less, then. `undefined`: no shared memory, however small. */
+function reserve(shared: boolean): WebAssembly.Memory | undefined {
   for (let maximum = 65_536; ; maximum /= 2) {
     try {
-      return new WebAssembly.Memory({ initial: 16, maximum });
+      return new WebAssembly.Memory({ initial: 16, maximum, shared });
     } catch (cause) {
-      if (maximum <= 1024) throw cause;
+      if (maximum > 1024) continue;
+      if (shared) return undefined;
+      throw cause;
     }
   }
 }
@@ -65,6 +74,7 @@ function plainMemory(): LinearMemory {
   let buffer = new ArrayBuffer(16 * PAGE);
   return {
     wasm: undefined,
+    isShared: false,
     get buffer() {
       return buffer;
     },
