@@ -20,6 +20,8 @@ export interface TermContext {
    * `S − L`: the last query sees the last key (bottom-right alignment); 0 aligns top-left.
    */
   readonly queryOffset: number | Int32Array;
+  /** What the call computes in, for terms that make tables. Default float32. */
+  readonly dtype?: "float32" | "float64";
 }
 
 /** Learned tensors of a term, by name; modules register them. */
@@ -69,6 +71,77 @@ export type BiasForm =
   | { readonly form: "grid"; readonly table: Tensor; readonly prefix: number }
   /** `[H | 1, 2 · maxDistance + 1, D]`, clipped, times the query, inside the score's scale. */
   | { readonly form: "queryRelative"; readonly table: Tensor; readonly maxDistance: number };
+
+/** What a user does to each score, after scale, softcap and biases, before the mask. `@heed/attention/expressions` makes them. */
+export interface ScoreMod {
+  readonly name: string;
+  /** Scores `[B, H, L, S]` → the same shape, in tensor operations. */
+  dense(scores: Tensor, context: TermContext): Tensor;
+  lower(context: TermContext): ExpressionForm;
+  parameters?(): TermParameters;
+}
+
+/** An expression for one pair of query and key, and the tables that it reads by their numbers. */
+export interface ExpressionForm {
+  readonly form: "expression";
+  readonly expression: Expression;
+  /** float (of the dtype of the scores), int32 or bool. */
+  readonly tables: readonly Tensor[];
+}
+
+/** int is int32; float has the dtype of the scores. */
+export type ExpressionType = "float" | "int" | "bool";
+
+/** What an expression may read: the score, and where the pair stands. `position` is i + queryOffset, where the query stands among the keys. */
+export type ExpressionVariable = "score" | "b" | "h" | "i" | "j" | "position";
+
+/**
+ * A small typed expression, as data: kernels are made from it. Operands of an operation have one type (`toFloat` converts); its own is
+ * theirs, but bool for comparisons. `div` is of floats; `floorDiv` and `mod` are of ints and round down, so that mod has the divisor's sign;
+ * by 0 both are 0.
+ */
+export type Expression =
+  | { readonly op: "constant"; readonly type: ExpressionType; readonly value: number }
+  | { readonly op: "variable"; readonly type: "float" | "int"; readonly name: ExpressionVariable }
+  | { readonly op: ExpressionOperation; readonly type: ExpressionType; readonly operands: readonly Expression[] }
+  /**
+   * The element of table number `table` at an index per axis. An index out of range is clamped to the edge, or, where `outside` is a number, the
+   * element is that number.
+   */
+  | {
+      readonly op: "lookup";
+      readonly type: ExpressionType;
+      readonly table: number;
+      readonly shape: readonly number[];
+      readonly indices: readonly Expression[];
+      readonly outside: number | undefined;
+    };
+
+export type ExpressionOperation =
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "floorDiv"
+  | "mod"
+  | "min"
+  | "max"
+  | "neg"
+  | "abs"
+  | "exp"
+  | "log"
+  | "tanh"
+  | "sigmoid"
+  | "sqrt"
+  | "floor"
+  | "toFloat"
+  | "less"
+  | "lessEqual"
+  | "equal"
+  | "and"
+  | "or"
+  | "not"
+  | "select";
 
 /** Which keys each query may attend to: true = may attend. */
 export interface Mask {

@@ -1,0 +1,40 @@
+import { math } from "@heed/kernels";
+import type { Bias } from "@heed/tensor/terms";
+import { outer, relativeBias } from "./internal/relative-bias.ts";
+import { requireCounts } from "./internal/require.ts";
+
+export interface AlibiOptions {
+  readonly numHeads: number;
+  /** −slope · |distance|, for attention that also looks ahead. Default false: slope · (j − position), which grows ahead: use it with `causal()`. */
+  readonly symmetric?: boolean;
+}
+
+/**
+ * Attention with linear biases: score + slope_h · (j − position of the query). Nothing is learned, and any length will do.
+ *
+ * The slopes of n heads are 2^(−8 i / n), i = 1 … n, where n is a power of two; else those of the power of two below, m, then the first, third,
+ * fifth … of those for 2 m.
+ * @throws {ShapeError} unless numHeads is a whole number from 1 on.
+ *
+ * As an operand it is a row of L + S − 1 numbers per head.
+ * @see Press, Smith, Lewis 2022 (arXiv:2108.12409)
+ */
+export function alibi({ numHeads, symmetric = false }: AlibiOptions): Bias {
+  const slopes = alibiSlopes(numHeads);
+  return relativeBias("alibi", (relative, { dtype = "float32" }) =>
+    outer(
+      slopes,
+      Array.from(relative, (distance) => (symmetric ? -Math.abs(distance) : distance)),
+      dtype,
+    ),
+  );
+}
+
+/** The slope of each head. */
+export function alibiSlopes(numHeads: number): number[] {
+  requireCounts("alibi", { numHeads });
+  const below = 2 ** (31 - Math.clz32(numHeads));
+  const ofPower = (n: number) => Array.from({ length: n }, (_, i) => math.pow(2, (-8 * (i + 1)) / n));
+  const odd = ofPower(2 * below).filter((_, i) => i % 2 === 0);
+  return [...ofPower(below), ...odd.slice(0, numHeads - below)];
+}

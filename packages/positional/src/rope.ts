@@ -1,0 +1,88 @@
+import { math } from "@heed/kernels";
+import { add, concat, DTypeError, HeedError, mul, reshape, ShapeError, slice, stack, sub, Tensor, tensor } from "@heed/tensor";
+import { requireBase } from "./internal/require.ts";
+
+export interface RopeOptions {
+  /**
+   * Where the elements stand: the position of the first (default 0), all positions `[L]`, or int32 or real `[B, L]` for samples that differ. They
+   * need not be whole.
+   */
+  readonly positions?: number | ArrayLike<number> | Tensor;
+  /** Pairs: `interleaved`, features 2i and 2i + 1 (default, as in the paper); `halfSplit`, i and i + rotaryDim / 2 (as in GPT-NeoX and Llama). */
+  readonly style?: "interleaved" | "halfSplit";
+  /** Default 10,000. */
+  readonly base?: number;
+  /** How many leading features turn; the rest pass. Even. Default: all (of an odd width, all but the last). */
+  readonly rotaryDim?: number;
+  /** Multiplies positions: 1 / 4 reads a fourfold context as the trained one (position interpolation). Default 1. */
+  readonly positionScale?: number;
+}
+
+/**
+ * Rotary position embedding: pair i of the features of the element at position t turns by the angle t · positionScale · base^(−2i / rotaryDim),
+ * (a, b) → (a cos − b sin, a sin + b cos). Turn queries and keys alike: their product then depends on the distance alone.
+ *
+ * Letters: B batch, L length, D width.
+ * @param x `[…, L, D]`
+ * @returns the same shape. Lengths of vectors stay.
+ * @throws {ShapeError} when rotaryDim is odd or above D, or positions do not fit; {HeedError} for a base or scale out of range; {DTypeError} for
+ * positions that are no numbers.
+ *
+ * Time and memory O(size of x); the angles are computed in double precision, O(L D), on each call.
+ * @see Su et al. 2021 (arXiv:2104.09864); Chen et al. 2023, position interpolation (arXiv:2306.15595)
+ */
+export function rope(x: Tensor, options: RopeOptions = {}): Tensor {
+  const { style = "interleaved", base = 10_000, positionScale = 1 } = options;
+  if (x.rank < 2) throw new ShapeError("rope", "x must be [..., L, D]", { x: x.shape });
+  if (x.dtype !== "float32" && x.dtype !== "float64") throw new DTypeError("rope", "x must be float32 or float64", { x: x.dtype });
+  const [L, D] = x.shape.slice(-2);
+  const { rotaryDim = D - (D % 2) } = options;
+  if (!Number.isInteger(rotaryDim) || rotaryDim < 0 || rotaryDim > D || rotaryDim % 2 !== 0) {
+    throw new ShapeError("rope", "rotaryDim must be even and at most the width of x", { x: x.shape, rotaryDim });
+  }
+  requireBase("rope", base);
+  if (!Number.isFinite(positionScale)) throw new HeedError("rope", "positionScale must be finite", { positionScale });
+  if (style !== "interleaved" && style !== "halfSplit") throw new HeedError("rope", "style is interleaved or halfSplit", { style });
+  if (rotaryDim === 0) return x;
+
+  const { values, batch } = positionsOf(x, options.positions ?? 0);
+  const pairs = rotaryDim / 2;
+  const rates = Array.from({ length: pairs }, (_, i) => math.pow(base, (-2 * i) / rotaryDim));
+  const shape = batch === undefined ? [L, pairs] : [batch, ...Array<number>(x.rank - 3).fill(1), L, pairs];
+  const table = (turn: (angle: number) => number) =>
+    tensor(
+      Float64Array.from({ length: values.length * pairs }, (_, k) =>
+        turn(values[Math.floor(k / pairs)] * positionScale * rates[k % pairs]),
+      ),
+      {
+        shape,
+        dtype: x.dtype as "float32",
+      },
+    );
+  const [cosines, sines] = [table(math.cos), table(math.sin)];
+
+  const head = slice(x, -1, 0, rotaryDim);
+  const lead = x.shape.slice(0, -1);
+  const apart = style === "interleaved" ? reshape(head, [...lead, pairs, 2]) : reshape(head, [...lead, 2, pairs]);
+  const axis = style === "interleaved" ? -1 : -2;
+  const part = (which: number) => reshape(slice(apart, axis, which, which + 1), [...lead, pairs]);
+  const [a, b] = [part(0), part(1)];
+  const turned = [sub(mul(a, cosines), mul(b, sines)), add(mul(a, sines), mul(b, cosines))];
+  const joined = reshape(stack(turned, axis), [...lead, rotaryDim]);
+  return rotaryDim === D ? joined : concat([joined, slice(x, -1, rotaryDim)], -1);
+}
+
+function positionsOf(x: Tensor, given: number | ArrayLike<number> | Tensor): { values: ArrayLike<number>; batch?: number } {
+  const L = x.shape.at(-2)!;
+  if (typeof given === "number") {
+    if (!Number.isFinite(given)) throw new HeedError("rope", "positions must be finite", { positions: given });
+    return { values: Array.from({ length: L }, (_, t) => given + t) };
+  }
+  const shape = given instanceof Tensor ? given.shape : [given.length];
+  const values = given instanceof Tensor ? (given.toTypedArray() as ArrayLike<number>) : given;
+  const perSample = shape.length === 2 && x.rank >= 3 && shape[0] === x.shape[0];
+  if (shape.at(-1) !== L || !(shape.length === 1 || perSample)) {
+    throw new ShapeError("rope", "positions must be [L], or [B, L]", { positions: shape, x: x.shape });
+  }
+  return perSample ? { values, batch: shape[0] } : { values };
+}
