@@ -8,6 +8,7 @@ export { float32View, float64View, int32View, uint8View, viewsOf, type Views } f
 export { math } from "./math/math.ts";
 export { convert as convertKernels, type ConvertKernels } from "./convert/convert.ts";
 export { copy as copyKernels, type CopyKernels } from "./copy/copy.ts";
+export { activations } from "./matmul/activations.ts";
 export { matmulScratchBytes } from "./matmul/blocking.ts";
 export { matmul as matmulKernels, type MatmulKernels } from "./matmul/matmul.ts";
 export { norm as normKernels, type NormKernels } from "./norm/norm.ts";

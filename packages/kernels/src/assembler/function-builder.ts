@@ -122,20 +122,20 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
 
   /** `a · b + c` in f32x4: one relaxed instruction, or in the plain build a multiplication and an addition. */
   madd(a: V128, b: V128, c: V128): Expression<"v128"> {
-    if (this.build === "relaxed") return f32x4.relaxedMadd(a, b, c);
+    if (this.build !== "simd") return f32x4.relaxedMadd(a, b, c);
     return f32x4.add(f32x4.mul(a, b), c);
   }
 
   /** `c − a · b` in f32x4. */
   nmadd(a: V128, b: V128, c: V128): Expression<"v128"> {
-    if (this.build === "relaxed") return f32x4.relaxedNmadd(a, b, c);
+    if (this.build !== "simd") return f32x4.relaxedNmadd(a, b, c);
     const product = this.let(f32x4.mul(a, b)); // The operands run in the order written: a, b, then c.
     return f32x4.sub(c, product);
   }
 
   /** `a · b + c` in f64x2. */
   maddF64(a: V128, b: V128, c: V128): Expression<"v128"> {
-    if (this.build === "relaxed") return f64x2.relaxedMadd(a, b, c);
+    if (this.build !== "simd") return f64x2.relaxedMadd(a, b, c);
     return f64x2.add(f64x2.mul(a, b), c);
   }
 

@@ -91,7 +91,7 @@ export function fastDecayBlock(k: Constants, factor = 1, bounded = false): (x: V
     const t = f.let(least === undefined ? x : factor > 0 ? f32x4.pmax(x, least) : f32x4.pmin(x, least));
     const fraction = f.local("v128");
     const shifted = f.local("v128");
-    if (f.build === "relaxed") {
+    if (f.build !== "simd") {
       shifted.set(f.madd(t, log2e, magic));
       fraction.set(f.madd(t, log2e, f32x4.sub(magic, shifted)));
     } else {

@@ -41,3 +41,21 @@ export function sigmoidBlock(k: Constants): (x: Local<"v128">) => Sigmoid {
     };
   };
 }
+
+export const GELU_LINEAR = 2 * Math.sqrt(2 / Math.PI);
+export const GELU_CUBIC = 0.044715 * GELU_LINEAR;
+
+/** 2 √(2/π) (x + 0.044715 x³): tanh GELU is x times the logistic function of it. */
+export function geluInnerBlock(k: Constants): (x: Local<"v128">) => Expression<"v128"> {
+  const [linear, cubic] = [k.f32(GELU_LINEAR), k.f32(GELU_CUBIC)];
+  return (x) => f32x4.mul(k.f.madd(f32x4.mul(x, x), cubic, linear), x);
+}
+
+/** `½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))`; ∓∞ gives 0 and ∞. */
+export function geluTanhBlock(k: Constants): (x: Local<"v128">) => Expression<"v128"> {
+  const [sigmoid, least, inner] = [sigmoidBlock(k), k.f32(-1e4), geluInnerBlock(k)];
+  return (x) => {
+    const { value } = sigmoid(k.f.let(inner(x)));
+    return f32x4.mul(f32x4.pmax(x, least), value);
+  };
+}

@@ -1,7 +1,7 @@
 export { Constants } from "./constants.ts";
 export { elementLoop, sumOfLanes, tails, type Tails } from "./element-loop.ts";
 export { decayBlock, expBlock, expm1Block, fastDecayBlock, signBits, withSignOf } from "./exp.ts";
-export { sigmoidBlock, tanhBlock, type Sigmoid } from "./hyperbolic.ts";
+export { GELU_CUBIC, GELU_LINEAR, geluInnerBlock, geluTanhBlock, sigmoidBlock, tanhBlock, type Sigmoid } from "./hyperbolic.ts";
 export { log1pBlock, log1pUnitBlock, logBlock } from "./log.ts";
 export { erfBlock, gaussianBlock, geluErfBlock, geluErfSlopeBlock, tailRatioBlock } from "./normal.ts";
 export { horner, hornerF64 } from "./polynomial.ts";

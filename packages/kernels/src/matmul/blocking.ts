@@ -1,3 +1,5 @@
+import type { Build } from "../configure.ts";
+
 /**
  * How a product is cut so that its parts stay in the caches (Goto and van de Geijn, "Anatomy of High-Performance Matrix
  * Multiplication", 2008). Measured on products of 512 and 1024: 512 steps are 1 to 3 % faster than 256, which pass over C twice as
@@ -8,23 +10,25 @@ export const BLOCKING = {
   steps: 512,
   /** Rows per block of A (192 KiB, second cache); a multiple of 6 and of 4. */
   rows: 96,
-  /** Columns per block of B (2 MiB); a multiple of 8. */
+  /** Columns per block of B (2 MiB); a multiple of 16. */
   columns: 1024,
 } as const;
 
-/** Width of a tile of C in every build: two vectors. */
-export const TILE_COLUMNS = 8;
+/** Width of a tile of C: two vectors, or two pairs of them. */
+export const tileColumns = (build: Build): 8 | 16 => (build === "wide" ? 16 : 8);
 
-/** Room for one tile whose columns are not all wanted: at most 6 × 8 floats. */
-export const TILE_BYTES = 256;
+const WIDEST_TILE = 16;
+
+/** Room for one tile whose columns are not all wanted: at most 6 × 16 floats. */
+export const TILE_BYTES = 384;
 
 /**
- * Bytes of scratch space that `gemm` and `gemmBatched` need for these sizes.
+ * Bytes of scratch space that the products need for these sizes, whatever the build.
  * At most 2.2 MiB: the packed blocks do not grow with the matrices.
  */
 export function matmulScratchBytes(m: number, n: number, k: number): number {
   const steps = Math.min(k, BLOCKING.steps);
-  const columns = Math.ceil(Math.min(n, BLOCKING.columns) / TILE_COLUMNS) * TILE_COLUMNS;
+  const columns = Math.ceil(Math.min(n, BLOCKING.columns) / WIDEST_TILE) * WIDEST_TILE;
   const rows = Math.min(m, BLOCKING.rows);
   return TILE_BYTES + 4 * steps * (columns + rows);
 }

@@ -11,29 +11,35 @@ const DOTS = {
   columnB: "i32",
   c: "i32",
   rowC: "i32",
-  accumulate: "i32",
+  start: "i32",
+  rowStart: "i32",
 } as const;
 
 /** Columns of B, that is rows of Bᵀ, per tile: their sums make one vector. */
 const COLUMNS = 4;
 
-/** A · Bᵀ where the rows of both are contiguous, as dot products along them, without packing. Strides are in bytes. */
+/**
+ * A · Bᵀ where the rows of both are contiguous, as dot products along them, without packing. Strides are in bytes. What lies at
+ * `start` is added, unless that is 0.
+ */
 export function defineDots(module: ModuleBuilder): FunctionHandle<typeof DOTS, undefined> {
   const two = defineDotTile(module, 2);
   const one = defineDotTile(module, 1);
-  return module.internal("dots", { params: DOTS }, (f, { m, n, k, a, rowA, b, columnB, c, rowC, accumulate }) => {
+  return module.internal("dots", { params: DOTS }, (f, { m, n, k, a, rowA, b, columnB, c, rowC, start, rowStart }) => {
     const evenRows = f.let(i32.and(m, -2));
-    const [tileA, tileB, tileC, columns] = f.locals("i32", 4);
+    const [tileA, tileB, tileC, tileStart, columns] = f.locals("i32", 5);
     tileB.set(b);
     f.forRange(0, n, COLUMNS, (j) => {
       columns.set(i32.sub(n, j));
       tileA.set(a);
       tileC.set(i32.add(c, i32.shl(j, 2)));
-      const tile = { k, a: tileA, rowA, b: tileB, columnB, columns, c: tileC, rowC, accumulate };
+      f.if(start, () => tileStart.set(i32.add(start, i32.shl(j, 2))));
+      const tile = { k, a: tileA, rowA, b: tileB, columnB, columns, c: tileC, rowC, start: tileStart, rowStart };
       f.forRange(0, evenRows, 2, () => {
         f.call(two, tile);
         f.increment(tileA, i32.shl(rowA, 1));
         f.increment(tileC, i32.shl(rowC, 1));
+        f.if(start, () => f.increment(tileStart, i32.shl(rowStart, 1)));
       });
       f.if(i32.and(m, 1), () => f.call(one, tile));
       f.increment(tileB, i32.mul(columnB, COLUMNS));
@@ -52,9 +58,10 @@ function defineDotTile(module: ModuleBuilder, rows: 1 | 2) {
     columns: "i32",
     c: "i32",
     rowC: "i32",
-    accumulate: "i32",
+    start: "i32",
+    rowStart: "i32",
   } as const;
-  return module.internal(`dots${rows}`, { params }, (f, { k, a, rowA, b, columnB, columns, c, rowC, accumulate }) => {
+  return module.internal(`dots${rows}`, { params }, (f, { k, a, rowA, b, columnB, columns, c, rowC, start, rowStart }) => {
     const inputs = [a, ...(rows === 2 ? [f.let(i32.add(a, rowA))] : [])];
     // Columns that do not exist are the last one again: computed, not stored, and no foreign memory is read.
     const others = [b];
@@ -94,21 +101,22 @@ function defineDotTile(module: ModuleBuilder, rows: 1 | 2) {
       f.if(
         i32.geS(columns, COLUMNS),
         () => {
-          f.if(accumulate, () => total.set(f32x4.add(v128.load(c), total)));
+          f.if(start, () => total.set(f32x4.add(v128.load(start), total)));
           f.store(c, total);
         },
         () => {
           const someLanes = (body: (lane: 0 | 1 | 2) => void): void => {
             for (const lane of [0, 1, 2] as const) f.if(i32.gtS(columns, lane), () => body(lane));
           };
-          f.if(accumulate, () => {
-            someLanes((lane) => held.set(v128.load32Lane(c, held, lane, 4 * lane)));
+          f.if(start, () => {
+            someLanes((lane) => held.set(v128.load32Lane(start, held, lane, 4 * lane)));
             total.set(f32x4.add(held, total));
           });
           someLanes((lane) => f.store32Lane(c, total, lane, 4 * lane));
         },
       );
       f.increment(c, rowC);
+      f.if(start, () => f.increment(start, rowStart));
     }
   });
 }

@@ -1,15 +1,16 @@
-import { f32x4, i32, ModuleBuilder, v128 } from "../assembler/index.ts";
-import type { Build, Expression, FunctionBuilder, FunctionHandle, Local } from "../assembler/index.ts";
-import { BLOCKING, TILE_BYTES, TILE_COLUMNS } from "./blocking.ts";
+import { i32, ModuleBuilder, v128 } from "../assembler/index.ts";
+import type { Build, Expression, FunctionBuilder, FunctionHandle, I32, Local } from "../assembler/index.ts";
+import { defineActivate } from "./activate.ts";
+import { BLOCKING, TILE_BYTES, tileColumns } from "./blocking.ts";
 import { defineDots } from "./dots.ts";
+import { defineFlat, FLAT_COLUMNS, FLAT_ROWS } from "./flat.ts";
 import { definePack } from "./pack.ts";
 import { defineTile, tileRows } from "./tile.ts";
 import type { Tile } from "./tile.ts";
-import { defineWide, WIDE_COLUMNS, WIDE_ROWS } from "./wide.ts";
 
 // C is made of tiles, 6 × 8 or 4 × 8, that stay in registers for a whole pass over the sum (tile.ts). Where operands are read often
 // or awkwardly they are packed first, in the order in which tiles read them (pack.ts). For a few rows packing would cost more than
-// the product: those are dot products when B is transposed (dots.ts), and one or two rows get wider tiles when it is not (wide.ts).
+// the product: those are dot products when B is transposed (dots.ts), and one or two rows get flatter tiles when it is not (flat.ts).
 // Shapes and strides alone choose, so equal calls give equal bits.
 
 /** Up to this many rows, A · Bᵀ is computed as dot products: more of them when they are long. */
@@ -24,14 +25,16 @@ const [DIRECT_COLUMNS, SCATTERED_ROWS] = [128, 256];
 /** The WebAssembly of the matmul family. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
-  const gemm = defineGemm(m);
+  const product = defineProduct(m);
+  const gemm = defineGemm(m, product);
   defineBatched(m, gemm);
+  defineLinear(m, product);
   return m.toBytes();
 }
 
 type Int = Local<"i32">;
 
-const GEMM = {
+const OPERANDS = {
   m: "i32",
   n: "i32",
   k: "i32",
@@ -41,32 +44,68 @@ const GEMM = {
   b: "i32",
   rowStrideB: "i32",
   columnStrideB: "i32",
+} as const;
+
+const PRODUCT = {
+  ...OPERANDS,
   c: "i32",
   rowStrideC: "i32",
-  accumulate: "i32",
+  start: "i32",
+  rowStrideStart: "i32",
+  activation: "i32",
+  out: "i32",
   scratch: "i32",
 } as const;
-type Gemm = FunctionHandle<typeof GEMM, undefined>;
+/**
+ * `c = start + a · b`, then `out = f(c)` unless `activation` is 0. Strides are in elements. `start` is 0 for none; it may be `c`,
+ * and its row stride may be 0; `out` has the row stride of `c` and may be `c`.
+ */
+type Product = FunctionHandle<typeof PRODUCT, undefined>;
 
-function defineGemm(module: ModuleBuilder): Gemm {
+function defineProduct(module: ModuleBuilder): Product {
   const rows = tileRows(module.build);
+  const width = tileColumns(module.build);
   const tiles = Array.from({ length: rows }, (_, index) => defineTile(module, index + 1));
   const packRows = definePack(module, rows);
-  const packColumns = definePack(module, TILE_COLUMNS);
+  const packColumns = definePack(module, width);
   const dots = defineDots(module);
-  const wide = defineWide(module);
+  const flat = defineFlat(module);
   const panels = definePanels(module, tiles);
+  const activate = defineActivate(module);
 
-  return module.func("gemm", { params: GEMM }, (f, p) => {
-    const { m, n, k, a, b, c, accumulate, scratch } = p;
+  return module.internal("product", { params: PRODUCT }, (f, p) => {
+    const { m, n, k, a, b, c, start, activation, out, scratch } = p;
     f.if(i32.or(i32.leS(m, 0), i32.leS(n, 0)), () => f.return());
     // From here on strides are in bytes.
-    for (const stride of [p.rowStrideA, p.columnStrideA, p.rowStrideB, p.columnStrideB, p.rowStrideC]) stride.set(i32.shl(stride, 2));
+    for (const stride of [p.rowStrideA, p.columnStrideA, p.rowStrideB, p.columnStrideB, p.rowStrideC, p.rowStrideStart]) {
+      stride.set(i32.shl(stride, 2));
+    }
+    const finish = (rowsDone: Int, columnsDone: Int, offset: I32): void => {
+      f.if(activation, () => {
+        f.call(activate, {
+          activation,
+          m: rowsDone,
+          n: columnsDone,
+          source: i32.add(c, offset),
+          out: i32.add(out, offset),
+          rowStride: p.rowStrideC,
+        });
+      });
+    };
 
     f.if(i32.leS(k, 0), () => {
-      f.if(i32.eqz(accumulate), () => {
-        f.forRange(0, m, 1, (i) => f.memoryFill(i32.add(c, i32.mul(i, p.rowStrideC)), 0, i32.shl(n, 2)));
+      const bytes = f.let(i32.shl(n, 2));
+      const [row, from] = [f.let(c), f.let(start)];
+      f.forRange(0, m, 1, () => {
+        f.if(
+          start,
+          () => f.memoryCopy(row, from, bytes),
+          () => f.memoryFill(row, 0, bytes),
+        );
+        f.increment(row, p.rowStrideC);
+        f.increment(from, p.rowStrideStart);
       });
+      finish(m, n, 0);
       f.return();
     });
 
@@ -74,7 +113,9 @@ function defineGemm(module: ModuleBuilder): Gemm {
     const longDots = i32.and(i32.leS(m, LONG_DOT_ROWS), i32.geS(k, LONG_DOT));
     const fewDots = i32.or(i32.or(i32.leS(m, DOT_ROWS), i32.leS(n, DOT_COLUMNS)), longDots);
     f.if(i32.and(isTransposedProduct, fewDots), () => {
-      f.call(dots, { m, n, k, a, rowA: p.rowStrideA, b, columnB: p.columnStrideB, c, rowC: p.rowStrideC, accumulate });
+      const rowsOf = { rowA: p.rowStrideA, columnB: p.columnStrideB, rowC: p.rowStrideC, rowStart: p.rowStrideStart };
+      f.call(dots, { m, n, k, a, b, c, start, ...rowsOf });
+      finish(m, n, 0);
       f.return();
     });
 
@@ -87,47 +128,38 @@ function defineGemm(module: ModuleBuilder): Gemm {
     );
     const directB = f.let(i32.and(i32.eq(p.columnStrideB, 4), fewB), "directB");
 
-    f.if(i32.and(directB, i32.leS(m, WIDE_ROWS)), () => {
-      f.call(wide, {
-        m,
-        n,
-        k,
-        a,
-        rowA: p.rowStrideA,
-        stepA: p.columnStrideA,
-        b,
-        stepB: p.rowStrideB,
-        c,
-        rowC: p.rowStrideC,
-        load: accumulate,
-      });
-      // What is left are fewer columns than a wide tile has.
-      const done = f.let(i32.mul(i32.and(n, -WIDE_COLUMNS), 4));
-      n.set(i32.and(n, WIDE_COLUMNS - 1));
-      f.increment(b, done);
-      f.increment(c, done);
+    f.if(i32.and(directB, i32.leS(m, FLAT_ROWS)), () => {
+      const rowsOf = { rowA: p.rowStrideA, rowC: p.rowStrideC, rowStart: p.rowStrideStart };
+      f.call(flat, { m, n, k, a, stepA: p.columnStrideA, b, stepB: p.rowStrideB, c, start, ...rowsOf });
+      // What is left are fewer columns than a flat tile has.
+      const columns = f.let(i32.and(n, -FLAT_COLUMNS));
+      finish(m, columns, 0);
+      const done = f.let(i32.shl(columns, 2));
+      n.set(i32.sub(n, columns));
+      for (const pointer of [b, c, out]) f.increment(pointer, done);
+      f.if(start, () => f.increment(start, done));
       f.if(i32.eqz(n), () => f.return());
     });
 
     const steps = f.let(evenly(f, k, BLOCKING.steps, 1), "steps");
     const rowsOfBlock = f.let(evenly(f, m, BLOCKING.rows, rows), "rowsOfBlock");
-    const columnsOfBlock = f.let(evenly(f, n, BLOCKING.columns, TILE_COLUMNS), "columnsOfBlock");
+    const columnsOfBlock = f.let(evenly(f, n, BLOCKING.columns, width), "columnsOfBlock");
     const packedB = f.let(i32.add(scratch, TILE_BYTES), "packedB");
     const packedA = f.let(i32.add(packedB, i32.mul(i32.shl(steps, 2), columnsOfBlock)), "packedA");
 
-    const [steps1, rows1, columns1] = [f.local("i32"), f.local("i32"), f.local("i32")];
-    const [blockA, blockB] = [f.local("i32"), f.local("i32")];
-    const [whole, load] = [f.local("i32"), f.local("i32")];
+    const [steps1, rows1, columns1] = f.locals("i32", 3);
+    const [blockA, blockB, offsetC] = f.locals("i32", 3);
+    const whole = f.local("i32");
+    const [from, rowFrom] = [f.local("i32", "from"), f.local("i32", "rowFrom")];
     f.forRange(0, n, columnsOfBlock, (j) => {
       columns1.set(i32.sub(n, j));
       columns1.set(i32.minS(columns1, columnsOfBlock));
       f.forRange(0, k, steps, (s) => {
         steps1.set(i32.sub(k, s));
         steps1.set(i32.minS(steps1, steps));
-        load.set(i32.or(accumulate, i32.gtS(s, 0)));
         blockB.set(i32.add(b, i32.add(i32.mul(s, p.rowStrideB), i32.mul(j, p.columnStrideB))));
-        // Even in place the last columns are packed, padded with zeros: a tile reads eight.
-        whole.set(i32.and(columns1, -TILE_COLUMNS));
+        // Even in place the last columns are packed, padded with zeros: a tile reads all of its width.
+        whole.set(i32.and(columns1, -width));
         f.call(packColumns, {
           lines: columns1,
           from: i32.mul(whole, directB),
@@ -153,6 +185,23 @@ function defineGemm(module: ModuleBuilder): Gemm {
               packed: packedA,
             });
           });
+          offsetC.set(i32.add(i32.mul(i, p.rowStrideC), i32.shl(j, 2)));
+          // The first pass starts from `start`, later ones from what the ones before them left.
+          f.if(
+            s,
+            () => {
+              from.set(i32.add(c, offsetC));
+              rowFrom.set(p.rowStrideC);
+            },
+            () => {
+              f.if(
+                start,
+                () => from.set(i32.add(start, i32.add(i32.mul(i, p.rowStrideStart), i32.shl(j, 2)))),
+                () => from.set(0),
+              );
+              rowFrom.set(p.rowStrideStart);
+            },
+          );
           f.call(panels, {
             rows: rows1,
             columns: columns1,
@@ -166,11 +215,14 @@ function defineGemm(module: ModuleBuilder): Gemm {
             stepB: p.rowStrideB,
             directB,
             packedB,
-            c: i32.add(c, i32.add(i32.mul(i, p.rowStrideC), i32.shl(j, 2))),
+            c: i32.add(c, offsetC),
             rowC: p.rowStrideC,
-            load,
+            start: from,
+            rowStart: rowFrom,
             spare: scratch,
           });
+          // In the last pass the block is finished, and still in the cache.
+          f.if(i32.geS(i32.add(s, steps1), k), () => finish(rows1, columns1, offsetC));
         });
       });
     });
@@ -187,7 +239,8 @@ function evenly(f: FunctionBuilder, total: Int, largest: number, unit: number): 
 /** A block of A times a block of B: tile after tile, down the rows first, since a panel of B stays in the first cache. */
 function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
   const height = tiles.length;
-  const spill = defineSpill(m);
+  const width = tileColumns(m.build);
+  const copyPart = defineCopyPart(m, width);
   const params = {
     rows: "i32",
     columns: "i32",
@@ -203,7 +256,8 @@ function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
     packedB: "i32",
     c: "i32",
     rowC: "i32",
-    load: "i32",
+    start: "i32",
+    rowStart: "i32",
     spare: "i32",
   } as const;
   return m.internal("panels", { params }, (f, p) => {
@@ -226,10 +280,10 @@ function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
     );
     const wholeRows = f.let(i32.mul(i32.divS(p.rows, height), height), "wholeRows");
     const restOfRows = f.let(i32.sub(p.rows, wholeRows), "restOfRows");
-    const [columns, tileA, tileB, tileStepB, tileC] = f.locals("i32", 5);
-    f.forRange(0, p.columns, TILE_COLUMNS, (j) => {
+    const [columns, tileA, tileB, tileStepB, tileC, tileStart, spareStart] = f.locals("i32", 7);
+    f.forRange(0, p.columns, width, (j) => {
       columns.set(i32.sub(p.columns, j));
-      const inPlace = i32.and(p.directB, i32.geS(columns, TILE_COLUMNS));
+      const inPlace = i32.and(p.directB, i32.geS(columns, width));
       f.if(
         inPlace,
         () => {
@@ -239,25 +293,34 @@ function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
         () => {
           // In place only the last panel was packed, to the front.
           tileB.set(i32.add(p.packedB, i32.mul(i32.mul(i32.shl(j, 2), p.steps), i32.eqz(p.directB))));
-          tileStepB.set(4 * TILE_COLUMNS);
+          tileStepB.set(4 * width);
         },
       );
       const oneTile = (tile: Tile, a: Int, rowA: Int, stepA: Int): void => {
+        const operands = { steps: p.steps, a, rowA, stepA, b: tileB, stepB: tileStepB };
         f.if(
-          i32.geS(columns, TILE_COLUMNS),
-          () => f.call(tile, { steps: p.steps, a, rowA, stepA, b: tileB, stepB: tileStepB, c: tileC, rowC: p.rowC, load: p.load }),
+          i32.geS(columns, width),
+          () => f.call(tile, { ...operands, c: tileC, rowC: p.rowC, start: tileStart, rowStart: p.rowStart }),
           () => {
-            f.call(tile, { steps: p.steps, a, rowA, stepA, b: tileB, stepB: tileStepB, c: p.spare, rowC: 4 * TILE_COLUMNS, load: 0 });
-            f.call(spill, { tile: p.spare, rows: tiles.indexOf(tile) + 1, columns, c: tileC, rowC: p.rowC, load: p.load });
+            const rows = tiles.indexOf(tile) + 1;
+            spareStart.set(0);
+            f.if(tileStart, () => {
+              f.call(copyPart, { rows, columns, from: tileStart, rowFrom: p.rowStart, to: p.spare, rowTo: 4 * width });
+              spareStart.set(p.spare);
+            });
+            f.call(tile, { ...operands, c: p.spare, rowC: 4 * width, start: spareStart, rowStart: 4 * width });
+            f.call(copyPart, { rows, columns, from: p.spare, rowFrom: 4 * width, to: tileC, rowTo: p.rowC });
           },
         );
       };
       tileA.set(panelsA);
       tileC.set(i32.add(p.c, i32.shl(j, 2)));
+      f.if(p.start, () => tileStart.set(i32.add(p.start, i32.shl(j, 2))));
       f.forRange(0, wholeRows, height, () => {
         oneTile(tiles[height - 1], tileA, rowOfPanel, stepOfPanel);
         f.increment(tileA, panelA);
         f.increment(tileC, i32.mul(p.rowC, height));
+        f.if(p.start, () => f.increment(tileStart, i32.mul(p.rowStart, height)));
       });
       tileA.set(i32.add(p.a, i32.mul(wholeRows, p.rowA)));
       for (let count = 1; count < height; count++) {
@@ -267,23 +330,64 @@ function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
   });
 }
 
-/** Moves the wanted columns of a tile, rows of 32 bytes, into C. */
-function defineSpill(m: ModuleBuilder) {
-  const params = { tile: "i32", rows: "i32", columns: "i32", c: "i32", rowC: "i32", load: "i32" } as const;
-  return m.internal("spill", { params }, (f, { tile, rows, columns, c, rowC, load }) => {
-    const [from, to] = f.locals("i32", 2);
-    const value = f.local("v128");
+/** Copies the first columns, fewer than a tile has, of some rows. */
+function defineCopyPart(m: ModuleBuilder, width: number) {
+  const params = { rows: "i32", columns: "i32", from: "i32", rowFrom: "i32", to: "i32", rowTo: "i32" } as const;
+  return m.internal("copyPart", { params }, (f, { rows, columns, from, rowFrom, to, rowTo }) => {
+    const [source, target] = f.locals("i32", 2);
+    const part = f.local("v128");
+    const advance = (bytes: number): void => {
+      f.increment(source, bytes);
+      f.increment(target, bytes);
+    };
     f.forRange(0, rows, 1, () => {
-      f.forRange(0, columns, 1, (j) => {
-        from.set(i32.add(tile, i32.shl(j, 2)));
-        to.set(i32.add(c, i32.shl(j, 2)));
-        value.set(v128.load32Zero(from));
-        f.if(load, () => value.set(f32x4.add(value, v128.load32Zero(to))));
-        f.store32Lane(to, value, 0);
+      source.set(from);
+      target.set(to);
+      for (let size = width / 2; size >= 4; size /= 2) {
+        f.if(i32.and(columns, size), () => {
+          for (let offset = 0; offset < 4 * size; offset += 16) f.store(target, v128.load(source, offset), offset);
+          advance(4 * size);
+        });
+      }
+      f.if(i32.and(columns, 2), () => {
+        part.set(v128.load64Zero(source));
+        f.store64Lane(target, part, 0);
+        advance(8);
       });
-      f.increment(tile, 4 * TILE_COLUMNS);
-      f.increment(c, rowC);
+      f.if(i32.and(columns, 1), () => {
+        part.set(v128.load32Zero(source));
+        f.store32Lane(target, part, 0);
+      });
+      f.increment(from, rowFrom);
+      f.increment(to, rowTo);
     });
+  });
+}
+
+const GEMM = { ...OPERANDS, c: "i32", rowStrideC: "i32", accumulate: "i32", scratch: "i32" } as const;
+type Gemm = FunctionHandle<typeof GEMM, undefined>;
+
+function defineGemm(m: ModuleBuilder, product: Product): Gemm {
+  return m.func("gemm", { params: GEMM }, (f, { c, rowStrideC, accumulate, scratch, ...operands }) => {
+    const start = i32.mul(c, i32.ne(accumulate, 0));
+    f.call(product, { ...operands, c, rowStrideC, start, rowStrideStart: rowStrideC, activation: 0, out: c, scratch });
+  });
+}
+
+function defineLinear(m: ModuleBuilder, product: Product): void {
+  const params = {
+    ...OPERANDS,
+    bias: "i32",
+    c: "i32",
+    rowStrideC: "i32",
+    activation: "i32",
+    before: "i32",
+    scratch: "i32",
+  } as const;
+  m.func("linear", { params }, (f, { bias, c, rowStrideC, activation, before, scratch, ...operands }) => {
+    const target = f.let(c);
+    f.if(i32.and(i32.ne(activation, 0), i32.ne(before, 0)), () => target.set(before));
+    f.call(product, { ...operands, c: target, rowStrideC, start: bias, rowStrideStart: 0, activation, out: c, scratch });
   });
 }
 

@@ -1,6 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { expectNear, implementationsOf, inWorkspace, noise, unitRoundoff, type Workspace } from "../testing/workspace.ts";
+import { unary } from "../unary/unary.ts";
+import { activations } from "./activations.ts";
 import { BLOCKING, matmulScratchBytes } from "./blocking.ts";
 import { matmul, type MatmulKernels } from "./matmul.ts";
 
@@ -107,7 +109,7 @@ const sizes: [m: number, n: number, k: number][] = [
   [66, 80, 80],
 ];
 
-describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) => {
+describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype, which }) => {
   const u = unitRoundoff(dtype);
 
   it.each(sizes)("multiplies %i × %i over %i in every layout, overwriting and adding, reading nothing else", (m, n, k) => {
@@ -220,6 +222,81 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
     );
   });
 
+  describe("linear", () => {
+    const names = ["none", "geluErf", "geluTanh"] as const;
+    const shapes = [
+      [0, 3, 4],
+      [5, 7, 0],
+      [1, 70, 40],
+      [2, 37, 40],
+      [7, 3, 300],
+      [13, 129, 33],
+      [BLOCKING.rows + 5, 21, BLOCKING.steps + 1],
+      [9, BLOCKING.columns + 3, 5],
+    ];
+
+    /** [c, before], as `linear` leaves them; before is NaN where nothing was written. */
+    const layer = (
+      a: Matrix,
+      b: Matrix,
+      bias: number[] | undefined,
+      name: (typeof names)[number],
+      keep: boolean,
+      layoutB: Layout,
+    ): [number[], number[]] =>
+      inWorkspace(dtype, (w) => {
+        const [m, n, k] = [a.rows, b.columns, a.columns];
+        const row = n + 1;
+        const [c, before] = [w.reals(m * row, 1), w.reals(m * row, 3)];
+        const biases = bias === undefined ? 0 : w.reals(bias, 2);
+        const scratch = w.reals(matmulScratchBytes(m, n, k) / 4);
+        const operands = [...place(w, a, "rows", 1), ...place(w, b, layoutB, 2)] as const;
+        kernels.linear(m, n, k, ...operands, biases, c, row, activations[name], keep ? before : 0, scratch);
+        return [w.readReals(c, m * row), w.readReals(before, m * row)];
+      });
+
+    /** The same by `gemm` and the unary family. */
+    const inSteps = (
+      a: Matrix,
+      b: Matrix,
+      bias: number[] | undefined,
+      name: (typeof names)[number],
+      layoutB: Layout,
+    ): [number[], number[]] => {
+      const [m, n] = [a.rows, b.columns];
+      const start = bias && Array.from({ length: m * n }, (_, index) => bias[index % n]);
+      const sums = run(kernels, dtype, a, b, { layoutB, start });
+      const values = inWorkspace(dtype, (w) => {
+        const x = w.reals(sums);
+        if (name !== "none") unary.implementation(which, dtype)[name](x, x, sums.length);
+        return w.readReals(x, sums.length);
+      });
+      const spread = (list: number[]) =>
+        Array.from({ length: m * (n + 1) }, (_, index) =>
+          index % (n + 1) < n ? list[Math.floor(index / (n + 1)) * n + (index % (n + 1))] : NaN,
+        );
+      return [spread(values), spread(sums)];
+    };
+
+    it.each(names)("is a product, plus a bias, through %s, to the bit, and writes nothing else", (name) => {
+      for (const [m, n, k] of shapes) {
+        const [a, b, bias] = [reals(m, k, 11), reals(k, n, 12), reals(1, n, 13).values];
+        for (const layoutB of ["rows", "columns"] as const) {
+          for (const biases of [bias, undefined]) {
+            const [expected, expectedBefore] = inSteps(a, b, biases, name, layoutB);
+            for (const keep of [true, false]) {
+              const where = `${m} × ${n} × ${k}, B by ${layoutB}, ${biases ? "" : "no "}bias, ${keep ? "" : "not "}kept`;
+              const [c, before] = layer(a, b, biases, name, keep, layoutB);
+              expectNear(c, expected, 0, where);
+              const written = keep && name !== "none";
+              expectNear(before, written ? expectedBefore : expectedBefore.map(() => NaN), 0, `${where}: before`);
+            }
+          }
+        }
+      }
+    });
+  });
+
   describe("batches", () => {
     const [batch, m, n, k] = [3, 5, 11, 7];
     const concat = (matrices: Matrix[]): number[] => matrices.flatMap(({ values }) => values);
@@ -283,5 +360,5 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype }) =
 
 it("scratch space stays below 2.2 MiB, whatever the shape", () => {
   expect(matmulScratchBytes(1e5, 1e5, 1e5)).toBeLessThan(2.2 * 2 ** 20);
-  expect(matmulScratchBytes(0, 0, 0)).toBe(256);
+  expect(matmulScratchBytes(0, 0, 0)).toBe(384);
 });

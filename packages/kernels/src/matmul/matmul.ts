@@ -50,6 +50,31 @@ export interface MatmulKernels {
     accumulate: number,
     scratch: number,
   ): void;
+  /**
+   * A linear layer: `c[i, j] = f(Σ a[i, p] · b[p, j] + bias[j])`, operands as in `gemm`. The bits are those of `gemm` that adds to
+   * copies of the bias, and then `unaryKernels`' GELU, but c is written once, and f runs while its rows are in the cache.
+   *
+   * @param bias n elements, or 0: none
+   * @param activation of `activations`
+   * @param before 0, or where what f is applied to goes (row stride as c's), for gradients; without f it is not written
+   */
+  linear(
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    rowStrideA: number,
+    columnStrideA: number,
+    b: number,
+    rowStrideB: number,
+    columnStrideB: number,
+    bias: number,
+    c: number,
+    rowStrideC: number,
+    activation: number,
+    before: number,
+    scratch: number,
+  ): void;
 }
 
 export const matmul: Family<MatmulKernels> = /* @__PURE__ */ defineFamily<MatmulKernels>("matmul", wasm, reference);

@@ -11,7 +11,7 @@ export type Pack = FunctionHandle<typeof PACK, undefined>;
  * Packs lines (rows of A, columns of B) into panels of `height` lines, in the order in which tiles read them: step after step, the
  * elements of all lines. The last panel is filled up with zeros. Strides are in bytes.
  *
- * @param height a multiple of 2, at most 8
+ * @param height a multiple of 2
  * Parameters of the function: `lines` from `from` on are packed, over `steps` steps, from `source` (where line 0 begins) to `packed`.
  */
 export function definePack(m: ModuleBuilder, height: number): Pack {

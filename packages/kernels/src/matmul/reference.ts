@@ -1,4 +1,6 @@
 import type { Views } from "../memory/views.ts";
+import { geluErf, geluTanh } from "../unary/gelu.ts";
+import { activations } from "./activations.ts";
 import type { MatmulKernels } from "./matmul.ts";
 
 /** Matrix products in plain loops: the definition. Sums are kept in double precision and rounded once. */
@@ -54,6 +56,21 @@ export function reference(views: Views): MatmulKernels {
           accumulate,
           scratch,
         );
+      }
+    },
+    linear(m, n, k, a, rowStrideA, columnStrideA, b, rowStrideB, columnStrideB, bias, c, rowStrideC, activation, before, scratch) {
+      const isActive = activation !== activations.none;
+      const target = isActive && before !== 0 ? before : c;
+      const data = views.real();
+      const [from, to, biasStart] = [target >>> views.shift, c >>> views.shift, bias >>> views.shift];
+      for (let i = 0; i < m; i++) {
+        for (let j = 0; j < n; j++) data[from + i * rowStrideC + j] = bias === 0 ? 0 : data[biasStart + j];
+      }
+      kernels.gemm(m, n, k, a, rowStrideA, columnStrideA, b, rowStrideB, columnStrideB, target, rowStrideC, 1, scratch);
+      if (!isActive) return;
+      const gelu = activation === activations.geluErf ? geluErf : geluTanh;
+      for (let i = 0; i < m; i++) {
+        for (let j = 0; j < n; j++) data[to + i * rowStrideC + j] = gelu(data[from + i * rowStrideC + j]);
       }
     },
   };

@@ -1,59 +1,89 @@
 import { i32, v128 } from "../assembler/index.ts";
-import type { Build, FunctionHandle, ModuleBuilder } from "../assembler/index.ts";
+import type { Build, FunctionHandle, Local, ModuleBuilder } from "../assembler/index.ts";
+import { tileColumns } from "./blocking.ts";
 
-const TILE = { steps: "i32", a: "i32", rowA: "i32", stepA: "i32", b: "i32", stepB: "i32", c: "i32", rowC: "i32", load: "i32" } as const;
+const TILE = {
+  steps: "i32",
+  a: "i32",
+  rowA: "i32",
+  stepA: "i32",
+  b: "i32",
+  stepB: "i32",
+  c: "i32",
+  rowC: "i32",
+  start: "i32",
+  rowStart: "i32",
+} as const;
 
-/** A function that computes one tile of C. Strides are in bytes; `load`: start from what C holds instead of zeros. */
+/** A function that computes one tile of C. Strides are in bytes; sums start from what lies at `start`, or where that is 0, from 0. */
 export type Tile = FunctionHandle<typeof TILE, undefined>;
 
 /**
- * Rows of a full tile. With fused multiply-add 6 × 8 needs 12 sums + 2 of B + 1 of A = 15 vector registers, all that V8 has on
- * x64. Without it each product takes one more, and 4 × 8 fits.
+ * Rows of a full tile. With fused multiply-add 6 × 2 vectors need 12 sums + 2 of B + 1 of A = 15 vector registers, all that V8 has
+ * on x64. Without it each product takes one more, and 4 × 2 fit.
  */
-export const tileRows = (build: Build): 4 | 6 => (build === "relaxed" ? 6 : 4);
+export const tileRows = (build: Build): 4 | 6 => (build === "simd" ? 4 : 6);
 
 /**
- * A tile of `rows` × 8: the sums stay in registers while A and B go by, each step of the sum one row of B (two vectors) and `rows`
+ * A tile of `rows` × `columns` (a multiple of 4): the sums stay in registers while A and B go by, each step of the sum one row of B and `rows`
  * elements of A. It is a function of its own, not inlined, because engines exchange slow first code for fast code only at calls.
  */
-export function defineTile(m: ModuleBuilder, rows: number): Tile {
-  return m.internal(`tile${rows}`, { params: TILE }, (f, { steps, a, rowA, stepA, b, stepB, c, rowC, load }) => {
-    const each = <T>(make: (row: number) => T): T[] => Array.from({ length: rows }, (_, row) => make(row));
-    const rowPointers = (start: typeof a, stride: typeof rowA) => {
-      const pointers = [start];
+export function defineTile(m: ModuleBuilder, rows: number, columns: number = tileColumns(m.build)): Tile {
+  return m.internal(`tile${rows}x${columns}`, { params: TILE }, (f, { steps, a, rowA, stepA, b, stepB, c, rowC, start, rowStart }) => {
+    const vectors = Array.from({ length: columns / 4 }, (_, vector) => 16 * vector);
+    const rowPointers = (first: typeof a, stride: typeof rowA) => {
+      const pointers = [first];
       for (let row = 1; row < rows; row++) pointers.push(f.let(i32.add(pointers[row - 1], stride)));
       return pointers;
     };
-    const sums = each(() => f.locals("v128", 2));
-    const outputs = rowPointers(c, rowC);
+    const sums = Array.from({ length: rows }, () => f.locals("v128", vectors.length));
 
-    // What C holds goes into the sums before the loop, never into stores after it: interleaved loads and stores halve the speed.
-    f.if(load, () => {
-      for (const [row, [left, right]] of sums.entries()) {
-        left.set(v128.load(outputs[row]));
-        right.set(v128.load(outputs[row], 16));
+    // What sums start from is loaded before the loop, never added in stores after it: interleaved loads and stores halve the speed.
+    f.if(start, () => {
+      const starts = rowPointers(start, rowStart);
+      for (const [row, sumsOfRow] of sums.entries()) {
+        for (const [vector, offset] of vectors.entries()) sumsOfRow[vector].set(v128.load(starts[row], offset));
       }
     });
 
     const inputs = rowPointers(a, rowA);
-    const [left, right, factor] = f.locals("v128", 3);
+    // Registers hold the sums, and of the factors those of the shorter side; those of the longer side come one after the other.
+    const isTall = rows > vectors.length;
+    const [factors, others] = [f.locals("v128", isTall ? 1 : rows), f.locals("v128", isTall ? vectors.length : 1)];
+    const nextFactor = (row: number): Local<"v128"> => {
+      const factor = factors[row % factors.length];
+      factor.set(v128.load32Splat(inputs[row]));
+      f.increment(inputs[row], stepA);
+      return factor;
+    };
+    const nextOther = (vector: number): Local<"v128"> => {
+      const other = others[vector % others.length];
+      other.set(v128.load(b, vectors[vector]));
+      return other;
+    };
     // One step per turn: unrolling makes older engines hoist every load, and spill.
     f.doWhile(steps, () => {
-      left.set(v128.load(b));
-      right.set(v128.load(b, 16));
-      f.increment(b, stepB);
-      for (const [row, [sumLeft, sumRight]] of sums.entries()) {
-        factor.set(v128.load32Splat(inputs[row]));
-        f.increment(inputs[row], stepA);
-        sumLeft.set(f.madd(factor, left, sumLeft));
-        sumRight.set(f.madd(factor, right, sumRight));
+      if (isTall) {
+        others.forEach((_, vector) => nextOther(vector));
+        f.increment(b, stepB);
+        for (const [row, sumsOfRow] of sums.entries()) {
+          const factor = nextFactor(row);
+          for (const [vector, sum] of sumsOfRow.entries()) sum.set(f.madd(factor, others[vector], sum));
+        }
+      } else {
+        factors.forEach((_, row) => nextFactor(row));
+        for (const vector of vectors.keys()) {
+          const other = nextOther(vector);
+          for (const [row, factor] of factors.entries()) sums[row][vector].set(f.madd(factor, other, sums[row][vector]));
+        }
+        f.increment(b, stepB);
       }
       f.increment(steps, -1);
     });
 
-    for (const [row, [sumLeft, sumRight]] of sums.entries()) {
-      f.store(outputs[row], sumLeft);
-      f.store(outputs[row], sumRight, 16);
+    const outputs = rowPointers(c, rowC);
+    for (const [row, sumsOfRow] of sums.entries()) {
+      for (const [vector, offset] of vectors.entries()) f.store(outputs[row], sumsOfRow[vector], offset);
     }
   });
 }

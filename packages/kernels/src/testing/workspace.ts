@@ -1,11 +1,12 @@
 import { features } from "../features.ts";
-import type { Family } from "../family.ts";
+import type { Build, Family } from "../family.ts";
 import { allocateBlock, freeBlock } from "../memory/allocator.ts";
 import { viewsOf, type Views } from "../memory/views.ts";
 
 /** One implementation of a family, as tests run it. */
 export interface Implementation<K> {
   readonly name: string;
+  readonly which: "reference" | Build;
   readonly dtype: "float32" | "float64";
   readonly kernels: K;
 }
@@ -14,9 +15,9 @@ export interface Implementation<K> {
 export function implementationsOf<K extends object>(family: Family<K>): Implementation<K>[] {
   const builds = (["simd", "relaxed"] as const).filter((build) => build === "simd" || features().relaxedSimd);
   return [
-    { name: "reference, float64", dtype: "float64", kernels: family.implementation("reference", "float64") },
-    { name: "reference, float32", dtype: "float32", kernels: family.implementation("reference") },
-    ...builds.map((build) => ({ name: build, dtype: "float32" as const, kernels: family.implementation(build) })),
+    { name: "reference, float64", which: "reference", dtype: "float64", kernels: family.implementation("reference", "float64") },
+    { name: "reference, float32", which: "reference", dtype: "float32", kernels: family.implementation("reference") },
+    ...builds.map((build) => ({ name: build, which: build, dtype: "float32" as const, kernels: family.implementation(build) })),
   ];
 }
 

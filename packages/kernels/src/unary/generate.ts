@@ -7,9 +7,13 @@ import {
   erfBlock,
   expBlock,
   expm1Block,
+  GELU_CUBIC,
+  GELU_LINEAR,
   gaussianBlock,
   geluErfBlock,
   geluErfSlopeBlock,
+  geluInnerBlock,
+  geluTanhBlock,
   log1pBlock,
   log1pUnitBlock,
   logBlock,
@@ -76,13 +80,7 @@ const functions: Record<string, Function> = {
     };
   },
   geluErf: geluErfBlock,
-  geluTanh: (k) => {
-    const [sigmoid, least, inner] = [sigmoidBlock(k), k.f32(-1e4), geluInner(k)];
-    return (x) => {
-      const { value } = sigmoid(k.f.let(inner(x)));
-      return mul(pmax(x, least), value);
-    };
-  },
+  geluTanh: geluTanhBlock,
   elu: (k, [alpha]) => {
     const [expm1, zero] = [expm1Block(k), k.f32(0)];
     return (x) => {
@@ -182,7 +180,7 @@ const gradients: Record<string, Gradient> = {
     return (x, g) => mul(slope(x), g);
   },
   geluTanh: (k) => {
-    const [sigmoid, inner, least, most] = [sigmoidBlock(k), geluInner(k), k.f32(-20), k.f32(20)]; // beyond ±20 the slope is 0
+    const [sigmoid, inner, least, most] = [sigmoidBlock(k), geluInnerBlock(k), k.f32(-20), k.f32(20)]; // beyond ±20 the slope is 0
     const [constant, quadratic] = [k.f32(GELU_LINEAR), k.f32(3 * GELU_CUBIC)];
     return (x, g) => {
       const t = k.f.let(pmin(pmax(x, least), most));
@@ -224,14 +222,6 @@ const parameterNames: Record<string, string[]> = {
   scale: ["factor", "offset"],
   powScalar: ["exponent"],
 };
-
-/** 2 √(2/π) (x + 0.044715 x³): tanh GELU is x times the logistic function of it. */
-function geluInner(k: Constants): (x: Vector) => Expression<"v128"> {
-  const [linear, cubic] = [k.f32(GELU_LINEAR), k.f32(GELU_CUBIC)];
-  return (x) => mul(k.f.madd(mul(x, x), cubic, linear), x);
-}
-const GELU_LINEAR = 2 * Math.sqrt(2 / Math.PI);
-const GELU_CUBIC = 0.044715 * GELU_LINEAR;
 
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);

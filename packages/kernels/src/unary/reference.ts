@@ -1,5 +1,6 @@
 import type { Views } from "../memory/views.ts";
 import { erf, erfc, pow } from "../math/index.ts";
+import { geluErf, geluInner, geluTanh, logistic, within } from "./gelu.ts";
 import type { UnaryKernels } from "./unary.ts";
 
 /** The functions in plain loops, computed in doubles: the definition. */
@@ -39,11 +40,11 @@ export function reference(views: Views): UnaryKernels {
     cosGrad: mapGrad((x, g) => -g * Math.sin(x)),
     softplus: map((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
     softplusGrad: mapGrad((x, g) => g * logistic(x)),
-    geluErf: map((x) => Math.max(x, 0) - 0.5 * within(Math.abs(x), 1e4) * erfc(Math.abs(x) * Math.SQRT1_2)),
+    geluErf: map(geluErf),
     geluErfGrad: mapGrad(
       (x, g) => g * (0.5 * erfc(-x * Math.SQRT1_2) + (within(x, 1e4) * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)),
     ),
-    geluTanh: map((x) => Math.max(x, -1e4) * logistic(2 * geluInner(x))),
+    geluTanh: map(geluTanh),
     geluTanhGrad: mapGrad((x, g) => {
       const t = within(x, 1e4);
       const inner = 2 * geluInner(t);
@@ -64,20 +65,10 @@ export function reference(views: Views): UnaryKernels {
   };
 }
 
-const within = (x: number, limit: number): number => (x > limit ? limit : x < -limit ? -limit : x);
-
-/** From e^-|x|, so that neither tail loses digits. */
-function logistic(x: number): number {
-  const e = Math.exp(-Math.abs(x));
-  return (x < 0 ? e : 1) / (1 + e);
-}
-
 function logisticSlope(x: number): number {
   const e = Math.exp(-Math.abs(x));
   return e / (1 + e) ** 2;
 }
-
-const geluInner = (x: number): number => Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x);
 
 type Map = (x: number, out: number, n: number, a?: number, b?: number) => void;
 type MapGrad = (x: number, g: number, out: number, n: number, a?: number, b?: number) => void;
