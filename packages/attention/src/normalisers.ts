@@ -1,4 +1,4 @@
-import { HeedError } from "@heed/tensor";
+import { HeedError, type RandomKey } from "@heed/tensor";
 
 /** How scores become weights. A closed set: kernels know each of them. */
 export type Normaliser =
@@ -6,7 +6,18 @@ export type Normaliser =
   | { readonly kind: "relu"; readonly divideBy: "count" | "sum" }
   | { readonly kind: "sigmoid"; readonly bias: number }
   | { readonly kind: "identity" }
-  | { readonly kind: "hard" };
+  | { readonly kind: "hard"; readonly straightThrough?: StraightThrough }
+  | { readonly kind: "topK"; readonly k: number }
+  | { readonly kind: "sparsemax" }
+  | { readonly kind: "entmax15" };
+
+/** The gradient that `hard` lends from a softmax. */
+export interface StraightThrough {
+  /** Of the softmax, above 0. Default 1. */
+  readonly temperature?: number;
+  /** Draws Gumbel noise that is added to the scores first: then the choice is a sample of the softmax. Default: no noise. */
+  readonly key?: RandomKey;
+}
 
 /**
  * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. A query that may see none gets zeros.
@@ -43,7 +54,41 @@ export function identity(): Normaliser {
   return { kind: "identity" };
 }
 
-/** 1 for the highest score, 0 for the others; ties go to the lowest key. No gradient reaches the scores. */
-export function hard(): Normaliser {
-  return { kind: "hard" };
+/**
+ * 1 for the highest score, 0 for the others; ties go to the lowest key. No gradient reaches the scores, unless `straightThrough` asks for that of
+ * `softmax((s + noise) / temperature)`: the choice of the forward pass is then as hard, its gradient is not.
+ * @throws {HeedError} for a temperature that is not above 0.
+ * @see Xu et al. 2015 (hard attention, arXiv:1502.03044); Jang, Gu, Poole 2017 (straight-through Gumbel-softmax, arXiv:1611.01144)
+ */
+export function hard({ straightThrough }: { readonly straightThrough?: StraightThrough } = {}): Normaliser {
+  if (straightThrough === undefined) return { kind: "hard" };
+  const { temperature = 1 } = straightThrough;
+  if (!(temperature > 0 && Number.isFinite(temperature))) throw new HeedError("hard", "temperature must be above 0", { temperature });
+  return { kind: "hard", straightThrough };
+}
+
+/**
+ * Softmax over the k highest scores of those that may be seen; weight 0 for the others. Ties go to the lowest key; k above their number keeps all.
+ * @throws {HeedError} unless k is a whole number from 1 on.
+ * @see Zhao et al. 2019 (explicit sparse attention, arXiv:1912.11637)
+ */
+export function topK(k: number): Normaliser {
+  if (!Number.isInteger(k) || k < 1) throw new HeedError("topK", "k must be a whole number from 1 on", { k });
+  return { kind: "topK", k };
+}
+
+/**
+ * The probabilities that lie closest to the scores: `max(s − τ, 0)`, with τ such that they sum to 1. Low scores get exactly 0.
+ * @see Martins and Astudillo 2016 (arXiv:1602.02068)
+ */
+export function sparsemax(): Normaliser {
+  return { kind: "sparsemax" };
+}
+
+/**
+ * Halfway between softmax and sparsemax: `max(s / 2 − τ, 0)²`, with τ such that they sum to 1.
+ * @see Peters, Niculae, Martins 2019 (arXiv:1905.05702)
+ */
+export function entmax15(): Normaliser {
+  return { kind: "entmax15" };
 }

@@ -1,5 +1,5 @@
 import { attention, MultiHeadAttention, type AttentionOptions } from "@heed/attention";
-import { identity, relu, softmax, type Normaliser } from "@heed/attention/normalisers";
+import { identity, relu, softmax, sparsemax, type Normaliser } from "@heed/attention/normalisers";
 import { and, causal, fromTensor, padding, window, type DrawableMask } from "@heed/masks";
 import * as T from "@heed/tensor";
 import type { Tensor } from "@heed/tensor";
@@ -14,6 +14,7 @@ function normaliserOf(kind: string): Normaliser {
   if (kind === "softmax") return softmax();
   if (kind === "relu") return relu({ divideBy: "sum" });
   if (kind === "relu_length") return relu({ divideBy: "count" });
+  if (kind === "sparsemax") return sparsemax();
   throw new Pending(`${kind} is not there yet`);
 }
 

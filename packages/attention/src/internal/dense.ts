@@ -1,13 +1,35 @@
-import { add, broadcastTo, dropout, logSumExp, matmul, mul, reshape, ShapeError, tanh, unsqueeze, where, type Tensor } from "@heed/tensor";
+import {
+  add,
+  broadcastTo,
+  concat,
+  dropout,
+  logSumExp,
+  matmul,
+  mul,
+  reshape,
+  ShapeError,
+  slice,
+  softmax,
+  squeeze,
+  tanh,
+  unsqueeze,
+  where,
+  type Tensor,
+} from "@heed/tensor";
+import { sameShape } from "@heed/tensor/operation";
+import type { ScoreMod } from "@heed/tensor/terms";
 import type { Return } from "../options.ts";
 import { normalise } from "./normalise.ts";
 import { openPairs } from "./open-pairs.ts";
+import { repacked, unpacked, validPairs, type Packing } from "./packing.ts";
 import { hideRows } from "./poison.ts";
 import { fitsPairs, type Call } from "./prepare.ts";
 import { repeatHeads } from "./repeat-heads.ts";
+import { relativeValues } from "./value-table.ts";
 
 /** The dense definition: the whole `[B, H, L, S]`, in tensor operations. What every kernel must agree with. */
 export function dense(call: Call, returns: ReadonlySet<Return>): { output: Tensor } & Partial<Record<Return, Tensor>> {
+  if (call.packing !== undefined) return densePacked(call, call.packing, returns);
   const { context, group, softcap } = call;
   const { B, H, L, S } = context;
   const { open, biases } = openPairs(call);
@@ -21,17 +43,45 @@ export function dense(call: Call, returns: ReadonlySet<Return>): { output: Tenso
   if (softcap !== undefined) scores = mul(tanh(mul(scores, 1 / softcap)), softcap);
   if (returns.has("scores:softcapped")) extra["scores:softcapped"] = scores;
   for (const bias of biases) scores = add(scores, bias);
+  if (call.scoreMod !== undefined) scores = modified(call, call.scoreMod, scores);
   if (open !== undefined) scores = where(open, scores, -Infinity);
   if (returns.has("scores:masked")) extra["scores:masked"] = scores;
 
-  let weights = normalise(scores, call.normaliser);
+  let weights = call.sink === undefined ? normalise(scores, call.normaliser) : besideSink(scores, call.sink);
   // Their gradient reads the values, which may be huge where the pair is closed: 0 · ∞ must not come of it.
   if (open !== undefined) weights = where(open, weights, 0);
   if (returns.has("weights")) extra.weights = weights;
   if (returns.has("lse")) extra.lse = logSumExp(scores, -1);
   const dropped = call.dropout === undefined ? weights : dropout(weights, call.dropout);
   const product = group === 1 ? matmul(dropped, value) : matmul(reshape(dropped, [B, H / group, group, L, S]), unsqueeze(value, 2));
-  return { ...extra, output: reshape(product, [B, H, L, product.shape.at(-1)!]) };
+  const output = reshape(product, [B, H, L, product.shape.at(-1)!]);
+  return { ...extra, output: call.valueTable === undefined ? output : add(output, relativeValues(dropped, call.valueTable, context)) };
+}
+
+/** Packed sequences, padded to the longest; pairs with padding are closed. */
+function densePacked(call: Call, packing: Packing, returns: ReadonlySet<Return>): ReturnType<typeof dense> {
+  const [query, key, value] = [
+    unpacked(call.query, packing.query, packing.L),
+    unpacked(call.key, packing.key, packing.S),
+    unpacked(call.value, packing.key, packing.S),
+  ];
+  const { output, lse, ...rest } = dense({ ...call, query, key, value, packing: undefined, valid: validPairs(packing) }, returns);
+  const rows = (x: Tensor) => repacked(x, packing.query);
+  return { ...rest, ...(lse === undefined ? {} : { lse: squeeze(rows(lse), 0) }), output: rows(output) };
+}
+
+function modified({ context, where: name }: Call, scoreMod: ScoreMod, scores: Tensor): Tensor {
+  const result = scoreMod.dense(scores, context);
+  if (sameShape(result.shape, scores.shape) && result.dtype === scores.dtype) return result;
+  const got = { scores: scores.shape, "scoreMod's result": result.shape, dtype: result.dtype };
+  throw new ShapeError(name, `the scoreMod "${scoreMod.name}" must keep the shape and dtype of the scores`, got);
+}
+
+/** Softmax in which a logit per head takes part, and is left out of the weights. */
+function besideSink(scores: Tensor, sink: Tensor): Tensor {
+  const [B, H, L, S] = scores.shape;
+  const column = broadcastTo(reshape(sink, [1, H, 1, 1]), [B, H, L, 1]);
+  return slice(softmax(concat([scores, column], -1), -1), -1, 0, S);
 }
 
 function scoresOf({ score, where: name, context: { B, H, L, S } }: Call, query: Tensor, key: Tensor): Tensor {

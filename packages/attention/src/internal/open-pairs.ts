@@ -9,6 +9,7 @@ import { fitsPairs, type Call } from "./prepare.ts";
 export function openPairs(call: Call): { open: Tensor | undefined; biases: Tensor[] } {
   const { context, mask } = call;
   let open = mask === undefined || mask instanceof Tensor ? mask : checkedMask(call, mask.dense(context), mask.name);
+  if (call.valid !== undefined) open = open === undefined ? call.valid : logicalAnd(open, call.valid);
   const biases = call.biases.map((given) => {
     const bias = given instanceof Tensor ? given : checkedBias(call, given, context);
     const closed = noGrad(() => equal(bias.detach(), -Infinity));

@@ -1,11 +1,12 @@
 import { DTypeError, HeedError, reshape, ShapeError, Tensor, transpose, UnsupportedError, type RandomKey } from "@heed/tensor";
 import { broadcastShapes, requireReal, widened } from "@heed/tensor/operation";
-import type { Bias, Mask, Score, TermContext } from "@heed/tensor/terms";
+import type { Bias, Mask, Score, ScoreMod, TermContext } from "@heed/tensor/terms";
 import { scaledDot } from "@heed/scoring";
 import { softmax, type Normaliser } from "../normalisers.ts";
 import type { AttentionOptions, Return } from "../options.ts";
+import { packedOutput, packingOf, type Packing } from "./packing.ts";
 
-/** A checked call: rank 4, defaults filled in. */
+/** A checked call: rank 4, defaults filled in. Packed sequences lie one after the other: then L and S below are those of all together. */
 export interface Call {
   /** The public function that was called. */
   readonly where: string;
@@ -18,11 +19,19 @@ export interface Call {
   /** H / Hkv: neighbouring query heads that share a key head. */
   readonly group: number;
   readonly context: TermContext;
+  readonly packing: Packing | undefined;
+  /** Which pairs are of real rows, boolean, where rows were added as padding. */
+  readonly valid?: Tensor;
   readonly score: Score;
   readonly biases: readonly (Bias | Tensor)[];
+  readonly scoreMod: ScoreMod | undefined;
   readonly mask: Mask | Tensor | undefined;
   readonly normaliser: Normaliser;
   readonly softcap: number | undefined;
+  /** `[H]` */
+  readonly sink: Tensor | undefined;
+  /** `[H | 1, 2 · maxDistance + 1, E]` */
+  readonly valueTable: Tensor | undefined;
   readonly dropout: { readonly p: number; readonly key: RandomKey } | undefined;
   /** From `[B, H, L, E]` back to the caller's rank and layout. */
   restore(output: Tensor): Tensor;
@@ -37,14 +46,17 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
   checkOperands(where, { query, key, value });
   const { layout = "bhld" } = options;
   if (layout !== "bhld" && layout !== "blhd") throw new HeedError(where, 'layout is "bhld" or "blhd"', { layout });
+  const packs = options.cuSeqlensQuery !== undefined || options.cuSeqlensKey !== undefined;
+  if (packs) checkPacked(where, { query, key, value }, options);
   const [q, k, v] = [query, key, value].map((x) => {
     const four = reshape(widened(x), [...[1, 1, 1, 1].slice(x.rank), ...x.shape]);
-    return layout === "blhd" && x.rank >= 3 ? transpose(four, 1, 2) : four;
+    return (layout === "blhd" && x.rank >= 3) || packs ? transpose(four, 1, 2) : four;
   });
-  const { B, group } = checkShapes(where, { query, key, value }, [q, k, v]);
-  const [, H, L] = q.shape;
-  const S = k.shape[2];
-  const { queryOffset = S - L, softcap, dropoutP = 0, dropoutKey, normaliser = softmax(), bias = [] } = options;
+  const { B: samples, group } = checkShapes(where, { query, key, value }, [q, k, v], packs);
+  const packing = packs ? packingOf(where, options, q.shape[2], k.shape[2]) : undefined;
+  const [, H] = q.shape;
+  const [B, L, S] = packing === undefined ? [samples, q.shape[2], k.shape[2]] : [packing.count, packing.L, packing.S];
+  const { queryOffset = packing?.queryOffset ?? S - L, softcap, dropoutP = 0, dropoutKey, normaliser = softmax(), bias = [] } = options;
   const context: TermContext = { B, H, L, S, queryOffset };
   checkOptions(where, options, normaliser, B);
   const biases = Array.isArray(bias) ? (bias as readonly (Bias | Tensor)[]) : [bias as Bias | Tensor];
@@ -59,14 +71,18 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
     value: v,
     group,
     context,
+    packing,
     score: options.score ?? scaledDot(),
     biases,
+    scoreMod: options.scoreMod,
     mask: options.mask,
     normaliser,
     softcap,
+    sink: options.sink,
+    valueTable: valueTableOf(where, options, H, v),
     dropout: dropoutP > 0 ? { p: dropoutP, key: dropoutKey! } : undefined,
-    restore: (output) => unbatch(layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output),
-    unbatch,
+    restore: packs ? packedOutput : (output) => unbatch(layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output),
+    unbatch: packs ? (x) => x : unbatch,
   };
 }
 
@@ -87,16 +103,23 @@ function checkOperands(where: string, operands: Operands): void {
 }
 
 /** Of rank 4; the messages show the shapes that came. */
-function checkShapes(where: string, { query, key, value }: Operands, [q, k, v]: readonly Tensor[]): { B: number; group: number } {
+function checkShapes(
+  where: string,
+  { query, key, value }: Operands,
+  [q, k, v]: readonly Tensor[],
+  packs: boolean,
+): { B: number; group: number } {
   const shapes = { query: query.shape, key: key.shape, value: value.shape };
   const [batchOfQuery, H] = q.shape;
   const [batchOfKey, Hkv, S] = k.shape;
   if (S !== v.shape[2]) {
     const both = { key: key.shape, value: value.shape };
-    throw new ShapeError(where, "key and value must share length S (axis -2)", both, "Slice or pad both alike before the call.");
+    const axis = packs ? "key and value must share totalKeys (axis 0)" : "key and value must share length S (axis -2)";
+    throw new ShapeError(where, axis, both, "Slice or pad both alike before the call.");
   }
   if (v.shape[1] !== Hkv || Hkv === 0 || H % Hkv !== 0) {
     const rule = "the number of query heads must be a multiple of the key/value heads, which key and value share";
+    if (packs) throw new ShapeError(where, rule, shapes, "Packed operands are [tokens, heads, width].");
     throw new ShapeError(where, rule, shapes, "Axis -3 is heads: for [B, L, D] without heads, unsqueeze(x, 1).");
   }
   try {
@@ -147,6 +170,9 @@ function checkOptions(where: string, options: CallOptions, { kind }: Normaliser,
   for (const name of returns) {
     if (!returnable.includes(name)) throw new HeedError(where, `returns takes ${returnable.join(", ")}`, { returns });
   }
+  if (kind !== "softmax" && options.sink !== undefined) {
+    throw new UnsupportedError(where, "a sink belongs to softmax", { normaliser: kind }, "Leave sink out.");
+  }
   if (kind !== "softmax" && returns.includes("lse")) {
     throw new UnsupportedError(where, "lse belongs to softmax", { normaliser: kind }, "Leave lse out of returns.");
   }
@@ -156,7 +182,7 @@ function checkTerms(
   where: string,
   { dtype }: Tensor,
   biases: readonly (Bias | Tensor)[],
-  { mask }: CallOptions,
+  { mask, scoreMod, sink }: CallOptions,
   context: TermContext,
 ): void {
   const { B, H, L, S } = context;
@@ -173,12 +199,48 @@ function checkTerms(
   } else if (mask !== undefined && typeof mask.dense !== "function") {
     throw new HeedError(where, "mask must be a mask or a boolean tensor", { mask: typeof mask }, "Masks are values: causal(), not causal.");
   }
+  if (scoreMod !== undefined && typeof scoreMod.dense !== "function") {
+    const fix = "Build one: scoreMod(({ score, i, j }) => …), of @heed/attention/expressions.";
+    throw new HeedError(where, "scoreMod must be an expression", { scoreMod: typeof scoreMod }, fix);
+  }
+  if (sink !== undefined && !(sink instanceof Tensor && sink.rank === 1 && sink.shape[0] === H)) {
+    throw new ShapeError(where, "sink must be a tensor [H]", { sink: sink instanceof Tensor ? sink.shape : typeof sink, H });
+  }
+  if (sink !== undefined && sink.dtype !== dtype) {
+    throw new DTypeError(where, "sink must have the dtype of query", { sink: sink.dtype, query: dtype }, "Convert: cast(x, dtype).");
+  }
   for (const bias of biases) {
     if (!(bias instanceof Tensor)) continue;
     if (bias.dtype === "bool") throw new DTypeError(where, "a boolean is a mask, not a bias", { bias: bias.dtype }, "Pass it as mask.");
     if (bias.dtype !== dtype) throw new DTypeError(where, "bias must have the dtype of query", { bias: bias.dtype, query: dtype });
     if (!fitsPairs(bias, target))
       throw new ShapeError(where, "bias must broadcast to [B, H, L, S]", { bias: bias.shape, "[B, H, L, S]": target });
+  }
+}
+
+function valueTableOf(where: string, { valueTable }: CallOptions, H: number, value: Tensor): Tensor | undefined {
+  if (valueTable === undefined) return undefined;
+  const table = valueTable instanceof Tensor && valueTable.rank === 2 ? reshape(valueTable, [1, ...valueTable.shape]) : valueTable;
+  if (!(table instanceof Tensor) || table.rank !== 3) {
+    const got = { valueTable: table instanceof Tensor ? table.shape : typeof table };
+    throw new ShapeError(where, "valueTable must be [2 · maxDistance + 1, E] or [H | 1, 2 · maxDistance + 1, E]", got);
+  }
+  const [heads, rows, width] = table.shape;
+  if ((heads !== 1 && heads !== H) || rows % 2 !== 1 || width !== value.shape[3]) {
+    const rule = "valueTable must have 1 or H heads, an odd number of distances, and the width of value";
+    throw new ShapeError(where, rule, { valueTable: valueTable.shape, H, E: value.shape[3] });
+  }
+  if (table.dtype !== value.dtype)
+    throw new DTypeError(where, "valueTable must have the dtype of value", { valueTable: table.dtype, value: value.dtype });
+  return table;
+}
+
+function checkPacked(where: string, operands: Operands, options: CallOptions): void {
+  for (const [name, x] of Object.entries(operands)) {
+    if (x.rank !== 3) throw new ShapeError(where, `packed ${name} must be [tokens, heads, width]`, { [name]: x.shape });
+  }
+  if (options.layout !== undefined) {
+    throw new UnsupportedError(where, "packed sequences have a layout of their own", { layout: options.layout }, "Leave layout out.");
   }
 }
 
