@@ -3,7 +3,7 @@ import type { Build, Expression, FunctionBuilder, FunctionHandle, I32, Local } f
 import { defineActivate } from "./activate.ts";
 import { BLOCKING, TILE_BYTES, tileColumns } from "./blocking.ts";
 import { defineDots } from "./dots.ts";
-import { defineFlat, FLAT_COLUMNS, FLAT_ROWS } from "./flat.ts";
+import { defineFlat, flatColumns, FLAT_ROWS } from "./flat.ts";
 import { definePack } from "./pack.ts";
 import { defineTile, tileRows } from "./tile.ts";
 import type { Tile } from "./tile.ts";
@@ -132,7 +132,7 @@ function defineProduct(module: ModuleBuilder): Product {
       const rowsOf = { rowA: p.rowStrideA, rowC: p.rowStrideC, rowStart: p.rowStrideStart };
       f.call(flat, { m, n, k, a, stepA: p.columnStrideA, b, stepB: p.rowStrideB, c, start, ...rowsOf });
       // What is left are fewer columns than a flat tile has.
-      const columns = f.let(i32.and(n, -FLAT_COLUMNS));
+      const columns = f.let(i32.and(n, -flatColumns(module.build)));
       finish(m, columns, 0);
       const done = f.let(i32.shl(columns, 2));
       n.set(i32.sub(n, columns));
