@@ -3,7 +3,7 @@ import { requireTensor, sameShape, widened } from "@heed/tensor/operation";
 import { Module, Parameter, torchUniform } from "@heed/nn";
 import type { HiddenState } from "./gru.ts";
 import type { RNNOptions } from "./rnn.ts";
-import { hiddenBlocks, type CellRule } from "./internal/cell-rule.ts";
+import type { CellRule } from "./internal/cell-rule.ts";
 import { gruRule } from "./internal/gru-rule.ts";
 import { lstmRule } from "./internal/lstm-rule.ts";
 import { recurrentSequence } from "./internal/recurrent-sequence.ts";
@@ -31,7 +31,7 @@ abstract class Cell extends Module {
       if (!Number.isInteger(size) || size < 1)
         throw new ShapeError(`${rule.name}Cell`, `${name} must be a whole number, at least 1`, { [name]: size });
     }
-    const rows = hiddenBlocks(rule) * hiddenSize;
+    const rows = rule.shape.hidden.length * hiddenSize;
     const initial = (name: string, shape: number[]) => new Parameter(torchUniform(key.split(name), shape, hiddenSize));
     this.weight_ih = initial("weight_ih", [rows, inputSize]);
     this.weight_hh = initial("weight_hh", [rows, hiddenSize]);

@@ -3,7 +3,7 @@ import { eachBackend, expectClose, expectGradient, randomTensor } from "@heed/te
 import { training } from "@heed/nn";
 import { describe, expect, it } from "vitest";
 import { GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell } from "./index.ts";
-import { hiddenBlocks, type CellRule } from "./internal/cell-rule.ts";
+import type { CellRule } from "./internal/cell-rule.ts";
 import { denseSequence } from "./internal/dense-sequence.ts";
 import { gruRule } from "./internal/gru-rule.ts";
 import { lstmRule } from "./internal/lstm-rule.ts";
@@ -24,10 +24,10 @@ function operands(rule: CellRule, directions: 1 | 2, { bias = true, states = tru
   const [b, l, i, h] = [3, 4, 2, 3];
   const shapes = [[b, l, i]];
   const perDirection = [
-    [rule.inputSlots * h, i],
-    [hiddenBlocks(rule) * h, h],
-    ...(bias ? [[rule.slots * h]] : []),
-    ...(states ? [[b, h], ...(rule.hasCell ? [[b, h]] : [])] : []),
+    [rule.shape.inputSlots * h, i],
+    [rule.shape.hidden.length * h, h],
+    ...(bias ? [[rule.shape.slots * h]] : []),
+    ...(states ? [[b, h], ...(rule.shape.hasCell ? [[b, h]] : [])] : []),
   ];
   for (let d = 0; d < directions; d++) shapes.push(...perDirection);
   const read = ([from, ...rest]: readonly Tensor[]): [Tensor, Direction[]] => [
@@ -40,8 +40,8 @@ function operands(rule: CellRule, directions: 1 | 2, { bias = true, states = tru
         weightIh,
         weightHh,
         bias: bias ? own[2] : undefined,
-        h0: states ? own.at(rule.hasCell ? -2 : -1) : undefined,
-        c0: states && rule.hasCell ? own.at(-1) : undefined,
+        h0: states ? own.at(rule.shape.hasCell ? -2 : -1) : undefined,
+        c0: states && rule.shape.hasCell ? own.at(-1) : undefined,
       };
     }),
   ];
@@ -73,7 +73,7 @@ describe.each([lstmRule, gruRule, nonlinearityRule("RNN")])("the fused sequence 
   it("has a gradient where only the final state is read, without bias and initial state", () => {
     const { shapes, read } = operands(rule, 2, { bias: false, states: false });
     expectGradient((...at) => recurrentSequence(rule, ...read(at), [3, 2, 2]).h, shapes);
-    if (rule.hasCell) expectGradient((...at) => recurrentSequence(rule, ...read(at), undefined).c!, shapes);
+    if (rule.shape.hasCell) expectGradient((...at) => recurrentSequence(rule, ...read(at), undefined).c!, shapes);
   });
 
   it.each([[undefined], [[4, 2, 1]], [[3, 3, 0]]])("agrees with its dense definition, lengths %j", (lengths) => {
@@ -82,8 +82,8 @@ describe.each([lstmRule, gruRule, nonlinearityRule("RNN")])("the fused sequence 
     const [fused, dense] = [recurrentSequence, denseSequence].map((run) => run(rule, ...read(at), lengths));
     expectClose(fused.output, dense.output, 1e-14);
     expectClose(fused.h, dense.h, 1e-14);
-    expect(fused.c === undefined).toBe(!rule.hasCell);
-    if (rule.hasCell) expectClose(fused.c!, dense.c!, 1e-14);
+    expect(fused.c === undefined).toBe(!rule.shape.hasCell);
+    if (rule.shape.hasCell) expectClose(fused.c!, dense.c!, 1e-14);
   });
 });
 

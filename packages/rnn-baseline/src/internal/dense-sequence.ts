@@ -1,5 +1,5 @@
 import { concat, linear, reshape, slice, stack, tensor, where, zeros, type Tensor } from "@heed/tensor";
-import { hiddenBlocks, type CellRule } from "./cell-rule.ts";
+import type { CellRule } from "./cell-rule.ts";
 import type { Direction, SequenceResult } from "./recurrent-sequence.ts";
 
 /** `recurrentSequence` written with operations, step by step: what defines it, and its second derivative. */
@@ -16,7 +16,7 @@ export function denseSequence(
     const empty = zeros([B, H], { dtype: x.dtype });
     const slots = slotsOf(rule, weightHh, H);
     let h = h0 ?? empty;
-    let c = rule.hasCell ? (c0 ?? empty) : undefined;
+    let c = rule.shape.hasCell ? (c0 ?? empty) : undefined;
     const outputs: Tensor[] = [];
     for (let i = 0; i < L; i++) {
       const t = reverse ? L - 1 - i : i;
@@ -29,7 +29,7 @@ export function denseSequence(
       );
       const now = where(open, reshape(slice(x, 1, t, t + 1), [B, x.shape[2]]), 0);
       const projected = linear(now, weightIh);
-      const spare = (rule.slots - rule.inputSlots) * H;
+      const spare = (rule.shape.slots - rule.shape.inputSlots) * H;
       const wide = spare === 0 ? projected : concat([projected, zeros([B, spare], { dtype: x.dtype })], 1);
       const sums = wide.add(linear(h, slots));
       const next = rule.dense(bias === undefined ? sums : sums.add(bias), h, c);
@@ -48,7 +48,7 @@ export function denseSequence(
       results.map(({ h }) => h),
       0,
     ),
-    c: rule.hasCell
+    c: rule.shape.hasCell
       ? stack(
           results.map(({ c }) => c!),
           0,
@@ -58,13 +58,11 @@ export function denseSequence(
 }
 
 /** The hidden weight with a block for every slot: zeros where the hidden state does not reach. */
-function slotsOf(rule: CellRule, weightHh: Tensor, H: number): Tensor {
-  if (hiddenBlocks(rule) === rule.slots) return weightHh;
-  const blocks = Array.from({ length: rule.slots }, (_, slot) => {
-    const piece = rule.hidden.find((each) => slot >= each.slot && slot < each.slot + each.count);
-    if (piece === undefined) return zeros([H, H], { dtype: weightHh.dtype });
-    const from = (piece.from + slot - piece.slot) * H;
-    return slice(weightHh, 0, from, from + H);
+function slotsOf({ shape: { slots, hidden } }: CellRule, weightHh: Tensor, H: number): Tensor {
+  if (hidden.length === slots) return weightHh;
+  const blocks = Array.from({ length: slots }, (_, slot) => {
+    const block = hidden.indexOf(slot);
+    return block < 0 ? zeros([H, H], { dtype: weightHh.dtype }) : slice(weightHh, 0, block * H, (block + 1) * H);
   });
   return concat(blocks, 0);
 }

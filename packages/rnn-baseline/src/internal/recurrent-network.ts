@@ -14,7 +14,7 @@ import {
 } from "@heed/tensor";
 import { requireReal, requireTensor, sameShape, widened } from "@heed/tensor/operation";
 import { dropoutKey, Module, Parameter, torchUniform } from "@heed/nn";
-import { hiddenBlocks, type CellRule } from "./cell-rule.ts";
+import type { CellRule } from "./cell-rule.ts";
 import { recurrentSequence, type Direction } from "./recurrent-sequence.ts";
 
 export interface RecurrentOptions {
@@ -69,7 +69,7 @@ export abstract class RecurrentNetwork extends Module {
     this.bias = bias;
     this.dropoutP = dropoutP;
     this.#rule = rule;
-    const rows = hiddenBlocks(rule) * hiddenSize;
+    const rows = rule.shape.hidden.length * hiddenSize;
     for (let layer = 0; layer < numLayers; layer++) {
       const width = layer === 0 ? inputSize : this.numDirections * hiddenSize;
       for (const suffix of this.#suffixes(layer)) {
@@ -178,7 +178,7 @@ export abstract class RecurrentNetwork extends Module {
     }
     const stacked = (parts: readonly Tensor[]) => back(parts.length === 1 ? parts[0] : concat([...parts], 0), 1);
     const h = stacked(finals.map((final) => final.h));
-    return { output: back(y, 0), h, ...(this.#rule.hasCell && { c: stacked(finals.map((final) => final.c!)) }) };
+    return { output: back(y, 0), h, ...(this.#rule.shape.hasCell && { c: stacked(finals.map((final) => final.c!)) }) };
   }
 
   /** Ends of the parameter names of a layer, one per direction. */
