@@ -1,6 +1,299 @@
-import { ModuleBuilder, type Build } from "@heed/kernels/assembler";
+import { f32, f32x4, f64, i32, ModuleBuilder, select, v128, type Build } from "@heed/kernels/assembler";
+import { Constants, definePack, expBlock, logBlock, tileColumns, tileRows } from "@heed/kernels/building-blocks";
+import { defineDropout } from "./dropout.ts";
+import { JOB, MASK_FORMS } from "./job.ts";
+import { defineMask } from "./mask.ts";
+import { defineSoftmax, ROW_BYTES, ROW_STATE } from "./normalise.ts";
+import { defineProduct } from "./product.ts";
+import { defineScores } from "./scores.ts";
+import { defineCopyRows } from "./tile.ts";
+import { cutter, definePlace } from "./setup.ts";
+import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
-/** The WebAssembly of streaming attention, forward. In the making: it has no kernels yet. */
+// A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
+// go through: product with the keys (product.ts) → scale, softcap, biases, mask (scores.ts, mask.ts) → weights, with the rows' maximum and sum
+// carried on (normalise.ts) → dropout (dropout.ts) → product with the values, added to the rows' outputs. The strip stays in the first cache. The
+// functions share one struct per thread (work.ts), so that a pass takes nothing but its address.
+//
+// To add a pass over scores: a function of the work that changes the strip in place (overStrip of strip.ts), and a line in the list of
+// scores.ts; its fields in job.ts, its meaning in reference.ts, its gradient in the list of streaming-backward.
+
+/** The WebAssembly of streaming attention, forward. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
-  return new ModuleBuilder(build).toBytes();
+  const m = new ModuleBuilder(build);
+  const product = defineProduct(m);
+  const mask = defineMask(m);
+  const scores = defineScores(m, product, mask);
+  const pack = definePack(m, tileColumns(build));
+  const copyRows = defineCopyRows(m);
+  const softmax = defineSoftmax(m);
+  const { drop } = defineDropout(m);
+  const place = definePlace(m);
+  const [panel, stripRows] = [tileColumns(build), tileRows(build)];
+
+  /** Outputs so far times the factors of the last step. */
+  const rescale = m.internal(
+    "rescale",
+    { params: { rows: "i32", state: "i32", out: "i32", outRow: "i32" } },
+    (f, { rows, state, out, outRow }) => {
+      const [at, end, factor] = [f.local("i32"), f.local("i32"), f.local("v128")];
+      f.forRange(0, rows, 1, () => {
+        at.set(out);
+        end.set(i32.add(out, outRow));
+        factor.set(v128.load32Splat(state, ROW_STATE.FACTOR));
+        f.doWhile(i32.ltU(at, end), () => {
+          for (const offset of [0, 16]) f.store(at, f32x4.mul(v128.load(at, offset), factor), offset);
+          f.increment(at, 32);
+        });
+        f.increment(state, ROW_BYTES);
+        f.increment(out, outRow);
+      });
+    },
+  );
+
+  /** Divides a row's output, writes it and what is saved of the row. */
+  const finish = m.internal(
+    "finish",
+    { params: { work: "i32", row: "i32", state: "i32", sums: "i32" } },
+    (f, { work, row, state, sums }) => {
+      const w = workOf(f, work);
+      const job = jobOf(f, w.local("job"));
+      const k = new Constants(f);
+      const [exp, log] = [expBlock(k), logBlock(k)];
+      const at = f.let(i32.add(w.int("firstQuery"), row));
+      const saved = f.let(
+        i32.shl(
+          i32.add(
+            i32.add(i32.mul(w.int("b"), job.int("savedBatch")), i32.mul(w.int("h"), job.int("savedHead"))),
+            i32.mul(at, job.int("savedRow")),
+          ),
+          2,
+        ),
+      );
+      const [maximum, sum] = [f.let(f32.load(state, ROW_STATE.MAXIMUM)), f.let(f32.load(state, ROW_STATE.SUM))];
+      const keep = (field: "rowMaximum" | "rowSum" | "lse", value: ReturnType<typeof f32.load>) =>
+        f.if(job.int(field), () => f.store(i32.add(job.int(field), saved), value));
+      keep("rowMaximum", maximum);
+      keep("rowSum", sum);
+      const x = f.let(f32x4.splat(sum));
+      keep("lse", f32.add(maximum, f32x4.extractLane(log(x), 0)));
+
+      const factor = f.local("f32");
+      f.if(f32.ne(sum, 0), () => factor.set(f32.div(1, sum)));
+      void exp;
+      const factors = f.let(f32x4.splat(factor));
+      const E = job.local("E");
+      const out = f.let(job.address("output", [w.int("b"), "outputBatch"], [w.int("h"), "outputHead"], [at, "outputRow"]));
+      f.vectorLoop(
+        E,
+        () => {
+          f.store(out, f32x4.mul(v128.load(sums), factors));
+          f.increment(sums, 16);
+          f.increment(out, 16);
+        },
+        () => {
+          f.store(out, f32.mul(f32.load(sums), factor));
+          f.increment(sums, 4);
+          f.increment(out, 4);
+        },
+      );
+    },
+  );
+
+  /** Packs the keys of the tile, and copies its values if their rows are no whole panels; once per tile. */
+  const prepareTile = m.internal("prepareTile", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    f.if(w.int("isPacked"), () => f.return());
+    w.set("isPacked", 1);
+    w.count("tiles", i32.const(1));
+    const [b, head] = [w.local("b"), w.local("headOfKey")];
+    const columns = f.let(i32.sub(w.int("tileEnd"), w.int("tile")));
+    const row = f.let(i32.add(w.int("firstKey"), w.int("tile")));
+    f.call(pack, {
+      lines: columns,
+      from: 0,
+      steps: job.int("D"),
+      source: job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]),
+      lineStride: i32.shl(job.int("keyRow"), 2),
+      stepStride: 4,
+      packed: w.int("keyPanels"),
+    });
+    const source = f.let(job.address("value", [b, "valueBatch"], [head, "valueHead"], [row, "valueRow"]));
+    const sourceRow = f.let(i32.shl(job.int("valueRow"), 2));
+    const [bytes, toRow] = [f.let(i32.shl(job.int("E"), 2)), f.local("i32")];
+    toRow.set(i32.and(i32.add(bytes, 4 * panel - 1), -4 * panel));
+    f.if(
+      i32.eq(bytes, toRow),
+      () => {
+        w.set("values", source);
+        w.set("valueRow", sourceRow);
+      },
+      () => {
+        f.call(copyRows, { source, sourceRow, rows: columns, bytes, to: w.int("room"), toRow });
+        w.set("values", w.int("room"));
+        w.set("valueRow", toRow);
+      },
+    );
+  });
+
+  const CHUNK = { work: "i32", chunk: "i32", space: "i32" } as const;
+  const runChunk = m.internal("chunk", { params: CHUNK }, (f, { work, chunk, space }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const [blockRows, H, E] = [job.local("blockRows"), job.local("H"), job.local("E")];
+    const blocks = f.let(i32.divU(i32.sub(i32.add(job.int("L"), blockRows), 1), blockRows));
+    const head = f.let(i32.divU(chunk, blocks));
+    f.call(place, { work, b: i32.divU(head, H), h: i32.remU(head, H) });
+    const first = f.let(i32.mul(i32.remU(chunk, blocks), blockRows), "first");
+    const rows = f.let(i32.sub(w.int("L"), first), "rows");
+    rows.set(i32.minS(rows, blockRows));
+    f.if(i32.leS(rows, 0), () => f.return());
+
+    const cut = cutter(f, space);
+    const tileNumbers = job.local("tileColumns");
+    const outRow = f.let(i32.shl(i32.and(i32.add(E, panel - 1), -panel), 2), "outRow");
+    const pair = cut(i32.const(16));
+    w.set("keyPanels", cut(i32.shl(i32.mul(tileNumbers, job.int("D")), 2)));
+    w.set("room", cut(i32.mul(tileNumbers, outRow)));
+    w.set("stripRow", i32.shl(tileNumbers, 2));
+    const strip = cut(i32.mul(tileNumbers, 4 * stripRows));
+    w.set("words", cut(i32.shl(i32.add(tileNumbers, 16), 2)));
+    const states = cut(i32.mul(blockRows, ROW_BYTES));
+    const outs = cut(i32.mul(blockRows, outRow));
+
+    f.memoryFill(outs, 0, i32.mul(rows, outRow));
+    const state = f.let(states);
+    f.forRange(0, rows, 1, () => {
+      f.store(state, f32.const(-Infinity), ROW_STATE.MAXIMUM);
+      f.store(state, f32.const(0), ROW_STATE.SUM);
+      f.increment(state, ROW_BYTES);
+    });
+
+    // The keys that the block may see, in tiles of equal size.
+    f.call(mask.hull, { work, row: first, rows, from: 0, to: w.int("S"), pair });
+    const [start, end] = [
+      f.let(i32.and(i32.load(pair), select(i32.eq(job.int("maskForm"), MASK_FORMS.tiles), i32.const(-64), i32.const(-8))), "start"),
+      f.let(i32.load(pair, 4), "end"),
+    ];
+    const width = f.let(i32.sub(end, start), "width");
+    f.if(i32.gtS(width, 0), () => {
+      const tiles = f.let(i32.divU(i32.sub(i32.add(width, tileNumbers), 1), tileNumbers));
+      const columns = f.let(i32.and(i32.add(i32.divU(i32.sub(i32.add(width, tiles), 1), tiles), 15), -16));
+      const [tileEnd, rest, next, out, last] = f.locals("i32", 5);
+      const queryRow = f.let(i32.shl(job.int("queryRow"), 2));
+      const query = f.let(
+        job.address("query", [w.int("b"), "queryBatch"], [w.int("h"), "queryHead"], [i32.add(w.int("firstQuery"), first), "queryRow"]),
+      );
+      last.set(i32.add(first, rows));
+      f.forRange(start, end, columns, (tile) => {
+        tileEnd.set(i32.add(tile, columns));
+        tileEnd.set(i32.minS(tileEnd, end));
+        w.set("tile", tile);
+        w.set("tileEnd", tileEnd);
+        w.set("isPacked", 0);
+        f.forRange(first, last, stripRows, (row) => {
+          rest.set(i32.sub(last, row));
+          w.set("row", row);
+          w.set("rows", i32.minS(rest, stripRows));
+          next.set(f.call(mask.nextRun, { work, from: tile, strip }));
+          f.if(next, () => {
+            f.call(prepareTile, { work });
+            f.doWhile(next, () => {
+              w.set("query", i32.add(query, i32.mul(i32.sub(row, first), queryRow)));
+              w.set("queryRow", queryRow);
+              f.call(scores, { work });
+              out.set(i32.add(outs, i32.mul(i32.sub(row, first), outRow)));
+              state.set(i32.add(states, i32.mul(i32.sub(row, first), ROW_BYTES)));
+              f.if(f.call(softmax, { work, state }), () => f.call(rescale, { rows: w.int("rows"), state, out, outRow }));
+              f.if(job.int("dropout"), () => f.call(drop, { work }));
+              const ofColumn = i32.mul(i32.sub(w.int("column"), tile), w.int("valueRow"));
+              f.call(product, {
+                rows: w.int("rows"),
+                panels: i32.divU(outRow, 4 * panel),
+                steps: w.int("columns"),
+                a: w.int("strip"),
+                rowA: w.int("stripRow"),
+                stepA: 4,
+                b: i32.add(w.int("values"), ofColumn),
+                stepB: w.int("valueRow"),
+                panelB: 4 * panel,
+                c: out,
+                rowC: outRow,
+                load: 1,
+              });
+              next.set(f.call(mask.nextRun, { work, from: next, strip }));
+            });
+          });
+        });
+      });
+    });
+
+    state.set(states);
+    f.forRange(0, rows, 1, (row) => {
+      f.call(finish, { work, row: i32.add(first, row), state, sums: outs });
+      f.increment(state, ROW_BYTES);
+      f.increment(outs, outRow);
+    });
+  });
+
+  m.func("forward", { params: { job: "i32", from: "i32", to: "i32", scratch: "i32" } }, (f, { job, from, to, scratch }) => {
+    const w = workOf(f, scratch);
+    w.set("job", job);
+    const counters = f.local("i32");
+    f.forRange(from, to, 1, (chunk) => {
+      f.store(scratch, f64.const(0), WORK.at.cells);
+      f.store(scratch, f64.const(0), WORK.at.tiles);
+      f.call(runChunk, { work: scratch, chunk, space: i32.add(scratch, WORK_BYTES) });
+      f.if(i32.load(job, JOB.at.counters), () => {
+        counters.set(i32.add(i32.load(job, JOB.at.counters), i32.shl(chunk, 4)));
+        f.store(counters, f64.add(f64.load(counters), f64.load(scratch, WORK.at.cells)));
+        f.store(counters, f64.add(f64.load(counters, 8), f64.load(scratch, WORK.at.tiles)), 8);
+      });
+    });
+  });
+  defineFlagRows(m);
+  return m.toBytes();
+}
+
+function defineFlagRows(m: ModuleBuilder): void {
+  const params = {
+    x: "i32",
+    batches: "i32",
+    heads: "i32",
+    rows: "i32",
+    width: "i32",
+    batchStride: "i32",
+    headStride: "i32",
+    rowStride: "i32",
+    flags: "i32",
+  } as const;
+  m.func("flagRows", { params, result: "i32" }, (f, { x, batches, heads, rows, width, batchStride, headStride, rowStride, flags }) => {
+    const [count, flag, at] = f.locals("i32", 3);
+    const [sum, zero] = f.locals("v128", 2);
+    // 0 · x is NaN for NaN and ±∞, else 0.
+    f.forRange(0, batches, 1, (b) => {
+      f.forRange(0, heads, 1, (h) => {
+        f.forRange(0, rows, 1, (i) => {
+          at.set(i32.add(i32.add(i32.mul(b, batchStride), i32.mul(h, headStride)), i32.mul(i, rowStride)));
+          at.set(i32.add(x, i32.shl(at, 2)));
+          sum.set(zero);
+          const add = (value: ReturnType<typeof v128.load>, bytes: number) => {
+            sum.set(f32x4.add(sum, f32x4.mul(value, zero)));
+            f.increment(at, bytes);
+          };
+          f.vectorLoop(
+            width,
+            () => add(v128.load(at), 16),
+            () => add(v128.load32Zero(at), 4),
+          );
+          flag.set(v128.anyTrue(f32x4.ne(sum, sum)));
+          f.store8(flags, flag);
+          f.increment(flags, 1);
+          f.increment(count, flag);
+        });
+      });
+    });
+    f.return(count);
+  });
 }

@@ -179,12 +179,12 @@ const JOB_FIELDS = {
   counters: "i32",
 } as const satisfies Fields;
 
-/** One record of `biases`. */
+/** One record of `biases`. A relative table, read at j − i + L − 1, is dense too: from its element L − 1 on, row −1, column 1. */
 const BIAS_FIELDS = {
   /** BIAS_FORMS */
   form: "i32",
   table: "i32",
-  /** dense: strides of `[B, H, L, S]`, the last 0 or 1. Others: of samples (relative only) and heads. */
+  /** dense: strides of `[B, H, L, S]`, that of rows maybe negative, the last 0 or 1. Others: of heads. */
   batch: "i32",
   head: "i32",
   row: "i32",
@@ -206,7 +206,7 @@ const BIAS_FIELDS = {
 
 export const SCORE_FORMS = { dot: 0, distance: 1, additive: 2 } as const;
 export const ACTIVATIONS = { tanh: 0, sigmoid: 1, leakyRelu: 2 } as const;
-export const BIAS_FORMS = { dense: 0, relative: 1, grid: 2, queryRelative: 3 } as const;
+export const BIAS_FORMS = { dense: 0, grid: 1, queryRelative: 2 } as const;
 export const MASK_FORMS = { none: 0, ranges: 1, tiles: 2 } as const;
 export const NORMALISERS = {
   softmax: 0,
@@ -220,12 +220,12 @@ export const NORMALISERS = {
   entmax15: 8,
 } as const;
 
-type Fields = Readonly<Record<string, "i32" | "f64">>;
+export type Fields = Readonly<Record<string, "i32" | "f32" | "f64">>;
 type Values<F extends Fields> = { readonly [K in keyof F]: number };
 export type Job = Values<typeof JOB_FIELDS>;
 export type BiasRecord = Values<typeof BIAS_FIELDS>;
 
-interface Layout<F extends Fields> {
+export interface Layout<F extends Fields> {
   readonly fields: F;
   /** Byte offsets. */
   readonly at: Values<F>;
@@ -233,7 +233,8 @@ interface Layout<F extends Fields> {
   readonly bytes: number;
 }
 
-function layout<F extends Fields>(fields: F): Layout<F> {
+/** Where the fields of a struct lie. */
+export function layout<F extends Fields>(fields: F): Layout<F> {
   let bytes = 0;
   const at: Record<string, number> = {};
   for (const [name, type] of Object.entries(fields)) {

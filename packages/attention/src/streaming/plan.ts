@@ -8,6 +8,8 @@ export type Blocks = Pick<Job, "blockRows" | "tileColumns" | "gradientRows" | "g
 const BLOCK_ROWS = 252;
 /** Strips have 6 rows, or 4 without fused multiply-add. */
 const ROW_UNIT = 12;
+/** Panels are 8 columns wide, or 16. */
+const COLUMN_UNIT = 16;
 /** Keys of a tile, and most numbers of its packed form. */
 const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
@@ -18,14 +20,14 @@ export function blocksOf({ L, S, D, E }: Sizes): Blocks {
   const width = Math.max(D, E, 1);
   return {
     blockRows: evenly(L, BLOCK_ROWS, ROW_UNIT),
-    tileColumns: evenly(S, columnsWithin(TILE_COLUMNS, TILE_NUMBERS, width), 8),
+    tileColumns: evenly(S, columnsWithin(TILE_COLUMNS, TILE_NUMBERS, width), COLUMN_UNIT),
     gradientRows: evenly(L, GRADIENT_ROWS, ROW_UNIT),
-    gradientColumns: evenly(S, columnsWithin(GRADIENT_COLUMNS, GRADIENT_NUMBERS, width), 8),
+    gradientColumns: evenly(S, columnsWithin(GRADIENT_COLUMNS, GRADIENT_NUMBERS, width), COLUMN_UNIT),
   };
 }
 
 function columnsWithin(most: number, numbers: number, width: number): number {
-  return Math.min(most, Math.max(32, Math.floor(numbers / width / 8) * 8));
+  return Math.min(most, Math.max(32, Math.floor(numbers / width / COLUMN_UNIT) * COLUMN_UNIT));
 }
 
 /** The size of equal blocks, at most `largest`, a multiple of `unit`: 257 rows are 132 and 125, not 252 and 5. */
@@ -46,21 +48,25 @@ export function backwardChunks({ B, Hkv, chunkBatches, chunkHeads }: Pick<Job, "
 
 const REAL = 4;
 const ROWS_OF_STRIP = 6;
-const padded = (n: number, unit = 8) => Math.ceil(n / unit) * unit;
+/** What the kernel keeps of each row: maximum, sum, factor. */
+const ROW_NUMBERS = 3;
+const padded = (n: number) => Math.ceil(n / COLUMN_UNIT) * COLUMN_UNIT;
+/** The struct of work.ts, and what alignment takes. */
+const FIXED_BYTES = 2048;
 
 /** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
 export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Blocks): number {
   const panels = tileColumns * (D + padded(E));
-  const strip = (ROWS_OF_STRIP + 2) * (tileColumns + 16);
-  const rows = blockRows * (D + padded(E) + 2);
-  return padded(REAL * (panels + strip + rows), 64) + 1024;
+  const strip = (ROWS_OF_STRIP + 1) * tileColumns;
+  const rows = blockRows * (padded(E) + ROW_NUMBERS);
+  return FIXED_BYTES + REAL * (panels + strip + rows);
 }
 
 /** Bytes of scratch space of one thread in `backward`; 4 bytes per query of the heads that share a key/value head grow with L. */
 export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientColumns }: Sizes & Blocks): number {
   const widths = padded(D) + padded(E);
   const panels = gradientColumns * (D + E + 2 * widths);
-  const strips = 4 * gradientRows * (gradientColumns + 16);
+  const strips = 4 * gradientRows * (gradientColumns + COLUMN_UNIT);
   const rows = gradientRows * widths + 2 * ROWS_OF_STRIP * widths;
-  return padded(REAL * (panels + strips + rows + (H / Hkv) * L), 64) + 1024;
+  return FIXED_BYTES + REAL * (panels + strips + rows + (H / Hkv) * L);
 }

@@ -1,10 +1,261 @@
-import { UnsupportedError, type Views } from "@heed/kernels";
+import { threefry, type Views } from "@heed/kernels";
+import { ACTIVATIONS, BIAS_FORMS, MASK_FORMS, NORMALISERS, readBiases, readJob, SCORE_FORMS, type BiasRecord, type Job } from "./job.ts";
 import type { StreamingKernels } from "./streaming.ts";
 
-/** Plain loops. In the making. */
-export function reference(_views: Views): StreamingKernels {
-  const missing = (): never => {
-    throw new UnsupportedError("streaming", "the kernel is not written yet", {}, "Use the dense definition.");
+/** Streaming attention in plain loops, row by row: the definition of what a job means. */
+export function reference(views: Views): StreamingKernels {
+  return {
+    forward(pointer, from, to) {
+      const work = rowsOf(views, pointer);
+      const { job, reals, start } = work;
+      const blocks = Math.ceil(job.L / job.blockRows);
+      for (let chunk = from; chunk < to; chunk++) {
+        const head = Math.floor(chunk / blocks);
+        const [b, h, first] = [Math.floor(head / job.H), head % job.H, (chunk % blocks) * job.blockRows];
+        const last = Math.min(first + job.blockRows, work.sample(b).L);
+        for (let i = first; i < last; i++) {
+          const row = work.row(b, h, i);
+          const saved = b * job.savedBatch + h * job.savedHead + (work.sample(b).firstQuery + i) * job.savedRow;
+          if (job.rowMaximum !== 0) reals[start(job.rowMaximum) + saved] = row.maximum;
+          if (job.rowSum !== 0) reals[start(job.rowSum) + saved] = row.sum;
+          if (job.lse !== 0) reals[start(job.lse) + saved] = row.maximum === -Infinity ? -Infinity : row.maximum + Math.log(row.sum);
+          const out = work.output(b, h, i);
+          const sums = new Float64Array(job.E);
+          row.weights.forEach((_, j) => {
+            const weight = row.dropped(j);
+            if (row.isOpen(j)) for (let e = 0; e < job.E; e++) sums[e] += weight * work.valueOf(row, j, e);
+          });
+          for (let e = 0; e < job.E; e++) reals[out + e] = sums[e];
+        }
+      }
+    },
+    flagRows(x, batches, heads, rows, width, batchStride, headStride, rowStride, flags) {
+      const [reals, bytes] = [views.real(), views.u8()];
+      let count = 0;
+      let flag = flags;
+      for (let b = 0; b < batches; b++) {
+        for (let h = 0; h < heads; h++) {
+          for (let i = 0; i < rows; i++, flag++) {
+            const at = (x >>> views.shift) + b * batchStride + h * headStride + i * rowStride;
+            bytes[flag] = reals.subarray(at, at + width).every(Number.isFinite) ? 0 : 1;
+            count += bytes[flag];
+          }
+        }
+      }
+      return count;
+    },
   };
-  return { forward: missing, flagRows: missing };
+}
+
+/** A row of weights, and what led to it. */
+export interface Row {
+  readonly b: number;
+  readonly h: number;
+  readonly i: number;
+  /** Before the scale; after scale and softcap; after bias and mask: −∞ where closed. */
+  readonly raw: Float64Array;
+  readonly capped: Float64Array;
+  readonly scores: Float64Array;
+  readonly weights: Float64Array;
+  readonly maximum: number;
+  readonly sum: number;
+  isOpen(j: number): boolean;
+  /** Factor of dropout: 0, or 1 / (1 − p). */
+  factor(j: number): number;
+  dropped(j: number): number;
+}
+
+/** Index of a number in a table by the clipped distance of two positions. */
+export const clipped = (distance: number, most: number): number => Math.max(-most, Math.min(most, distance)) + most;
+
+/** Reads a job: rows of weights, and where the operands' numbers lie (indices into `reals`). */
+// eslint-disable-next-line typescript/explicit-module-boundary-types
+export function rowsOf(views: Views, pointer: number) {
+  const job = readJob(views, pointer);
+  const biases = readBiases(views, job);
+  const [reals, ints, bytes] = [views.real(), views.i32(), views.u8()];
+  const start = (address: number) => address >>> views.shift;
+  const group = job.H / job.Hkv;
+  const words = new Uint32Array(2);
+
+  const sample = (b: number) => {
+    if (job.cuSeqlensQuery === 0) return { firstQuery: 0, firstKey: 0, L: job.L, S: job.S };
+    const [query, key] = [(job.cuSeqlensQuery >>> 2) + b, (job.cuSeqlensKey >>> 2) + b];
+    return { firstQuery: ints[query], firstKey: ints[key], L: ints[query + 1] - ints[query], S: ints[key + 1] - ints[key] };
+  };
+  const query = (b: number, h: number, i: number) =>
+    start(job.query) + b * job.queryBatch + h * job.queryHead + (sample(b).firstQuery + i) * job.queryRow;
+  const key = (b: number, h: number, j: number) =>
+    start(job.key) + b * job.keyBatch + Math.floor(h / group) * job.keyHead + (sample(b).firstKey + j) * job.keyRow;
+  const value = (b: number, h: number, j: number) =>
+    start(job.value) + b * job.valueBatch + Math.floor(h / group) * job.valueHead + (sample(b).firstKey + j) * job.valueRow;
+  const output = (b: number, h: number, i: number) =>
+    start(job.output) + b * job.outputBatch + h * job.outputHead + (sample(b).firstQuery + i) * job.outputRow;
+  const scale = (h: number) => (job.scales === 0 ? job.scale : reals[start(job.scales) + h * job.scalesHead]);
+  const offset = (b: number) => (job.queryOffsets === 0 ? job.queryOffset : ints[(job.queryOffsets >>> 2) + b]);
+  const vector = (h: number) => start(job.vector) + h * job.vectorHead;
+  const valueTable = (b: number, h: number, i: number, j: number) =>
+    start(job.valueTable) + h * job.valueTableHead + clipped(j - i - offset(b), job.valueTableDistance) * job.E;
+
+  const activation = (x: number) => {
+    if (job.activation === ACTIVATIONS.tanh) return Math.tanh(x);
+    if (job.activation === ACTIVATIONS.sigmoid) return 1 / (1 + Math.exp(-x));
+    return x < 0 ? job.negativeSlope * x : x;
+  };
+  /** Row of the table of a queryRelative bias that a pair reads. */
+  const relative = (bias: BiasRecord, b: number, h: number, i: number, j: number) =>
+    start(bias.table) + h * bias.head + clipped(j - i - offset(b), bias.maxDistance) * job.D;
+  const rawScore = (b: number, h: number, i: number, j: number) => {
+    const [q, k] = [query(b, h, i), key(b, h, j)];
+    let sum = 0;
+    for (let d = 0; d < job.D; d++) {
+      const [x, y] = [reals[q + d], reals[k + d]];
+      if (job.scoreForm === SCORE_FORMS.dot) sum += x * y;
+      else if (job.scoreForm === SCORE_FORMS.distance) sum += (x - y) * (x - y);
+      else sum += reals[vector(h) + d] * activation(x + y);
+    }
+    for (const bias of biases) {
+      if (bias.form !== BIAS_FORMS.queryRelative) continue;
+      const table = relative(bias, b, h, i, j);
+      for (let d = 0; d < job.D; d++) sum += reals[q + d] * reals[table + d];
+    }
+    return sum;
+  };
+  /** Where a bias (not queryRelative) of a pair lies relative to the start of its table or gradient, or undefined for 0. */
+  const placeOf = (bias: BiasRecord, i: number, j: number, row: number, column: number): number | undefined => {
+    if (bias.form === BIAS_FORMS.dense) return i * row + j * column;
+    const [from, to] = [i - bias.prefix, j - bias.prefix];
+    if (from < 0 || to < 0) return undefined;
+    const C = bias.gridColumns;
+    const down = Math.floor(to / C) - Math.floor(from / C) + bias.gridRows - 1;
+    return down * (2 * C - 1) + (to % C) - (from % C) + C - 1;
+  };
+  const biasOf = (bias: BiasRecord, b: number, h: number, i: number, j: number) => {
+    const place = bias.form === BIAS_FORMS.queryRelative ? undefined : placeOf(bias, i, j, bias.row, bias.column);
+    return place === undefined ? 0 : reals[start(bias.table) + b * bias.batch + h * bias.head + place];
+  };
+  const maskOpens = (b: number, h: number, i: number, j: number) => {
+    if (job.maskForm === MASK_FORMS.none) return true;
+    const first = b * job.maskBatch + h * job.maskHead;
+    if (job.maskForm === MASK_FORMS.ranges) {
+      for (let range = 0; range < job.ranges; range++) {
+        const at = (job.bounds >>> 2) + first + (i * job.ranges + range) * 2;
+        if (j >= ints[at] && j < ints[at + 1]) return true;
+      }
+      return false;
+    }
+    const tile = first + (i >> 6) * Math.ceil(job.S / 64) + (j >> 6);
+    if (bytes[job.verdicts + tile] !== 2) return bytes[job.verdicts + tile] === 1;
+    const bit = (i % 64) * 64 + (j % 64);
+    return ((bytes[job.bits + ints[(job.bitsAt >>> 2) + tile] + (bit >> 3)] >> (bit & 7)) & 1) === 1;
+  };
+  const isBad = (b: number, h: number, i: number, j: number) => {
+    const flag = (flags: number, batch: number, head: number, row: number) =>
+      flags !== 0 && bytes[flags + b * batch + (head === 0 ? 0 : head) + row] === 1;
+    const [at, from] = [sample(b).firstQuery + i, sample(b).firstKey + j];
+    const ofGroup = Math.floor(h / group);
+    return (
+      flag(job.badQuery, job.badQueryBatch, h * job.badQueryHead, at) ||
+      flag(job.badKey, job.badKeyBatch, ofGroup * job.badKeyHead, from) ||
+      flag(job.badValue, job.badValueBatch, ofGroup * job.badValueHead, from)
+    );
+  };
+  const factorOf = (b: number, h: number, i: number, j: number) => {
+    if (job.dropout === 0) return 1;
+    const element = ((b * job.H + h) * job.L + i) * job.S + j;
+    const pair = Math.floor(element / 2);
+    threefry(job.dropoutKey0, job.dropoutKey1, pair | 0, Math.floor(pair / 2 ** 32) | 0, words, 0);
+    return words[element % 2] <= job.dropoutLimit >>> 0 ? job.dropoutFactor : 0;
+  };
+
+  function row(b: number, h: number, i: number): Row {
+    const { S } = sample(b);
+    const [raw, capped, scores] = [new Float64Array(S), new Float64Array(S), new Float64Array(S)];
+    for (let j = 0; j < S; j++) {
+      const added = biases.map((bias) => biasOf(bias, b, h, i, j));
+      const open = maskOpens(b, h, i, j) && !added.includes(-Infinity);
+      scores[j] = -Infinity;
+      if (!open) continue;
+      raw[j] = isBad(b, h, i, j) ? NaN : rawScore(b, h, i, j);
+      const scaled = raw[j] * scale(h);
+      capped[j] = job.softcap === 0 ? scaled : job.softcap * Math.tanh(scaled / job.softcap);
+      scores[j] = added.reduce((sum, bias) => sum + bias, capped[j]);
+    }
+    const sink = job.sink === 0 ? -Infinity : reals[start(job.sink) + h * job.sinkHead];
+    const { weights, maximum, sum } = normalised(job, scores, sink);
+    const factor = (j: number) => factorOf(b, h, i, j);
+    return {
+      b,
+      h,
+      i,
+      raw,
+      capped,
+      scores,
+      weights,
+      maximum,
+      sum,
+      isOpen: (j) => scores[j] !== -Infinity,
+      factor,
+      dropped: (j) => weights[j] * factor(j),
+    };
+  }
+
+  return {
+    job,
+    biases,
+    reals,
+    ints,
+    start,
+    group,
+    sample,
+    query,
+    key,
+    value,
+    output,
+    scale,
+    vector,
+    activation,
+    relative,
+    placeOf,
+    valueTable,
+    row,
+    /** A number of the value that a pair hears. */
+    valueOf({ b, h, i }: Row, j: number, e: number) {
+      return reals[value(b, h, j) + e] + (job.valueTable === 0 ? 0 : reals[valueTable(b, h, i, j) + e]);
+    },
+  };
+}
+
+function normalised(job: Job, scores: Float64Array, sink: number): { weights: Float64Array; maximum: number; sum: number } {
+  const isOpen = (s: number) => s !== -Infinity;
+  const open = scores.filter(isOpen);
+  const maximum = open.reduce((most, s) => (s > most || Number.isNaN(s) ? s : most), -Infinity);
+  const total = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0);
+  const weightsOf = (f: (s: number, j: number) => number) => scores.map((s, j) => (isOpen(s) ? f(s, j) : 0));
+  if (open.length === 0) return { weights: weightsOf(() => 0), maximum, sum: 0 };
+  switch (job.normaliser) {
+    case NORMALISERS.softmax: {
+      const exponentials = weightsOf((s) => Math.exp(s - maximum));
+      const sum = total(exponentials);
+      const most = Math.max(maximum, sink);
+      const all = sum * Math.exp(maximum - most) + Math.exp(sink - most);
+      return { weights: exponentials.map((e) => (e * Math.exp(maximum - most)) / all), maximum, sum };
+    }
+    case NORMALISERS.reluCount:
+    case NORMALISERS.reluSum: {
+      const kept = weightsOf((s) => (s < 0 ? 0 : s));
+      const sum = job.normaliser === NORMALISERS.reluCount ? open.length : total(kept);
+      return { weights: kept.map((s) => (sum === 0 ? 0 : s / sum)), maximum, sum };
+    }
+    case NORMALISERS.sigmoid:
+      return { weights: weightsOf((s) => 1 / (1 + Math.exp(-(s + job.sigmoidBias)))), maximum, sum: 1 };
+    case NORMALISERS.identity:
+      return { weights: weightsOf((s) => s), maximum, sum: 1 };
+    case NORMALISERS.hard: {
+      const best = scores.indexOf(maximum);
+      return { weights: scores.map((_, j) => (Number.isNaN(maximum) ? NaN : j === best ? 1 : 0)), maximum, sum: best };
+    }
+    default:
+      throw new Error(`internal: streaming attention has no normaliser ${job.normaliser}`);
+  }
 }

@@ -1,0 +1,46 @@
+import { i32, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { defineTile, tileColumns, tileRows } from "@heed/kernels/building-blocks";
+
+const PRODUCT = {
+  rows: "i32",
+  /** Panels of columns: as many as a tile is wide. */
+  panels: "i32",
+  steps: "i32",
+  a: "i32",
+  rowA: "i32",
+  stepA: "i32",
+  b: "i32",
+  stepB: "i32",
+  panelB: "i32",
+  c: "i32",
+  rowC: "i32",
+  /** 1: add to what `c` holds. */
+  load: "i32",
+} as const;
+export type Product = FunctionHandle<typeof PRODUCT, undefined>;
+
+/** `c = a · b` (or +=) for the few rows of a strip, tile after tile of its columns. Strides are in bytes; without steps it is 0. */
+export function defineProduct(m: ModuleBuilder): Product {
+  const columns = tileColumns(m.build);
+  const tiles = Array.from({ length: tileRows(m.build) }, (_, index) => defineTile(m, index + 1, columns));
+  return m.internal("product", { params: PRODUCT }, (f, { rows, panels, steps, a, rowA, stepA, b, stepB, panelB, c, rowC, load }) => {
+    f.if(i32.eqz(steps), () => {
+      f.if(i32.eqz(load), () =>
+        f.forRange(0, rows, 1, (row) => f.memoryFill(i32.add(c, i32.mul(row, rowC)), 0, i32.mul(panels, 4 * columns))),
+      );
+      f.return();
+    });
+    const start = f.local("i32");
+    for (const [index, tile] of [...tiles.entries()].reverse()) {
+      f.if(i32.eq(rows, index + 1), () => {
+        f.forRange(0, panels, 1, () => {
+          start.set(i32.mul(c, load));
+          f.call(tile, { steps, a, rowA, stepA, b, stepB, c, rowC, start, rowStart: rowC });
+          f.increment(b, panelB);
+          f.increment(c, 4 * columns);
+        });
+        f.return();
+      });
+    }
+  });
+}

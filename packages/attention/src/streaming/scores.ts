@@ -1,0 +1,155 @@
+import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { Constants, tanhBlock, tileColumns } from "@heed/kernels/building-blocks";
+import { BIAS, BIAS_FORMS } from "./job.ts";
+import type { MaskFunctions } from "./mask.ts";
+import type { Product } from "./product.ts";
+import { overStrip } from "./strip.ts";
+import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "./work.ts";
+
+type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
+
+/** One step from a strip of scores to the next, on a strip in place. */
+interface Pass {
+  readonly run: OfWork;
+  /** Whether the job has it. */
+  readonly wanted: (f: FunctionBuilder, job: ReturnType<typeof jobOf>, w: Work) => ReturnType<typeof i32.ne>;
+}
+
+/**
+ * The scores of a strip, −∞ where closed: the product of queries and keys, then pass after pass, in the order of the law: scale, softcap, biases, mask. A
+ * new option is a pass more in the list.
+ */
+export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions): OfWork {
+  const panel = tileColumns(m.build);
+  const passes: Pass[] = [
+    { run: defineScale(m), wanted: () => i32.const(1) },
+    { run: defineSoftcap(m), wanted: (_, job) => f32.ne(job.real("softcap"), 0) },
+    { run: defineBiases(m), wanted: (_, job) => job.int("biasCount") },
+    { run: mask.close, wanted: (_, __, w) => i32.eqz(w.int("isFull")) },
+    { run: definePadding(m), wanted: (_, __, w) => i32.ne(w.int("width"), w.int("columns")) },
+  ];
+
+  return m.internal("scores", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const D = job.local("D");
+    const first = i32.mul(i32.shl(i32.sub(w.int("column"), w.int("tile")), 2), D);
+    f.call(product, {
+      rows: w.int("rows"),
+      panels: i32.divU(w.int("width"), panel),
+      steps: D,
+      a: w.int("query"),
+      rowA: w.int("queryRow"),
+      stepA: 4,
+      b: i32.add(w.int("keyPanels"), first),
+      stepB: 4 * panel,
+      panelB: i32.mul(D, 4 * panel),
+      c: w.int("strip"),
+      rowC: w.int("stripRow"),
+      load: 0,
+    });
+    w.count("cells", i32.mul(w.int("rows"), w.int("width")));
+    for (const { run, wanted } of passes) f.if(wanted(f, job, w), () => f.call(run, { work }));
+  });
+}
+
+function defineScale(m: ModuleBuilder): OfWork {
+  return m.internal("scale", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const factor = f.let(f32x4.splat(w.real("scale")));
+    overStrip(f, w, {
+      vectors: (at) => {
+        for (const offset of [0, 16]) f.store(at, f32x4.mul(v128.load(at, offset), factor), offset);
+      },
+    });
+  });
+}
+
+function defineSoftcap(m: ModuleBuilder): OfWork {
+  return m.internal("softcap", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const cap = f.let(f32x4.splat(job.real("softcap")));
+    const inverse = f.let(f32x4.splat(f32.div(1, job.real("softcap"))));
+    const tanh = tanhBlock(new Constants(f));
+    const x = f.local("v128");
+    overStrip(f, w, {
+      vectors: (at) => {
+        for (const offset of [0, 16]) {
+          x.set(f32x4.mul(v128.load(at, offset), inverse));
+          f.store(at, f32x4.mul(tanh(x), cap), offset);
+        }
+      },
+    });
+  });
+}
+
+/** Adds the biases one after the other; one of −∞ closes its pair whatever its score. */
+function defineBiases(m: ModuleBuilder): OfWork {
+  const params = { work: "i32", bias: "i32" } as const;
+  const dense = m.internal("denseBias", { params }, (f, { work, bias }) => {
+    const w = workOf(f, work);
+    const form = biasOf(f, bias);
+    const at = f.let(biasAddress(w, form));
+    const [rowBytes, column] = [f.let(i32.shl(form.int("row"), 2)), form.local("column")];
+    const closed = f.let(f32x4.splat(-Infinity));
+    const [added, pointer] = [f.local("v128"), f.local("i32")];
+    const add = (to: Int, offset: number) =>
+      f.store(to, v128.bitselect(closed, f32x4.add(v128.load(to, offset), added), f32x4.eq(added, closed)), offset);
+    f.if(
+      column,
+      () =>
+        overStrip(f, w, {
+          row: () => {
+            pointer.set(at);
+            f.increment(at, rowBytes);
+          },
+          other: [pointer],
+          vectors: (to) => {
+            for (const offset of [0, 16]) {
+              added.set(v128.load(pointer, offset));
+              add(to, offset);
+            }
+          },
+        }),
+      () =>
+        overStrip(f, w, {
+          row: () => {
+            added.set(v128.load32Splat(at));
+            f.increment(at, rowBytes);
+          },
+          vectors: (to) => {
+            for (const offset of [0, 16]) add(to, offset);
+          },
+        }),
+    );
+  });
+  return m.internal("biases", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const bias = job.local("biases");
+    f.forRange(0, job.int("biasCount"), 1, () => {
+      f.if(i32.eq(biasOf(f, bias).int("form"), BIAS_FORMS.dense), () => f.call(dense, { work, bias }));
+      f.increment(bias, BIAS.bytes);
+    });
+  });
+}
+
+/** Where the table of a dense bias has what belongs to the strip's first pair. */
+function biasAddress(w: Work, form: ReturnType<typeof biasOf>): ReturnType<typeof i32.add> {
+  const place = [w.int("b"), w.int("h"), w.int("row"), w.int("column")];
+  return form.address("table", [place[0], "batch"], [place[1], "head"], [place[2], "row"], [place[3], "column"]);
+}
+
+/** The columns from the strip's last key to the end of its last panel become −∞. */
+function definePadding(m: ModuleBuilder): OfWork {
+  return m.internal("padding", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const [columns, width, at, rowBytes] = [w.local("columns"), w.local("width"), w.local("strip"), w.local("stripRow")];
+    const closed = f.let(f32.const(-Infinity));
+    f.forRange(0, w.int("rows"), 1, () => {
+      f.forRange(columns, width, 1, (j) => f.store(i32.add(at, i32.shl(j, 2)), closed));
+      f.increment(at, rowBytes);
+    });
+  });
+}

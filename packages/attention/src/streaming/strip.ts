@@ -1,0 +1,47 @@
+import { f32x4, i32, type Expression, type FunctionBuilder, type Local, type V128 } from "@heed/kernels/assembler";
+import type { Int, Work } from "./work.ts";
+
+/** `body` for each row of a strip, with the address of its first number and the one behind its last (padding included). */
+export function overRows(f: FunctionBuilder, w: Work, body: (at: Int, end: Int, index: Int) => void): void {
+  const [rows, rowBytes, bytes, at] = [w.local("rows"), w.local("stripRow"), f.let(i32.shl(w.int("width"), 2)), w.local("strip")];
+  const end = f.local("i32");
+  f.forRange(0, rows, 1, (index) => {
+    end.set(i32.add(at, bytes));
+    body(at, end, index);
+    f.increment(at, rowBytes);
+  });
+}
+
+/** `body` for every eight numbers of a row, at `at` (of four) and 16 bytes on; `at` and the `other` addresses move along. */
+export function overVectors(f: FunctionBuilder, at: Int, end: Int, other: readonly Int[], body: () => void): void {
+  f.doWhile(i32.ltU(at, end), () => {
+    body();
+    for (const pointer of [at, ...other]) f.increment(pointer, 32);
+  });
+}
+
+interface Steps {
+  /** Before each row. */
+  readonly row?: (index: Int) => void;
+  readonly vectors: (at: Int) => void;
+  readonly after?: (index: Int) => void;
+  /** Addresses that move along with `at`; `row` sets them. */
+  readonly other?: readonly Int[];
+}
+
+/** Goes over a strip: `row` before each of its rows, then `vectors` for every eight numbers of it. */
+export function overStrip(f: FunctionBuilder, w: Work, { row, vectors, after, other = [] }: Steps): void {
+  const at = f.local("i32");
+  overRows(f, w, (start, end, index) => {
+    at.set(start);
+    row?.(index);
+    overVectors(f, at, end, other, () => vectors(at));
+    after?.(index);
+  });
+}
+
+/** One number from the four lanes, as (0 ∘ 2) ∘ (1 ∘ 3). */
+export function acrossLanes(f: FunctionBuilder, x: Local<"v128">, combine: (a: V128, b: V128) => Expression<"v128">): Expression<"f32"> {
+  const pairs = f.let(combine(x, f32x4.shuffle(x, x, [2, 3, 0, 1])));
+  return f32x4.extractLane(combine(pairs, f32x4.shuffle(pairs, pairs, [1, 0, 3, 2])), 0);
+}

@@ -1,0 +1,120 @@
+import { f32, f64, i32, type Expression, type FunctionBuilder, type Local } from "@heed/kernels/assembler";
+import { BIAS, JOB, layout, type Fields, type Layout } from "./job.ts";
+
+export type Int = Local<"i32">;
+
+/**
+ * What the functions of a kernel tell one another: a struct at the start of a thread's scratch space. `strip` is a few rows of scores: `rows` ×
+ * `width` float32, of which `columns` are keys; the rest, up to a whole panel, is −∞ after the passes.
+ */
+const WORK_FIELDS = {
+  job: "i32",
+  // ——— Where: sample, heads, and the sequence (of a packed call) ———
+  b: "i32",
+  h: "i32",
+  headOfKey: "i32",
+  /** Rows of the operands that come before this sequence's. */
+  firstQuery: "i32",
+  firstKey: "i32",
+  L: "i32",
+  S: "i32",
+  scale: "f32",
+
+  // ——— The tile of keys: columns [tile, tileEnd), packed at its first use ———
+  tile: "i32",
+  tileEnd: "i32",
+  isPacked: "i32",
+  keyPanels: "i32",
+  /** Rows of values, in place or copied: address of the tile's first row, and bytes from row to row. */
+  values: "i32",
+  valueRow: "i32",
+  /** Room for a copy of the tile's rows. */
+  room: "i32",
+
+  // ——— The strip: rows [row, row + rows) × keys [column, column + columns) ———
+  row: "i32",
+  rows: "i32",
+  column: "i32",
+  columns: "i32",
+  width: "i32",
+  /** 1: every pair of it is open, as far as the mask goes. */
+  isFull: "i32",
+  /** Its scores, at `column`, and bytes from row to row. */
+  strip: "i32",
+  stripRow: "i32",
+  /** Its queries. */
+  query: "i32",
+  queryRow: "i32",
+  queryRoom: "i32",
+  /** Backward only: where scores are kept as they are before the scale, and before biases; 0 = nowhere. */
+  rawStrip: "i32",
+  cappedStrip: "i32",
+  /** Room for random words of one row. */
+  words: "i32",
+
+  // ——— What ran ———
+  cells: "f64",
+  tiles: "f64",
+} as const satisfies Fields;
+
+export const WORK = /* @__PURE__ */ layout(WORK_FIELDS);
+/** Bytes kept for it. */
+export const WORK_BYTES = 256;
+
+type Names<F extends Fields, T> = { [K in keyof F]: F[K] extends T ? K : never }[keyof F] & string;
+
+/** Reads and writes the fields of a struct in a function under construction. */
+export class Struct<F extends Fields> {
+  readonly #f: FunctionBuilder;
+  readonly #pointer: Int;
+  readonly #layout: Layout<F>;
+
+  constructor(f: FunctionBuilder, pointer: Int, of: Layout<F>) {
+    this.#f = f;
+    this.#pointer = pointer;
+    this.#layout = of;
+  }
+
+  int(name: Names<F, "i32">): Expression<"i32"> {
+    return i32.load(this.#pointer, this.#layout.at[name]);
+  }
+
+  /** An integer kept in a local. */
+  local(name: Names<F, "i32">): Int {
+    return this.#f.let(this.int(name), name);
+  }
+
+  /** A real number, as float32. */
+  real(name: Names<F, "f32" | "f64">): Expression<"f32"> {
+    const at = this.#layout.at[name];
+    return this.#layout.fields[name] === "f32" ? f32.load(this.#pointer, at) : f32.demoteF64(f64.load(this.#pointer, at));
+  }
+
+  set(name: Names<F, "i32">, value: Expression<"i32"> | number): void {
+    this.#f.store(this.#pointer, typeof value === "number" ? i32.const(value) : value, this.#layout.at[name]);
+  }
+
+  setReal(name: Names<F, "f32">, value: Expression<"f32">): void {
+    this.#f.store(this.#pointer, value, this.#layout.at[name]);
+  }
+
+  /** Adds to a counter. */
+  count(name: Names<F, "f64">, amount: Expression<"i32">): void {
+    const at = this.#layout.at[name];
+    this.#f.store(this.#pointer, f64.add(f64.load(this.#pointer, at), f64.convertI32S(amount)), at);
+  }
+
+  /** `base + 4 · Σ count · stride` of fields: the address of an element. */
+  address(base: Names<F, "i32">, ...terms: readonly (readonly [count: Expression<"i32">, stride: Names<F, "i32">])[]): Expression<"i32"> {
+    const elements = terms.map(([count, stride]) => i32.mul(count, this.int(stride))).reduce((sum, term) => i32.add(sum, term));
+    return i32.add(this.int(base), i32.shl(elements, 2));
+  }
+}
+
+export type Work = Struct<typeof WORK.fields>;
+export const workOf = (f: FunctionBuilder, pointer: Int): Work => new Struct(f, pointer, WORK);
+export const jobOf = (f: FunctionBuilder, pointer: Int) => new Struct(f, pointer, JOB);
+export const biasOf = (f: FunctionBuilder, pointer: Int) => new Struct(f, pointer, BIAS);
+
+/** A function whose only parameter is the work. */
+export const OF_WORK = { work: "i32" } as const;
