@@ -1,3 +1,5 @@
+export { logMel, type Frames, type LogMelOptions } from "./audio/log-mel.ts";
+export { parseWav, type Audio } from "./audio/parse-wav.ts";
 export type { Augmentation } from "./augmentation.ts";
 export { batches, batchTensors, imageBatch, type BatchOptions, type ImageBatch } from "./batches.ts";
 export { batchCount, batchIndices, type BatchOrder } from "./batch-indices.ts";
@@ -7,3 +9,11 @@ export { classCounts, imageSet, subset, type ImageSet, type ImageSplit } from ".
 export { patchworks, type PatchworkOptions } from "./patchworks/patchworks.ts";
 export { pixelStatistics, type PixelStatistics } from "./pixel-statistics.ts";
 export { stratifiedSplit } from "./stratified-split.ts";
+export { lengthBuckets, type BucketOptions } from "./sequences/length-buckets.ts";
+export { padded, paddedFrames } from "./sequences/padded.ts";
+export { readConllu, type ConlluSentence, type ConlluWord } from "./text/read-conllu.ts";
+export { readLines, type Line, type TextOptions } from "./text/read-lines.ts";
+export { readPairs } from "./text/read-pairs.ts";
+export { readSessions, type Session, type SessionOptions } from "./text/read-sessions.ts";
+export type { Source } from "./text/source.ts";
+export { Vocabulary, type VocabularyOptions } from "./text/vocabulary.ts";
