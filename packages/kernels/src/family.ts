@@ -3,6 +3,8 @@ import { activeBuild, type Build } from "./configure.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { viewsOf, type Views } from "./memory/views.ts";
 import { isProfiling, timed } from "./profile.ts";
+import { compileWide } from "./wide/compile-wide.ts";
+import { refuseWide, wideObstacle } from "./wide/wide-obstacle.ts";
 
 export type { Build } from "./configure.ts";
 
@@ -25,12 +27,15 @@ export interface Family<K> {
  * Declares a family. Nothing is assembled, compiled or allocated until its first use, so an unused family costs nothing.
  *
  * @param wasm gives the module of a build; it may import `env.memory` and nothing else
+ * @param wasm.build for `wide` it may give nothing, or the same bytes as for `relaxed`: then that build runs in its place
  * @param reference gives the plain loops that define the kernels
+ * @param agree whether wide kernels give the bits of the relaxed ones, tried before they run: the engine's flag is experimental
  */
 export function defineFamily<K extends object>(
   name: string,
-  wasm: (build: Build) => WasmSource,
+  wasm: (build: Build) => WasmSource | undefined,
   reference: (views: Views) => K,
+  agree?: (wide: K, narrow: K) => boolean,
 ): Family<K> {
   const made: { relaxed?: K; simd?: K; wide?: K; reference?: K; reference64?: K } = {};
   const family: Family<K> = {
@@ -40,17 +45,45 @@ export function defineFamily<K extends object>(
       return isProfiling() ? timed(name, kernels) : kernels;
     },
     implementation(which, dtype = "float32") {
-      if (which !== "reference") return (made[which] ??= instantiate<K>(wasm(which)));
+      if (which === "wide") return (made.wide ??= wideOr(family.implementation("relaxed")));
+      if (which !== "reference") return (made[which] ??= instantiate<K>(compiled(wasm(which)!)));
       return dtype === "float64"
         ? (made.reference64 ??= reference(viewsOf("float64")))
         : (made.reference ??= reference(viewsOf("float32")));
     },
   };
+  const wideOr = (narrow: K): K => {
+    const source = wasm("wide");
+    if (!(source instanceof Uint8Array) || isSame(source, wasm("relaxed")) || wideObstacle() !== undefined) return narrow;
+    const wide = instantiate<K>(compiled(source, compileWide));
+    if (agree === undefined || agree(wide, narrow)) return wide;
+    refuseWide(name);
+    return narrow;
+  };
   return family;
 }
 
-function instantiate<K>(source: WasmSource): K {
-  const { wasm, isShared } = linearMemory();
-  const module = source instanceof Uint8Array ? new WebAssembly.Module(isShared ? withSharedMemory(source) : source) : source;
-  return new WebAssembly.Instance(module, { env: { memory: wasm! } }).exports as K;
+function isSame(bytes: Uint8Array, other: WasmSource | undefined): boolean {
+  return other instanceof Uint8Array && bytes.length === other.length && bytes.every((byte, index) => byte === other[index]);
+}
+
+const modules = /* @__PURE__ */ new WeakMap<object, WebAssembly.Module>();
+
+/** The module that kernels come from, which other threads can instantiate too; `undefined` for references. */
+export function moduleOf(kernels: object): WebAssembly.Module | undefined {
+  return modules.get(kernels);
+}
+
+function compiled(
+  source: WasmSource,
+  compile: (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module = (bytes) => new WebAssembly.Module(bytes),
+): WebAssembly.Module {
+  if (!(source instanceof Uint8Array)) return source;
+  return compile(linearMemory().isShared ? withSharedMemory(source) : source);
+}
+
+function instantiate<K extends object>(module: WebAssembly.Module): K {
+  const kernels = new WebAssembly.Instance(module, { env: { memory: linearMemory().wasm! } }).exports as K;
+  modules.set(kernels, module);
+  return kernels;
 }

@@ -1,6 +1,7 @@
 import { wasm } from "#wasm/matmul";
 import { defineFamily } from "../family.ts";
 import type { Family } from "../family.ts";
+import { agree } from "./agree.ts";
 import { reference } from "./reference.ts";
 
 /** Matrix products. Pointers are in bytes, strides in elements; a transposed or strided view costs nothing extra. */
@@ -77,4 +78,4 @@ export interface MatmulKernels {
   ): void;
 }
 
-export const matmul: Family<MatmulKernels> = /* @__PURE__ */ defineFamily<MatmulKernels>("matmul", wasm, reference);
+export const matmul: Family<MatmulKernels> = /* @__PURE__ */ defineFamily<MatmulKernels>("matmul", wasm, reference, agree);

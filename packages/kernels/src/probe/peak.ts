@@ -1,5 +1,5 @@
 import { features } from "../features.ts";
-import { CHAINS } from "./chains.ts";
+import { CHAINS } from "./sizes.ts";
 import { probe } from "./probe.ts";
 
 /** GFLOP/s of one core on vectors of 128 bits, a multiplication and an addition counting as two. */

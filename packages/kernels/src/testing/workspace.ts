@@ -11,9 +11,12 @@ export interface Implementation<K> {
   readonly kernels: K;
 }
 
-/** Every implementation of a family: the reference in both precisions, and each build. */
+/** Every implementation of a family: the reference in both precisions, and each build; `wide` where it can run and is another one. */
 export function implementationsOf<K extends object>(family: Family<K>): Implementation<K>[] {
-  const builds = (["simd", "relaxed"] as const).filter((build) => build === "simd" || features().relaxedSimd);
+  const { relaxedSimd } = features();
+  const builds: Build[] = ["simd"];
+  if (relaxedSimd) builds.push("relaxed");
+  if (relaxedSimd && family.implementation("wide") !== family.implementation("relaxed")) builds.push("wide");
   return [
     { name: "reference, float64", which: "reference", dtype: "float64", kernels: family.implementation("reference", "float64") },
     { name: "reference, float32", which: "reference", dtype: "float32", kernels: family.implementation("reference") },
