@@ -21,24 +21,30 @@ export function toExpression<T extends ValueType>(type: T, operand: Operand<T>, 
   );
 }
 
-/** Result type, opcode, then the operands with their types. */
-function plain<T extends ValueType>(type: T, opcode: number, ...operands: [ValueType, Operand<ValueType>][]): Expression<T> {
-  return build(type, [opcode], operands);
+type OperandsOf<P extends readonly ValueType[]> = { readonly [K in keyof P]: Operand<P[K]> };
+
+/** An instruction: result type, opcode, types of its operands. */
+// @__NO_SIDE_EFFECTS__
+function plain<T extends ValueType, P extends readonly ValueType[]>(type: T, opcode: number, ...types: P) {
+  return (...operands: OperandsOf<P>): Expression<T> => build(type, [opcode], types, operands);
 }
 
-function simd<T extends ValueType>(type: T, opcode: number, ...operands: [ValueType, Operand<ValueType>][]): Expression<T> {
-  return build(type, [0xfd, ...unsignedLeb128(opcode)], operands, [], opcode >= 0x100);
+// @__NO_SIDE_EFFECTS__
+function simd<T extends ValueType, P extends readonly ValueType[]>(type: T, opcode: number, ...types: P) {
+  return (...operands: OperandsOf<P>): Expression<T> =>
+    build(type, [0xfd, ...unsignedLeb128(opcode)], types, operands, [], opcode >= 0x100);
 }
 
 function build<T extends ValueType>(
   type: T,
   opcode: readonly number[],
-  operands: readonly [ValueType, Operand<ValueType>][],
+  types: readonly ValueType[],
+  operands: readonly Operand<ValueType>[],
   immediates: readonly number[] = [],
   relaxed = false,
 ): Expression<T> {
   const where = `instruction 0x${opcode.map((byte) => byte.toString(16).padStart(2, "0")).join(" 0x")}`;
-  const expressions = operands.map(([operandType, operand]) => [operandType, toExpression(operandType, operand as never, where)] as const);
+  const expressions = types.map((operandType, i) => [operandType, toExpression(operandType, operands[i] as never, where)] as const);
   return operate(where, type, opcode, expressions, immediates, relaxed);
 }
 
@@ -75,8 +81,6 @@ function bytesOf(kind: "f32" | "f64" | "i32", values: readonly number[]): number
   return [...new Uint8Array(view.buffer, 0, values.length * (kind === "f64" ? 8 : 4))];
 }
 
-const vectorConstant = (bytes: number[]): Expression<"v128"> => new Expression("v128", [0xfd, 0x0c, ...bytes], { reusable: true });
-
 /** `condition ? ifTrue : ifFalse`, both computed. */
 export function select<T extends ValueType>(condition: I32, ifTrue: Expression<T>, ifFalse: Expression<T>): Expression<T> {
   // v128 needs the typed form (0x1c); for the others the short one is equal.
@@ -88,380 +92,417 @@ export function select<T extends ValueType>(condition: I32, ifTrue: Expression<T
   ]);
 }
 
-const i = (opcode: number, a: I32, b: I32): Expression<"i32"> => plain("i32", opcode, ["i32", a], ["i32", b]);
-const i1 = (opcode: number, a: I32): Expression<"i32"> => plain("i32", opcode, ["i32", a]);
+// The commonest forms.
+
+// @__NO_SIDE_EFFECTS__
+function i1(opcode: number): (a: I32) => Expression<"i32"> {
+  return plain("i32", opcode, "i32");
+}
+
+// @__NO_SIDE_EFFECTS__
+function i(opcode: number): (a: I32, b: I32) => Expression<"i32"> {
+  return plain("i32", opcode, "i32", "i32");
+}
+
+// @__NO_SIDE_EFFECTS__
+function l(opcode: number): (a: I64, b: I64) => Expression<"i64"> {
+  return plain("i64", opcode, "i64", "i64");
+}
+
+// @__NO_SIDE_EFFECTS__
+function f1(opcode: number): (a: F32) => Expression<"f32"> {
+  return plain("f32", opcode, "f32");
+}
+
+// @__NO_SIDE_EFFECTS__
+function f(opcode: number): (a: F32, b: F32) => Expression<"f32"> {
+  return plain("f32", opcode, "f32", "f32");
+}
+
+// @__NO_SIDE_EFFECTS__
+function fCompare(opcode: number): (a: F32, b: F32) => Expression<"i32"> {
+  return plain("i32", opcode, "f32", "f32");
+}
+
+// @__NO_SIDE_EFFECTS__
+function d1(opcode: number): (a: F64) => Expression<"f64"> {
+  return plain("f64", opcode, "f64");
+}
+
+// @__NO_SIDE_EFFECTS__
+function d(opcode: number): (a: F64, b: F64) => Expression<"f64"> {
+  return plain("f64", opcode, "f64", "f64");
+}
+
+// @__NO_SIDE_EFFECTS__
+function dCompare(opcode: number): (a: F64, b: F64) => Expression<"i32"> {
+  return plain("i32", opcode, "f64", "f64");
+}
+
+// @__NO_SIDE_EFFECTS__
+function v1(opcode: number): (a: V128) => Expression<"v128"> {
+  return simd("v128", opcode, "v128");
+}
+
+// @__NO_SIDE_EFFECTS__
+function v(opcode: number): (a: V128, b: V128) => Expression<"v128"> {
+  return simd("v128", opcode, "v128", "v128");
+}
+
+// @__NO_SIDE_EFFECTS__
+function v3(opcode: number): (a: V128, b: V128, c: V128) => Expression<"v128"> {
+  return simd("v128", opcode, "v128", "v128", "v128");
+}
+
+// @__NO_SIDE_EFFECTS__
+function vShift(opcode: number): (a: V128, bits: I32) => Expression<"v128"> {
+  return simd("v128", opcode, "v128", "i32");
+}
+
+// @__NO_SIDE_EFFECTS__
+function load<T extends ValueType>(type: T, opcode: readonly number[], alignLog2: number) {
+  return (pointer: I32, offset = 0): Expression<T> => build(type, opcode, ["i32"], [pointer], memoryArgument(offset, alignLog2));
+}
+
+// @__NO_SIDE_EFFECTS__
+function loadLane(opcode: number, lanes: number) {
+  return (pointer: I32, vector: V128, lane: number, offset = 0): Expression<"v128"> =>
+    build("v128", [0xfd, opcode], ["i32", "v128"], [pointer, vector], [...memoryArgument(offset, 2), laneIndex(lane, lanes)]);
+}
+
+// @__NO_SIDE_EFFECTS__
+function extractLane<T extends ValueType>(type: T, opcode: number, lanes: number) {
+  return (a: V128, lane: number): Expression<T> => build(type, [0xfd, opcode], ["v128"], [a], [laneIndex(lane, lanes)]);
+}
+
+// @__NO_SIDE_EFFECTS__
+function replaceLane<T extends ValueType>(type: T, opcode: number, lanes: number) {
+  return (a: V128, lane: number, value: Operand<T>): Expression<"v128"> =>
+    build("v128", [0xfd, opcode], ["v128", type], [a, value], [laneIndex(lane, lanes)]);
+}
+
+// @__NO_SIDE_EFFECTS__
+function vectorConstant(kind: "f32" | "f64" | "i32") {
+  return (...values: readonly number[]): Expression<"v128"> => {
+    const lanes = values.length === 1 ? Array<number>(kind === "f64" ? 2 : 4).fill(values[0]!) : values;
+    return new Expression("v128", [0xfd, 0x0c, ...bytesOf(kind, lanes)], { reusable: true });
+  };
+}
+
+// @__NO_SIDE_EFFECTS__
+function saturating(opcode: number, type: "f32" | "f64") {
+  return (a: Operand<typeof type>): Expression<"i32"> => build("i32", [0xfc, opcode], [type], [a]);
+}
 
 export const i32 = {
   const: (value: number): Expression<"i32"> => new Expression("i32", [0x41, ...signedLeb128(value)], { reusable: true }),
-  load: (pointer: I32, offset = 0) => build("i32", [0x28], [["i32", pointer]], memoryArgument(offset, 2)),
-  load8S: (pointer: I32, offset = 0) => build("i32", [0x2c], [["i32", pointer]], memoryArgument(offset, 0)),
-  load8U: (pointer: I32, offset = 0) => build("i32", [0x2d], [["i32", pointer]], memoryArgument(offset, 0)),
-  load16S: (pointer: I32, offset = 0) => build("i32", [0x2e], [["i32", pointer]], memoryArgument(offset, 1)),
-  load16U: (pointer: I32, offset = 0) => build("i32", [0x2f], [["i32", pointer]], memoryArgument(offset, 1)),
-  eqz: (a: I32) => i1(0x45, a),
-  eq: (a: I32, b: I32) => i(0x46, a, b),
-  ne: (a: I32, b: I32) => i(0x47, a, b),
-  ltS: (a: I32, b: I32) => i(0x48, a, b),
-  ltU: (a: I32, b: I32) => i(0x49, a, b),
-  gtS: (a: I32, b: I32) => i(0x4a, a, b),
-  gtU: (a: I32, b: I32) => i(0x4b, a, b),
-  leS: (a: I32, b: I32) => i(0x4c, a, b),
-  leU: (a: I32, b: I32) => i(0x4d, a, b),
-  geS: (a: I32, b: I32) => i(0x4e, a, b),
-  geU: (a: I32, b: I32) => i(0x4f, a, b),
-  clz: (a: I32) => i1(0x67, a),
-  ctz: (a: I32) => i1(0x68, a),
-  popcnt: (a: I32) => i1(0x69, a),
-  add: (a: I32, b: I32) => i(0x6a, a, b),
-  sub: (a: I32, b: I32) => i(0x6b, a, b),
-  mul: (a: I32, b: I32) => i(0x6c, a, b),
-  divS: (a: I32, b: I32) => i(0x6d, a, b),
-  divU: (a: I32, b: I32) => i(0x6e, a, b),
-  remS: (a: I32, b: I32) => i(0x6f, a, b),
-  remU: (a: I32, b: I32) => i(0x70, a, b),
-  and: (a: I32, b: I32) => i(0x71, a, b),
-  or: (a: I32, b: I32) => i(0x72, a, b),
-  xor: (a: I32, b: I32) => i(0x73, a, b),
-  shl: (a: I32, b: I32) => i(0x74, a, b),
-  shrS: (a: I32, b: I32) => i(0x75, a, b),
-  shrU: (a: I32, b: I32) => i(0x76, a, b),
-  rotl: (a: I32, b: I32) => i(0x77, a, b),
-  rotr: (a: I32, b: I32) => i(0x78, a, b),
-  wrapI64: (a: I64) => plain("i32", 0xa7, ["i64", a]),
+  load: load("i32", [0x28], 2),
+  load8S: load("i32", [0x2c], 0),
+  load8U: load("i32", [0x2d], 0),
+  load16S: load("i32", [0x2e], 1),
+  load16U: load("i32", [0x2f], 1),
+  eqz: i1(0x45),
+  eq: i(0x46),
+  ne: i(0x47),
+  ltS: i(0x48),
+  ltU: i(0x49),
+  gtS: i(0x4a),
+  gtU: i(0x4b),
+  leS: i(0x4c),
+  leU: i(0x4d),
+  geS: i(0x4e),
+  geU: i(0x4f),
+  clz: i1(0x67),
+  ctz: i1(0x68),
+  popcnt: i1(0x69),
+  add: i(0x6a),
+  sub: i(0x6b),
+  mul: i(0x6c),
+  divS: i(0x6d),
+  divU: i(0x6e),
+  remS: i(0x6f),
+  remU: i(0x70),
+  and: i(0x71),
+  or: i(0x72),
+  xor: i(0x73),
+  shl: i(0x74),
+  shrS: i(0x75),
+  shrU: i(0x76),
+  rotl: i(0x77),
+  rotr: i(0x78),
+  wrapI64: plain("i32", 0xa7, "i64"),
   /** Traps when the value does not fit; `truncSat…` does not. */
-  truncF32S: (a: F32) => plain("i32", 0xa8, ["f32", a]),
-  truncF64S: (a: F64) => plain("i32", 0xaa, ["f64", a]),
-  truncSatF32S: (a: F32) => build("i32", [0xfc, 0x00], [["f32", a]]),
-  truncSatF32U: (a: F32) => build("i32", [0xfc, 0x01], [["f32", a]]),
-  truncSatF64S: (a: F64) => build("i32", [0xfc, 0x02], [["f64", a]]),
-  truncSatF64U: (a: F64) => build("i32", [0xfc, 0x03], [["f64", a]]),
-  reinterpretF32: (a: F32) => plain("i32", 0xbc, ["f32", a]),
+  truncF32S: plain("i32", 0xa8, "f32"),
+  truncF64S: plain("i32", 0xaa, "f64"),
+  truncSatF32S: saturating(0x00, "f32"),
+  truncSatF32U: saturating(0x01, "f32"),
+  truncSatF64S: saturating(0x02, "f64"),
+  truncSatF64U: saturating(0x03, "f64"),
+  reinterpretF32: plain("i32", 0xbc, "f32"),
   /** The smaller of two, signed. Operands are read twice, so they must be locals or literals. */
   minS: (a: I32, b: I32) => select(i32.ltS(a, b), toExpression("i32", a, "i32.minS"), toExpression("i32", b, "i32.minS")),
   /** The greater of two, signed. Operands are read twice, so they must be locals or literals. */
   maxS: (a: I32, b: I32) => select(i32.gtS(a, b), toExpression("i32", a, "i32.maxS"), toExpression("i32", b, "i32.maxS")),
 };
 
-const l = (opcode: number, a: I64, b: I64): Expression<"i64"> => plain("i64", opcode, ["i64", a], ["i64", b]);
-
 export const i64 = {
   const: (value: bigint): Expression<"i64"> => new Expression("i64", [0x42, ...signedLeb128Big(value)], { reusable: true }),
-  load: (pointer: I32, offset = 0) => build("i64", [0x29], [["i32", pointer]], memoryArgument(offset, 2)),
-  eqz: (a: I64) => plain("i32", 0x50, ["i64", a]),
-  eq: (a: I64, b: I64) => plain("i32", 0x51, ["i64", a], ["i64", b]),
-  ltS: (a: I64, b: I64) => plain("i32", 0x53, ["i64", a], ["i64", b]),
-  ltU: (a: I64, b: I64) => plain("i32", 0x54, ["i64", a], ["i64", b]),
-  add: (a: I64, b: I64) => l(0x7c, a, b),
-  sub: (a: I64, b: I64) => l(0x7d, a, b),
-  mul: (a: I64, b: I64) => l(0x7e, a, b),
-  and: (a: I64, b: I64) => l(0x83, a, b),
-  or: (a: I64, b: I64) => l(0x84, a, b),
-  xor: (a: I64, b: I64) => l(0x85, a, b),
-  shl: (a: I64, b: I64) => l(0x86, a, b),
-  shrS: (a: I64, b: I64) => l(0x87, a, b),
-  shrU: (a: I64, b: I64) => l(0x88, a, b),
-  extendI32S: (a: I32) => plain("i64", 0xac, ["i32", a]),
-  extendI32U: (a: I32) => plain("i64", 0xad, ["i32", a]),
-  reinterpretF64: (a: F64) => plain("i64", 0xbd, ["f64", a]),
+  load: load("i64", [0x29], 2),
+  eqz: plain("i32", 0x50, "i64"),
+  eq: plain("i32", 0x51, "i64", "i64"),
+  ltS: plain("i32", 0x53, "i64", "i64"),
+  ltU: plain("i32", 0x54, "i64", "i64"),
+  add: l(0x7c),
+  sub: l(0x7d),
+  mul: l(0x7e),
+  and: l(0x83),
+  or: l(0x84),
+  xor: l(0x85),
+  shl: l(0x86),
+  shrS: l(0x87),
+  shrU: l(0x88),
+  extendI32S: plain("i64", 0xac, "i32"),
+  extendI32U: plain("i64", 0xad, "i32"),
+  reinterpretF64: plain("i64", 0xbd, "f64"),
 };
-
-const f = (opcode: number, a: F32, b: F32): Expression<"f32"> => plain("f32", opcode, ["f32", a], ["f32", b]);
-const f1 = (opcode: number, a: F32): Expression<"f32"> => plain("f32", opcode, ["f32", a]);
-const fCompare = (opcode: number, a: F32, b: F32): Expression<"i32"> => plain("i32", opcode, ["f32", a], ["f32", b]);
 
 export const f32 = {
   const: (value: number): Expression<"f32"> => new Expression("f32", [0x43, ...bytesOf("f32", [value])], { reusable: true }),
-  load: (pointer: I32, offset = 0) => build("f32", [0x2a], [["i32", pointer]], memoryArgument(offset, 2)),
-  eq: (a: F32, b: F32) => fCompare(0x5b, a, b),
-  ne: (a: F32, b: F32) => fCompare(0x5c, a, b),
-  lt: (a: F32, b: F32) => fCompare(0x5d, a, b),
-  gt: (a: F32, b: F32) => fCompare(0x5e, a, b),
-  le: (a: F32, b: F32) => fCompare(0x5f, a, b),
-  ge: (a: F32, b: F32) => fCompare(0x60, a, b),
-  abs: (a: F32) => f1(0x8b, a),
-  neg: (a: F32) => f1(0x8c, a),
-  ceil: (a: F32) => f1(0x8d, a),
-  floor: (a: F32) => f1(0x8e, a),
-  trunc: (a: F32) => f1(0x8f, a),
-  nearest: (a: F32) => f1(0x90, a),
-  sqrt: (a: F32) => f1(0x91, a),
-  add: (a: F32, b: F32) => f(0x92, a, b),
-  sub: (a: F32, b: F32) => f(0x93, a, b),
-  mul: (a: F32, b: F32) => f(0x94, a, b),
-  div: (a: F32, b: F32) => f(0x95, a, b),
-  min: (a: F32, b: F32) => f(0x96, a, b),
-  max: (a: F32, b: F32) => f(0x97, a, b),
-  copysign: (a: F32, b: F32) => f(0x98, a, b),
-  convertI32S: (a: I32) => plain("f32", 0xb2, ["i32", a]),
-  convertI32U: (a: I32) => plain("f32", 0xb3, ["i32", a]),
-  demoteF64: (a: F64) => plain("f32", 0xb6, ["f64", a]),
-  reinterpretI32: (a: I32) => plain("f32", 0xbe, ["i32", a]),
+  load: load("f32", [0x2a], 2),
+  eq: fCompare(0x5b),
+  ne: fCompare(0x5c),
+  lt: fCompare(0x5d),
+  gt: fCompare(0x5e),
+  le: fCompare(0x5f),
+  ge: fCompare(0x60),
+  abs: f1(0x8b),
+  neg: f1(0x8c),
+  ceil: f1(0x8d),
+  floor: f1(0x8e),
+  trunc: f1(0x8f),
+  nearest: f1(0x90),
+  sqrt: f1(0x91),
+  add: f(0x92),
+  sub: f(0x93),
+  mul: f(0x94),
+  div: f(0x95),
+  min: f(0x96),
+  max: f(0x97),
+  copysign: f(0x98),
+  convertI32S: plain("f32", 0xb2, "i32"),
+  convertI32U: plain("f32", 0xb3, "i32"),
+  demoteF64: plain("f32", 0xb6, "f64"),
+  reinterpretI32: plain("f32", 0xbe, "i32"),
 };
-
-const d = (opcode: number, a: F64, b: F64): Expression<"f64"> => plain("f64", opcode, ["f64", a], ["f64", b]);
-const d1 = (opcode: number, a: F64): Expression<"f64"> => plain("f64", opcode, ["f64", a]);
-const dCompare = (opcode: number, a: F64, b: F64): Expression<"i32"> => plain("i32", opcode, ["f64", a], ["f64", b]);
 
 export const f64 = {
   const: (value: number): Expression<"f64"> => new Expression("f64", [0x44, ...bytesOf("f64", [value])], { reusable: true }),
-  load: (pointer: I32, offset = 0) => build("f64", [0x2b], [["i32", pointer]], memoryArgument(offset, 2)),
-  eq: (a: F64, b: F64) => dCompare(0x61, a, b),
-  ne: (a: F64, b: F64) => dCompare(0x62, a, b),
-  lt: (a: F64, b: F64) => dCompare(0x63, a, b),
-  gt: (a: F64, b: F64) => dCompare(0x64, a, b),
-  le: (a: F64, b: F64) => dCompare(0x65, a, b),
-  ge: (a: F64, b: F64) => dCompare(0x66, a, b),
-  abs: (a: F64) => d1(0x99, a),
-  neg: (a: F64) => d1(0x9a, a),
-  ceil: (a: F64) => d1(0x9b, a),
-  floor: (a: F64) => d1(0x9c, a),
-  trunc: (a: F64) => d1(0x9d, a),
-  nearest: (a: F64) => d1(0x9e, a),
-  sqrt: (a: F64) => d1(0x9f, a),
-  add: (a: F64, b: F64) => d(0xa0, a, b),
-  sub: (a: F64, b: F64) => d(0xa1, a, b),
-  mul: (a: F64, b: F64) => d(0xa2, a, b),
-  div: (a: F64, b: F64) => d(0xa3, a, b),
-  min: (a: F64, b: F64) => d(0xa4, a, b),
-  max: (a: F64, b: F64) => d(0xa5, a, b),
-  copysign: (a: F64, b: F64) => d(0xa6, a, b),
-  convertI32S: (a: I32) => plain("f64", 0xb7, ["i32", a]),
-  convertI32U: (a: I32) => plain("f64", 0xb8, ["i32", a]),
-  promoteF32: (a: F32) => plain("f64", 0xbb, ["f32", a]),
-  reinterpretI64: (a: I64) => plain("f64", 0xbf, ["i64", a]),
+  load: load("f64", [0x2b], 2),
+  eq: dCompare(0x61),
+  ne: dCompare(0x62),
+  lt: dCompare(0x63),
+  gt: dCompare(0x64),
+  le: dCompare(0x65),
+  ge: dCompare(0x66),
+  abs: d1(0x99),
+  neg: d1(0x9a),
+  ceil: d1(0x9b),
+  floor: d1(0x9c),
+  trunc: d1(0x9d),
+  nearest: d1(0x9e),
+  sqrt: d1(0x9f),
+  add: d(0xa0),
+  sub: d(0xa1),
+  mul: d(0xa2),
+  div: d(0xa3),
+  min: d(0xa4),
+  max: d(0xa5),
+  copysign: d(0xa6),
+  convertI32S: plain("f64", 0xb7, "i32"),
+  convertI32U: plain("f64", 0xb8, "i32"),
+  promoteF32: plain("f64", 0xbb, "f32"),
+  reinterpretI64: plain("f64", 0xbf, "i64"),
 };
-
-const v1 = (opcode: number, a: V128): Expression<"v128"> => simd("v128", opcode, ["v128", a]);
-const v = (opcode: number, a: V128, b: V128): Expression<"v128"> => simd("v128", opcode, ["v128", a], ["v128", b]);
-const v3 = (opcode: number, a: V128, b: V128, c: V128): Expression<"v128"> => simd("v128", opcode, ["v128", a], ["v128", b], ["v128", c]);
-const vShift = (opcode: number, a: V128, bits: I32): Expression<"v128"> => simd("v128", opcode, ["v128", a], ["i32", bits]);
-const vLoad = (opcode: number, pointer: I32, offset: number, alignLog2: number): Expression<"v128"> =>
-  build("v128", [0xfd, opcode], [["i32", pointer]], memoryArgument(offset, alignLog2));
-const vLoadLane = (
-  opcode: number,
-  pointer: I32,
-  vector: V128,
-  lane: number,
-  offset: number,
-  alignLog2: number,
-  lanes: number,
-): Expression<"v128"> =>
-  build(
-    "v128",
-    [0xfd, opcode],
-    [
-      ["i32", pointer],
-      ["v128", vector],
-    ],
-    [...memoryArgument(offset, alignLog2), laneIndex(lane, lanes)],
-  );
-const extract = <T extends ValueType>(type: T, opcode: number, vector: V128, lane: number, lanes: number): Expression<T> =>
-  build(type, [0xfd, opcode], [["v128", vector]], [laneIndex(lane, lanes)]);
-const replace = (
-  type: ValueType,
-  opcode: number,
-  vector: V128,
-  lane: number,
-  value: Operand<ValueType>,
-  lanes: number,
-): Expression<"v128"> =>
-  build(
-    "v128",
-    [0xfd, opcode],
-    [
-      ["v128", vector],
-      [type, value],
-    ],
-    [laneIndex(lane, lanes)],
-  );
 
 /** Lanes `indices` of the concatenation of `a` and `b`, each `16 / indices.length` bytes wide. */
 function shuffle(a: V128, b: V128, indices: readonly number[]): Expression<"v128"> {
   const width = 16 / indices.length;
   const bytes = indices.flatMap((index) => Array.from({ length: width }, (_, byte) => laneIndex(index, 2 * indices.length) * width + byte));
-  return build(
-    "v128",
-    [0xfd, 0x0d],
-    [
-      ["v128", a],
-      ["v128", b],
-    ],
-    bytes,
-  );
+  return build("v128", [0xfd, 0x0d], ["v128", "v128"], [a, b], bytes);
 }
 
 export const v128 = {
-  load: (pointer: I32, offset = 0) => vLoad(0x00, pointer, offset, 2),
-  load8Splat: (pointer: I32, offset = 0) => vLoad(0x07, pointer, offset, 0),
-  load16Splat: (pointer: I32, offset = 0) => vLoad(0x08, pointer, offset, 1),
-  load32Splat: (pointer: I32, offset = 0) => vLoad(0x09, pointer, offset, 2),
-  load64Splat: (pointer: I32, offset = 0) => vLoad(0x0a, pointer, offset, 2),
+  load: load("v128", [0xfd, 0x00], 2),
+  load8Splat: load("v128", [0xfd, 0x07], 0),
+  load16Splat: load("v128", [0xfd, 0x08], 1),
+  load32Splat: load("v128", [0xfd, 0x09], 2),
+  load64Splat: load("v128", [0xfd, 0x0a], 2),
   /** One 32-bit word in lane 0, zeros above. */
-  load32Zero: (pointer: I32, offset = 0) => vLoad(0x5c, pointer, offset, 2),
-  load64Zero: (pointer: I32, offset = 0) => vLoad(0x5d, pointer, offset, 2),
+  load32Zero: load("v128", [0xfd, 0x5c], 2),
+  load64Zero: load("v128", [0xfd, 0x5d], 2),
   /** Four half words become four words. */
-  load16x4U: (pointer: I32, offset = 0) => vLoad(0x04, pointer, offset, 1),
-  load16x4S: (pointer: I32, offset = 0) => vLoad(0x03, pointer, offset, 1),
-  load32Lane: (pointer: I32, vector: V128, lane: number, offset = 0) => vLoadLane(0x56, pointer, vector, lane, offset, 2, 4),
-  load64Lane: (pointer: I32, vector: V128, lane: number, offset = 0) => vLoadLane(0x57, pointer, vector, lane, offset, 2, 2),
-  not: (a: V128) => v1(0x4d, a),
-  and: (a: V128, b: V128) => v(0x4e, a, b),
+  load16x4U: load("v128", [0xfd, 0x04], 1),
+  load16x4S: load("v128", [0xfd, 0x03], 1),
+  load32Lane: loadLane(0x56, 4),
+  load64Lane: loadLane(0x57, 2),
+  not: v1(0x4d),
+  and: v(0x4e),
   /** `a & ~b` */
-  andnot: (a: V128, b: V128) => v(0x4f, a, b),
-  or: (a: V128, b: V128) => v(0x50, a, b),
-  xor: (a: V128, b: V128) => v(0x51, a, b),
+  andnot: v(0x4f),
+  or: v(0x50),
+  xor: v(0x51),
   /** Bits of `a` where `mask` is one, of `b` elsewhere. */
-  bitselect: (a: V128, b: V128, mask: V128) => v3(0x52, a, b, mask),
-  anyTrue: (a: V128) => simd("i32", 0x53, ["v128", a]),
+  bitselect: v3(0x52),
+  anyTrue: simd("i32", 0x53, "v128"),
 };
 
 export const i8x16 = {
   /** Sixteen byte indices into `a` then `b`. */
   shuffle: (a: V128, b: V128, bytes: readonly number[]) => shuffle(a, b, bytes),
-  swizzle: (a: V128, indices: V128) => v(0x0e, a, indices),
-  splat: (a: I32) => simd("v128", 0x0f, ["i32", a]),
-  eq: (a: V128, b: V128) => v(0x23, a, b),
-  bitmask: (a: V128) => simd("i32", 0x64, ["v128", a]),
-  narrowI16x8U: (a: V128, b: V128) => v(0x66, a, b),
+  swizzle: v(0x0e),
+  splat: simd("v128", 0x0f, "i32"),
+  eq: v(0x23),
+  bitmask: simd("i32", 0x64, "v128"),
+  narrowI16x8U: v(0x66),
 };
 
 export const i16x8 = {
-  extendLowI8x16S: (a: V128) => v1(0x87, a),
-  extendHighI8x16S: (a: V128) => v1(0x88, a),
-  extendLowI8x16U: (a: V128) => v1(0x89, a),
-  extendHighI8x16U: (a: V128) => v1(0x8a, a),
-  narrowI32x4S: (a: V128, b: V128) => v(0x85, a, b),
-  narrowI32x4U: (a: V128, b: V128) => v(0x86, a, b),
+  extendLowI8x16S: v1(0x87),
+  extendHighI8x16S: v1(0x88),
+  extendLowI8x16U: v1(0x89),
+  extendHighI8x16U: v1(0x8a),
+  narrowI32x4S: v(0x85),
+  narrowI32x4U: v(0x86),
 };
 
 export const i32x4 = {
   /** One literal in all lanes, or four. Keep it in a local outside the loop. */
-  const: (...values: readonly number[]) => vectorConstant(bytesOf("i32", values.length === 1 ? Array<number>(4).fill(values[0]!) : values)),
-  splat: (a: I32) => simd("v128", 0x11, ["i32", a]),
-  extractLane: (a: V128, lane: number) => extract("i32", 0x1b, a, lane, 4),
-  replaceLane: (a: V128, lane: number, value: I32) => replace("i32", 0x1c, a, lane, value, 4),
-  eq: (a: V128, b: V128) => v(0x37, a, b),
-  ne: (a: V128, b: V128) => v(0x38, a, b),
-  ltS: (a: V128, b: V128) => v(0x39, a, b),
-  ltU: (a: V128, b: V128) => v(0x3a, a, b),
-  gtS: (a: V128, b: V128) => v(0x3b, a, b),
-  gtU: (a: V128, b: V128) => v(0x3c, a, b),
-  leS: (a: V128, b: V128) => v(0x3d, a, b),
-  leU: (a: V128, b: V128) => v(0x3e, a, b),
-  geS: (a: V128, b: V128) => v(0x3f, a, b),
-  geU: (a: V128, b: V128) => v(0x40, a, b),
-  abs: (a: V128) => v1(0xa0, a),
-  neg: (a: V128) => v1(0xa1, a),
-  allTrue: (a: V128) => simd("i32", 0xa3, ["v128", a]),
-  bitmask: (a: V128) => simd("i32", 0xa4, ["v128", a]),
-  extendLowI16x8S: (a: V128) => v1(0xa7, a),
-  extendHighI16x8S: (a: V128) => v1(0xa8, a),
-  extendLowI16x8U: (a: V128) => v1(0xa9, a),
-  extendHighI16x8U: (a: V128) => v1(0xaa, a),
-  shl: (a: V128, bits: I32) => vShift(0xab, a, bits),
-  shrS: (a: V128, bits: I32) => vShift(0xac, a, bits),
-  shrU: (a: V128, bits: I32) => vShift(0xad, a, bits),
-  add: (a: V128, b: V128) => v(0xae, a, b),
-  sub: (a: V128, b: V128) => v(0xb1, a, b),
-  mul: (a: V128, b: V128) => v(0xb5, a, b),
-  minS: (a: V128, b: V128) => v(0xb6, a, b),
-  minU: (a: V128, b: V128) => v(0xb7, a, b),
-  maxS: (a: V128, b: V128) => v(0xb8, a, b),
-  maxU: (a: V128, b: V128) => v(0xb9, a, b),
-  truncSatF32x4S: (a: V128) => v1(0xf8, a),
-  truncSatF32x4U: (a: V128) => v1(0xf9, a),
+  const: vectorConstant("i32"),
+  splat: simd("v128", 0x11, "i32"),
+  extractLane: extractLane("i32", 0x1b, 4),
+  replaceLane: replaceLane("i32", 0x1c, 4),
+  eq: v(0x37),
+  ne: v(0x38),
+  ltS: v(0x39),
+  ltU: v(0x3a),
+  gtS: v(0x3b),
+  gtU: v(0x3c),
+  leS: v(0x3d),
+  leU: v(0x3e),
+  geS: v(0x3f),
+  geU: v(0x40),
+  abs: v1(0xa0),
+  neg: v1(0xa1),
+  allTrue: simd("i32", 0xa3, "v128"),
+  bitmask: simd("i32", 0xa4, "v128"),
+  extendLowI16x8S: v1(0xa7),
+  extendHighI16x8S: v1(0xa8),
+  extendLowI16x8U: v1(0xa9),
+  extendHighI16x8U: v1(0xaa),
+  shl: vShift(0xab),
+  shrS: vShift(0xac),
+  shrU: vShift(0xad),
+  add: v(0xae),
+  sub: v(0xb1),
+  mul: v(0xb5),
+  minS: v(0xb6),
+  minU: v(0xb7),
+  maxS: v(0xb8),
+  maxU: v(0xb9),
+  truncSatF32x4S: v1(0xf8),
+  truncSatF32x4U: v1(0xf9),
   /** Two doubles in lanes 0 and 1, zeros above. */
-  truncSatF64x2SZero: (a: V128) => v1(0xfc, a),
-  relaxedTruncF32x4S: (a: V128) => v1(0x101, a),
-  relaxedTruncF32x4U: (a: V128) => v1(0x102, a),
+  truncSatF64x2SZero: v1(0xfc),
+  relaxedTruncF32x4S: v1(0x101),
+  relaxedTruncF32x4U: v1(0x102),
 };
 
 export const i64x2 = {
-  splat: (a: I64) => simd("v128", 0x12, ["i64", a]),
-  shl: (a: V128, bits: I32) => vShift(0xcb, a, bits),
-  shrS: (a: V128, bits: I32) => vShift(0xcc, a, bits),
-  shrU: (a: V128, bits: I32) => vShift(0xcd, a, bits),
-  add: (a: V128, b: V128) => v(0xce, a, b),
-  sub: (a: V128, b: V128) => v(0xd1, a, b),
-  mul: (a: V128, b: V128) => v(0xd5, a, b),
+  splat: simd("v128", 0x12, "i64"),
+  shl: vShift(0xcb),
+  shrS: vShift(0xcc),
+  shrU: vShift(0xcd),
+  add: v(0xce),
+  sub: v(0xd1),
+  mul: v(0xd5),
   /** Full 64-bit products of the two low words of each operand. */
-  extmulLowI32x4U: (a: V128, b: V128) => v(0xde, a, b),
-  extmulHighI32x4U: (a: V128, b: V128) => v(0xdf, a, b),
+  extmulLowI32x4U: v(0xde),
+  extmulHighI32x4U: v(0xdf),
 };
 
 export const f32x4 = {
   /** One literal in all lanes, or four. Keep it in a local outside the loop. */
-  const: (...values: readonly number[]) => vectorConstant(bytesOf("f32", values.length === 1 ? Array<number>(4).fill(values[0]!) : values)),
-  splat: (a: F32) => simd("v128", 0x13, ["f32", a]),
-  extractLane: (a: V128, lane: number) => extract("f32", 0x1f, a, lane, 4),
-  replaceLane: (a: V128, lane: number, value: F32) => replace("f32", 0x20, a, lane, value, 4),
+  const: vectorConstant("f32"),
+  splat: simd("v128", 0x13, "f32"),
+  extractLane: extractLane("f32", 0x1f, 4),
+  replaceLane: replaceLane("f32", 0x20, 4),
   /** Four lane indices, 0 to 3 from `a`, 4 to 7 from `b`. */
   shuffle: (a: V128, b: V128, lanes: readonly [number, number, number, number]) => shuffle(a, b, lanes),
-  eq: (a: V128, b: V128) => v(0x41, a, b),
-  ne: (a: V128, b: V128) => v(0x42, a, b),
-  lt: (a: V128, b: V128) => v(0x43, a, b),
-  gt: (a: V128, b: V128) => v(0x44, a, b),
-  le: (a: V128, b: V128) => v(0x45, a, b),
-  ge: (a: V128, b: V128) => v(0x46, a, b),
-  ceil: (a: V128) => v1(0x67, a),
-  floor: (a: V128) => v1(0x68, a),
-  trunc: (a: V128) => v1(0x69, a),
-  nearest: (a: V128) => v1(0x6a, a),
-  abs: (a: V128) => v1(0xe0, a),
-  neg: (a: V128) => v1(0xe1, a),
-  sqrt: (a: V128) => v1(0xe3, a),
-  add: (a: V128, b: V128) => v(0xe4, a, b),
-  sub: (a: V128, b: V128) => v(0xe5, a, b),
-  mul: (a: V128, b: V128) => v(0xe6, a, b),
-  div: (a: V128, b: V128) => v(0xe7, a, b),
-  min: (a: V128, b: V128) => v(0xe8, a, b),
-  max: (a: V128, b: V128) => v(0xe9, a, b),
+  eq: v(0x41),
+  ne: v(0x42),
+  lt: v(0x43),
+  gt: v(0x44),
+  le: v(0x45),
+  ge: v(0x46),
+  ceil: v1(0x67),
+  floor: v1(0x68),
+  trunc: v1(0x69),
+  nearest: v1(0x6a),
+  abs: v1(0xe0),
+  neg: v1(0xe1),
+  sqrt: v1(0xe3),
+  add: v(0xe4),
+  sub: v(0xe5),
+  mul: v(0xe6),
+  div: v(0xe7),
+  min: v(0xe8),
+  max: v(0xe9),
   /** `b < a ? b : a`: keeps a NaN of `a`. */
-  pmin: (a: V128, b: V128) => v(0xea, a, b),
+  pmin: v(0xea),
   /** `a < b ? b : a`: keeps a NaN of `a`. */
-  pmax: (a: V128, b: V128) => v(0xeb, a, b),
-  convertI32x4S: (a: V128) => v1(0xfa, a),
-  convertI32x4U: (a: V128) => v1(0xfb, a),
-  demoteF64x2Zero: (a: V128) => v1(0x5e, a),
+  pmax: v(0xeb),
+  convertI32x4S: v1(0xfa),
+  convertI32x4U: v1(0xfb),
+  demoteF64x2Zero: v1(0x5e),
   /** `a · b + c`, fused or not as the engine likes. Prefer `f.madd`, which is right in every build. */
-  relaxedMadd: (a: V128, b: V128, c: V128) => v3(0x105, a, b, c),
+  relaxedMadd: v3(0x105),
   /** `c − a · b` */
-  relaxedNmadd: (a: V128, b: V128, c: V128) => v3(0x106, a, b, c),
-  relaxedMin: (a: V128, b: V128) => v(0x10d, a, b),
-  relaxedMax: (a: V128, b: V128) => v(0x10e, a, b),
+  relaxedNmadd: v3(0x106),
+  relaxedMin: v(0x10d),
+  relaxedMax: v(0x10e),
 };
 
 export const f64x2 = {
   /** One literal in both lanes, or two. Keep it in a local outside the loop. */
-  const: (...values: readonly number[]) => vectorConstant(bytesOf("f64", values.length === 1 ? Array<number>(2).fill(values[0]!) : values)),
-  splat: (a: F64) => simd("v128", 0x14, ["f64", a]),
-  extractLane: (a: V128, lane: number) => extract("f64", 0x21, a, lane, 2),
-  replaceLane: (a: V128, lane: number, value: F64) => replace("f64", 0x22, a, lane, value, 2),
+  const: vectorConstant("f64"),
+  splat: simd("v128", 0x14, "f64"),
+  extractLane: extractLane("f64", 0x21, 2),
+  replaceLane: replaceLane("f64", 0x22, 2),
   shuffle: (a: V128, b: V128, lanes: readonly [number, number]) => shuffle(a, b, lanes),
-  eq: (a: V128, b: V128) => v(0x47, a, b),
-  ne: (a: V128, b: V128) => v(0x48, a, b),
-  lt: (a: V128, b: V128) => v(0x49, a, b),
-  gt: (a: V128, b: V128) => v(0x4a, a, b),
-  le: (a: V128, b: V128) => v(0x4b, a, b),
-  ge: (a: V128, b: V128) => v(0x4c, a, b),
-  ceil: (a: V128) => v1(0x74, a),
-  floor: (a: V128) => v1(0x75, a),
-  trunc: (a: V128) => v1(0x7a, a),
-  nearest: (a: V128) => v1(0x94, a),
-  abs: (a: V128) => v1(0xec, a),
-  neg: (a: V128) => v1(0xed, a),
-  sqrt: (a: V128) => v1(0xef, a),
-  add: (a: V128, b: V128) => v(0xf0, a, b),
-  sub: (a: V128, b: V128) => v(0xf1, a, b),
-  mul: (a: V128, b: V128) => v(0xf2, a, b),
-  div: (a: V128, b: V128) => v(0xf3, a, b),
-  min: (a: V128, b: V128) => v(0xf4, a, b),
-  max: (a: V128, b: V128) => v(0xf5, a, b),
-  pmin: (a: V128, b: V128) => v(0xf6, a, b),
-  pmax: (a: V128, b: V128) => v(0xf7, a, b),
-  convertLowI32x4S: (a: V128) => v1(0xfe, a),
-  convertLowI32x4U: (a: V128) => v1(0xff, a),
-  promoteLowF32x4: (a: V128) => v1(0x5f, a),
-  relaxedMadd: (a: V128, b: V128, c: V128) => v3(0x107, a, b, c),
-  relaxedNmadd: (a: V128, b: V128, c: V128) => v3(0x108, a, b, c),
+  eq: v(0x47),
+  ne: v(0x48),
+  lt: v(0x49),
+  gt: v(0x4a),
+  le: v(0x4b),
+  ge: v(0x4c),
+  ceil: v1(0x74),
+  floor: v1(0x75),
+  trunc: v1(0x7a),
+  nearest: v1(0x94),
+  abs: v1(0xec),
+  neg: v1(0xed),
+  sqrt: v1(0xef),
+  add: v(0xf0),
+  sub: v(0xf1),
+  mul: v(0xf2),
+  div: v(0xf3),
+  min: v(0xf4),
+  max: v(0xf5),
+  pmin: v(0xf6),
+  pmax: v(0xf7),
+  convertLowI32x4S: v1(0xfe),
+  convertLowI32x4U: v1(0xff),
+  promoteLowF32x4: v1(0x5f),
+  relaxedMadd: v3(0x107),
+  relaxedNmadd: v3(0x108),
 };
