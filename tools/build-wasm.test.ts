@@ -5,11 +5,22 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { buildWasm } from "./build-wasm.ts";
 
-const wasmImports = { "@heed/source": "./src/*/generate.ts", workerd: "./dist/wasm/*.workerd.js", default: "./dist/wasm/*.js" };
-// An empty module; the `simd` build carries one custom section more, so that the two differ.
+const wasmImports = {
+  "@heed/source": "./src/*/generate.ts",
+  workerd: "./dist/wasm/*.workerd.js",
+  node: "./dist/wasm/*.node.js",
+  default: "./dist/wasm/*.js",
+};
+// An empty module; the other builds carry one or two custom sections more, so that all differ.
 const generate = `
 const header = [0, 97, 115, 109, 1, 0, 0, 0];
-export const wasm = (build: string) => new Uint8Array(build === "simd" ? [...header, 0, 2, 1, 120] : header);
+const section = [0, 2, 1, 120];
+export const wasm = (build: string) =>
+  new Uint8Array([...header, ...(build === "relaxed" ? [] : section), ...(build === "wide" ? section : [])]);
+`;
+const print = `
+  import { wasm } from "#wasm/tiny";
+  console.log(JSON.stringify(["relaxed", "simd", "wide"].map((build) => wasm(build)?.length ?? null)));
 `;
 
 let folder: string;
@@ -23,16 +34,18 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 it("writes a module whose wasm(build) gives the generator's bytes, resolved through #wasm/*", async () => {
   expect(await buildWasm(folder)).toEqual(["tiny"]);
-  const main = `
-    import { wasm } from "#wasm/tiny";
-    console.log(JSON.stringify(["relaxed", "simd"].map((build) => {
-      new WebAssembly.Module(wasm(build));
-      return wasm(build).length;
-    })));
-  `;
-  writeFileSync(join(folder, "main.js"), main);
+  writeFileSync(join(folder, "main.js"), print);
   const output = execFileSync(process.execPath, [join(folder, "main.js")], { encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } });
-  expect(JSON.parse(output)).toEqual([8, 12]);
+  expect(JSON.parse(output)).toEqual([8, 12, 16]);
+});
+
+it("keeps the wide build out of what browsers load, and gives none where it is the relaxed one", async () => {
+  mkdirSync(join(folder, "src/narrow"));
+  writeFileSync(join(folder, "src/narrow/generate.ts"), generate.replace('build === "wide"', "false").replace('"relaxed"', '"simd"'));
+  await buildWasm(folder);
+  const { wasm } = await import(join(folder, "dist/wasm/tiny.js"));
+  expect(["relaxed", "simd", "wide"].map((build) => wasm(build)?.length)).toEqual([8, 12, undefined]);
+  expect((await import(join(folder, "dist/wasm/narrow.node.js"))).wasm("wide")).toBeUndefined();
 });
 
 it("writes the bytes beside it, for engines that compile none at run time", async () => {
