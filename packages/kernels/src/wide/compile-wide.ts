@@ -4,7 +4,11 @@ const REVECTORIZE = ["--experimental-wasm-revectorize", "--no-experimental-wasm-
 const AT_ONCE = [
   ["--no-liftoff", "--liftoff"],
   ["--no-wasm-lazy-compilation", "--wasm-lazy-compilation"],
+  // Inlining wants to know how often the first compiler's code was called, and Node 26 aborts where there is none.
+  ["--no-wasm-inlining", "--wasm-inlining"],
 ] as const;
+/** Versions of Node with which this was tried: a flag that an engine takes amiss may end the process. */
+const [OLDEST, NEWEST] = [24, 26] as const;
 
 interface EngineFlags {
   setFlagsFromString(flag: string): void;
@@ -15,12 +19,13 @@ interface NodeProcess {
   getBuiltinModule?(name: string): unknown;
 }
 
-/** The flags of V8 in Node 24 and later; `undefined` elsewhere. Not an import: bundlers would look for it. */
+/** The flags of V8 in Node 24 to 26; `undefined` elsewhere. Not an import: bundlers would look for it. */
 export function engineFlags(): EngineFlags | undefined {
   const { process } = globalThis as { process?: NodeProcess };
   const versions = process?.versions;
   const isNode = versions?.node !== undefined && versions.bun === undefined && versions.deno === undefined;
-  if (!isNode || !(parseInt(versions.node!) >= 24)) return undefined;
+  const major = isNode ? parseInt(versions.node!) : 0;
+  if (!(major >= OLDEST && major <= NEWEST)) return undefined;
   return process!.getBuiltinModule?.("node:v8") as EngineFlags | undefined;
 }
 

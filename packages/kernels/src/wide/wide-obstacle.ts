@@ -31,7 +31,7 @@ const LEAST_GAIN = 1.4;
 const [SAMPLES, CALLS] = [15, 40] as const;
 
 function findObstacle(): string | undefined {
-  if (engineFlags() === undefined) return "it needs Node.js 24 or later";
+  if (engineFlags() === undefined) return "it needs Node.js 24 to 26";
   if (!features().relaxedSimd) return "the engine has no relaxed SIMD";
   const [wideBytes, narrowBytes] = [wasm("wide"), wasm("relaxed")];
   if (!(wideBytes instanceof Uint8Array) || !(narrowBytes instanceof Uint8Array)) return "the wide modules were left out by a bundler";
