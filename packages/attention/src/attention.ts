@@ -1,6 +1,9 @@
-import type { Tensor } from "@heed/tensor";
+import { UnsupportedError, type Tensor } from "@heed/tensor";
 import { dense } from "./internal/dense.ts";
-import { prepare } from "./internal/prepare.ts";
+import { lower } from "./internal/lower.ts";
+import { isEmpty, obstacleInReturns, obstacleOf } from "./internal/obstacle.ts";
+import { streamed } from "./internal/streamed.ts";
+import { prepare, type Call } from "./internal/prepare.ts";
 import type { AttentionOptions, Return } from "./options.ts";
 
 /** The output, and what `returns` asked for. */
@@ -45,8 +48,29 @@ export function attention(
 ): Tensor | ({ readonly output: Tensor } & Partial<Record<Return, Tensor>>) {
   const { returns } = options;
   const call = prepare("attention", query, key, value, options);
-  const { output, ...extra } = dense(call, new Set(returns));
+  const { output, ...extra } = results(call, returns ?? [], options.strict === true);
   const restored = call.restore(output);
   if (returns === undefined) return restored;
   return { output: restored, ...Object.fromEntries(Object.entries(extra).map(([name, x]) => [name, call.unbatch(x)])) };
+}
+
+function results(call: Call, returns: readonly Return[], strict: boolean): { output: Tensor } & Partial<Record<Return, Tensor>> {
+  const lowered = typeof call.score.lower === "function" ? lower(call) : undefined;
+  const obstacle = lowered === undefined ? { option: "score", reason: `"${call.score.name}" does not lower` } : obstacleOf(lowered);
+  const ofPairs = obstacleInReturns(returns);
+  if (strict && (obstacle ?? ofPairs) !== undefined) {
+    const { option, reason } = (obstacle ?? ofPairs)!;
+    throw new UnsupportedError(
+      call.where,
+      `the streaming kernel cannot take ${option}: ${reason}`,
+      {},
+      "Leave strict out to run the dense definition.",
+    );
+  }
+  if (obstacle !== undefined || isEmpty(lowered!)) return dense(call, new Set(returns));
+  const wantsLse = returns.includes("lse");
+  const result = streamed(lowered!, wantsLse);
+  if (ofPairs === undefined) return result;
+  // What is asked for by pairs comes of the dense definition; the output does not depend on what else was asked for.
+  return { ...dense(call, new Set(returns)), ...result };
 }

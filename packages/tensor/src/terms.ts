@@ -50,6 +50,8 @@ export type ScoreForm =
       readonly vector: Tensor;
       readonly edgeTerm?: Tensor;
       readonly activation: "tanh" | "sigmoid" | "leakyRelu";
+      /** Of leakyRelu, below 0. Default 0.01. */
+      readonly negativeSlope?: number;
     };
 
 /** What is added to the scores, after scale and softcap. −∞ closes a pair as a mask would. */

@@ -82,7 +82,9 @@ const workedExample: Operation<{ decimals: number }> = ({ inputs: { h, s0 } }, {
     { dtype: h!.dtype },
   );
   const context = attention(query, h!, h!, {
-    score: { name: "rounded", dense: () => T.unsqueeze(rounded, 0), lower: () => ({ form: "dot", query, key: h!, scale: 1 }) },
+    // The rounded weights as scores, whatever the keys say.
+    score: scoreOf({}, 2, { kind: "scaled_dot", scale: 0 }),
+    bias: rounded,
     normaliser: identity(),
   });
   return {

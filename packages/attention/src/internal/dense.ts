@@ -10,15 +10,16 @@ import {
   ShapeError,
   slice,
   softmax,
-  squeeze,
   tanh,
+  Tensor,
+  UnsupportedError,
   unsqueeze,
   where,
-  type Tensor,
 } from "@heed/tensor";
 import { sameShape } from "@heed/tensor/operation";
 import type { ScoreMod } from "@heed/tensor/terms";
 import type { Return } from "../options.ts";
+import { relativeKeys, scaledBy } from "./forms.ts";
 import { normalise } from "./normalise.ts";
 import { openPairs } from "./open-pairs.ts";
 import { repacked, unpacked, validPairs, type Packing } from "./packing.ts";
@@ -32,12 +33,13 @@ export function dense(call: Call, returns: ReadonlySet<Return>): { output: Tenso
   if (call.packing !== undefined) return densePacked(call, call.packing, returns);
   const { context, group, softcap } = call;
   const { B, H, L, S } = context;
-  const { open, biases } = openPairs(call);
+  const { relative, others } = splitBiases(call);
+  const { open, biases } = openPairs({ ...call, biases: others });
   const hidden = open === undefined ? undefined : hideRows(call, open, returns.has("scores:raw") || returns.has("scores:softcapped"));
   const { query, key, value } = hidden ?? call;
 
   const extra: Partial<Record<Return, Tensor>> = {};
-  let scores = scoresOf(call, query, repeatHeads(key, group));
+  let scores = scoresOf(call, query, repeatHeads(key, group), relative);
   if (hidden?.bad !== undefined) scores = where(hidden.bad, NaN, scores);
   if (returns.has("scores:raw")) extra["scores:raw"] = scores;
   if (softcap !== undefined) scores = mul(tanh(mul(scores, 1 / softcap)), softcap);
@@ -67,7 +69,7 @@ function densePacked(call: Call, packing: Packing, returns: ReadonlySet<Return>)
   ];
   const { output, lse, ...rest } = dense({ ...call, query, key, value, packing: undefined, valid: validPairs(packing) }, returns);
   const rows = (x: Tensor) => repacked(x, packing.query);
-  return { ...rest, ...(lse === undefined ? {} : { lse: squeeze(rows(lse), 0) }), output: rows(output) };
+  return { ...rest, ...(lse === undefined ? {} : { lse: rows(lse) }), output: rows(output) };
 }
 
 function modified({ context, where: name }: Call, scoreMod: ScoreMod, scores: Tensor): Tensor {
@@ -84,10 +86,30 @@ function besideSink(scores: Tensor, sink: Tensor): Tensor {
   return slice(softmax(concat([scores, column], -1), -1), -1, 0, S);
 }
 
-function scoresOf({ score, where: name, context: { B, H, L, S } }: Call, query: Tensor, key: Tensor): Tensor {
-  const scores = score.dense(query, key);
+/** Biases that the query takes part in belong inside the score's scale; the others are added later. */
+function splitBiases({ biases, context }: Call): { relative: Tensor[]; others: Call["biases"] } {
+  const relative: Tensor[] = [];
+  const others = biases.filter((bias) => {
+    const form = bias instanceof Tensor || typeof bias.lower !== "function" ? undefined : bias.lower(context);
+    if (form?.form === "queryRelative") relative.push(form.table);
+    return form?.form !== "queryRelative";
+  });
+  return { relative, others };
+}
+
+function scoresOf({ score, where: name, context }: Call, query: Tensor, key: Tensor, relative: readonly Tensor[]): Tensor {
+  const { B, H, L, S } = context;
+  let scores = score.dense(query, key);
   if (scores.rank < 2 || scores.shape.at(-2) !== L || scores.shape.at(-1) !== S || !fitsPairs(scores, [B, H, L, S])) {
     throw new ShapeError(name, `the score "${score.name}" must give [B, H, L, S]`, { scores: scores.shape, "[B, H, L, S]": [B, H, L, S] });
+  }
+  if (relative.length > 0) {
+    const form = score.lower(query, key);
+    if (form.form !== "dot") {
+      const rule = "a bias that the query takes part in needs a dot product as score";
+      throw new UnsupportedError(name, rule, { score: score.name }, "Use scaledDot, dot or bilinear.");
+    }
+    for (const table of relative) scores = add(scores, scaledBy(relativeKeys(form.query, table, context), form.scale));
   }
   return broadcastTo(scores, [B, H, L, S]);
 }

@@ -21,7 +21,7 @@ export function openPairs(call: Call): { open: Tensor | undefined; biases: Tenso
   return { open, biases };
 }
 
-function checkedMask({ where: name, context }: Call, mask: Tensor, of: string): Tensor {
+export function checkedMask({ where: name, context }: Call, mask: Tensor, of: string): Tensor {
   if (mask.dtype !== "bool") throw new DTypeError(name, `the mask "${of}" must be boolean, true = may attend`, { dtype: mask.dtype });
   return requireFit(name, `the mask "${of}"`, mask, context);
 }
@@ -33,7 +33,7 @@ function checkedBias({ where: name, query }: Call, bias: Bias, context: TermCont
   return requireFit(name, `the bias "${bias.name}"`, table, context);
 }
 
-function requireFit(name: string, what: string, x: Tensor, { B, H, L, S }: TermContext): Tensor {
+export function requireFit(name: string, what: string, x: Tensor, { B, H, L, S }: TermContext): Tensor {
   if (fitsPairs(x, [B, H, L, S])) return x;
   throw new ShapeError(name, `${what} must broadcast to [B, H, L, S]`, { got: x.shape, "[B, H, L, S]": [B, H, L, S] });
 }

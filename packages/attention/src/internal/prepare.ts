@@ -1,5 +1,5 @@
-import { DTypeError, HeedError, reshape, ShapeError, Tensor, transpose, UnsupportedError, type RandomKey } from "@heed/tensor";
-import { broadcastShapes, requireReal, widened } from "@heed/tensor/operation";
+import { DTypeError, HeedError, reshape, ShapeError, squeeze, Tensor, transpose, UnsupportedError, type RandomKey } from "@heed/tensor";
+import { broadcastShapes, requireReal, widened, type RealDType } from "@heed/tensor/operation";
 import type { Bias, Mask, Score, ScoreMod, TermContext } from "@heed/tensor/terms";
 import { scaledDot } from "@heed/scoring";
 import { softmax, type Normaliser } from "../normalisers.ts";
@@ -57,7 +57,7 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
   const [, H] = q.shape;
   const [B, L, S] = packing === undefined ? [samples, q.shape[2], k.shape[2]] : [packing.count, packing.L, packing.S];
   const { queryOffset = packing?.queryOffset ?? S - L, softcap, dropoutP = 0, dropoutKey, normaliser = softmax(), bias = [] } = options;
-  const context: TermContext = { B, H, L, S, queryOffset };
+  const context: TermContext = { B, H, L, S, queryOffset, dtype: q.dtype as RealDType };
   checkOptions(where, options, normaliser, B);
   const biases = Array.isArray(bias) ? (bias as readonly (Bias | Tensor)[]) : [bias as Bias | Tensor];
   checkTerms(where, q, biases, options, context);
@@ -82,7 +82,7 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
     valueTable: valueTableOf(where, options, H, v),
     dropout: dropoutP > 0 ? { p: dropoutP, key: dropoutKey! } : undefined,
     restore: packs ? packedOutput : (output) => unbatch(layout === "blhd" && leading >= 1 ? transpose(output, 1, 2) : output),
-    unbatch: packs ? (x) => x : unbatch,
+    unbatch: packs ? (x) => (x.rank === 3 ? squeeze(x, 0) : x) : unbatch,
   };
 }
 
@@ -155,9 +155,6 @@ function checkOptions(where: string, options: CallOptions, { kind }: Normaliser,
   if (!(dropoutP >= 0 && dropoutP < 1)) throw new HeedError(where, "dropoutP must be in [0, 1)", { dropoutP });
   if (dropoutP > 0 && dropoutKey === undefined) {
     throw new HeedError(where, "dropout needs a key", { dropoutP }, "Pass dropoutKey: randomKey(seed).");
-  }
-  if (options.strict === true) {
-    throw new UnsupportedError(where, "this version has no streaming kernel: it runs the dense definition", {}, "Leave strict out.");
   }
   if (kind === undefined) {
     throw new HeedError(

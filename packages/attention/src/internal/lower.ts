@@ -1,0 +1,108 @@
+import { all, DTypeError, equal, mul, noGrad, ShapeError, sum, Tensor, unsqueeze, where } from "@heed/tensor";
+import type { Bias, BiasForm, MaskForm, ScoreForm, TermContext } from "@heed/tensor/terms";
+import { lowerBits } from "./lower-bits.ts";
+import { checkedMask, requireFit } from "./open-pairs.ts";
+import type { Call } from "./prepare.ts";
+
+/** The operands of one call, as kernels take them. */
+export interface Lowered {
+  readonly call: Call;
+  /** Query `[B | 1, H, L, D]`, key `[B | 1, Hkv, S, D]`; packed: of all sequences together. */
+  readonly score: ScoreForm;
+  readonly biases: readonly BiasForm[];
+  readonly mask: MaskForm | undefined;
+}
+
+/** Lowers score, biases and mask, once per call. Uses ordinary operations, so that the tape reaches what they learned. */
+export function lower(call: Call): Lowered {
+  const { context } = call;
+  return {
+    call,
+    score: scoreForm(call),
+    biases: call.biases.map((bias) => biasForm(call, bias, context)),
+    mask: maskForm(call, context),
+  };
+}
+
+function scoreForm(call: Call): ScoreForm {
+  const { query, key, score, where: name } = call;
+  let form = score.lower(query, key);
+  if (form.query !== query || form.key !== key) {
+    const shown = noGrad(() => [query, key].map(finiteRows));
+    if (shown.some((flags) => flags !== undefined)) {
+      // What a row that is not finite holds must reach no parameter: it is lowered as zeros, and marked again behind.
+      const [q, k] = [query, key].map((x, i) => (shown[i] === undefined ? x : where(shown[i], x, 0)));
+      form = score.lower(q, k);
+      const marked = (x: Tensor, flags: Tensor | undefined) => (flags === undefined ? x : where(flags, x, NaN));
+      form = { ...form, query: marked(form.query, shown[0]), key: marked(form.key, shown[1]) };
+    }
+  }
+  const [q, k] = [form.query, form.key];
+  const same = (x: Tensor, like: Tensor) => x.rank === 4 && like.shape.slice(0, 3).every((n, axis) => x.shape[axis] === n);
+  if (!same(q, query) || !same(k, key) || q.shape[3] !== k.shape[3]) {
+    const rule = `the score "${score.name}" must lower to [B, H, L, D] and [B, Hkv, S, D]`;
+    throw new ShapeError(name, rule, { "lowered query": q.shape, "lowered key": k.shape, query: query.shape, key: key.shape });
+  }
+  requireDType(call, `the score "${score.name}"`, q);
+  requireDType(call, `the score "${score.name}"`, k);
+  return form;
+}
+
+/** True where a row holds neither NaN nor ±∞, `[B, H, n, 1]`; `undefined` where all do. */
+export function finiteRows(x: Tensor): Tensor | undefined {
+  const finite = equal(sum(mul(x.detach(), 0), -1), 0); // 0 · x is NaN for NaN and ±∞, else 0.
+  return all(finite).item() === 1 ? undefined : unsqueeze(finite, -1);
+}
+
+function biasForm(call: Call, bias: Bias | Tensor, context: TermContext): BiasForm {
+  if (bias instanceof Tensor) return { form: "dense", bias };
+  const { B, H, L, S, queryOffset } = context;
+  const what = `the bias "${bias.name}"`;
+  let form: BiasForm = typeof bias.lower === "function" ? bias.lower(context) : { form: "dense", bias: bias.dense(context) };
+  // A grid counts queries from its own first cell on.
+  if (form.form === "grid" && queryOffset !== 0) form = { form: "dense", bias: bias.dense(context) };
+  requireDType(call, what, form.form === "dense" ? form.bias : form.table);
+  if (form.form === "dense") {
+    requireFit(call.where, what, form.bias, context);
+    return form;
+  }
+  const { shape } = form.table;
+  const odd = (n: number) => n % 2 === 1;
+  const fits =
+    shape.length === 3 &&
+    (form.form === "relative"
+      ? [1, B].includes(shape[0]) && [1, H].includes(shape[1]) && shape[2] === Math.max(L + S - 1, 0)
+      : [1, H].includes(shape[0]) &&
+        odd(shape[1]) &&
+        (form.form === "queryRelative" ? shape[1] === 2 * form.maxDistance + 1 : odd(shape[2])));
+  if (!fits)
+    throw new ShapeError(call.where, `${what} lowers to a table that does not fit its form`, { form: form.form, table: shape, L, S });
+  return form;
+}
+
+function requireDType({ where: name, query }: Call, what: string, x: Tensor): void {
+  if (x.dtype !== query.dtype) throw new DTypeError(name, `${what} must have the dtype of query`, { bias: x.dtype, query: query.dtype });
+}
+
+function maskForm(call: Call, context: TermContext): MaskForm | undefined {
+  const { mask, where: name } = call;
+  if (mask === undefined) return undefined;
+  if (mask instanceof Tensor) return lowerBits(mask, context);
+  if (typeof mask.lower !== "function") return lowerBits(checkedMask(call, mask.dense(context), mask.name), context);
+  const form = mask.lower(context);
+  const { B, H, L, S } = context;
+  const { batches, heads } = form;
+  const rows = form.form === "ranges" ? L * form.ranges * 2 : Math.ceil(L / form.rows) * Math.ceil(S / form.columns);
+  const given = form.form === "ranges" ? form.bounds.length : form.verdicts.length;
+  if (![1, B].includes(batches) || ![1, H].includes(heads) || given !== batches * heads * rows) {
+    throw new ShapeError(name, `the mask "${mask.name}" must be of [B | 1, H | 1, L, S]`, {
+      batches,
+      heads,
+      length: given,
+      "[B, H, L, S]": [B, H, L, S],
+    });
+  }
+  if (form.form === "tiles" && (form.rows !== 64 || form.columns !== 64))
+    return lowerBits(checkedMask(call, mask.dense(context), mask.name), context);
+  return form;
+}

@@ -1,0 +1,60 @@
+import { activeBuild } from "@heed/kernels";
+import { Tensor } from "@heed/tensor";
+import { isRecording } from "@heed/tensor/operation";
+import type { Return } from "../options.ts";
+import type { ScoreForm } from "@heed/tensor/terms";
+import { finiteRows, type Lowered } from "./lower.ts";
+import type { Call } from "./prepare.ts";
+
+/** Why a call, or a part of it, runs the dense definition: the option at fault, and a sentence. */
+export interface Obstacle {
+  readonly option: string;
+  readonly reason: string;
+}
+
+/** What the streaming kernel does not take: the one place that says so. */
+export function obstacleOf({ call, score, biases }: Lowered): Obstacle | undefined {
+  const { normaliser } = call;
+  if (score.form === "additive" && score.edgeTerm !== undefined)
+    return { option: "score", reason: "an edge term of an additive score has a number per pair" };
+  if (score.form !== "dot" && biases.some(({ form }) => form === "queryRelative"))
+    return { option: "bias", reason: "a bias that the query takes part in needs a dot product as score" };
+  if (normaliser.kind === "topK" || normaliser.kind === "sparsemax" || normaliser.kind === "entmax15")
+    return { option: "normaliser", reason: `${normaliser.kind} needs whole rows, which the kernel does not hold yet` };
+  if (normaliser.kind === "hard" && normaliser.straightThrough !== undefined)
+    return { option: "normaliser", reason: "the straight-through gradient of hard is that of a softmax over whole rows" };
+  if (call.scoreMod !== undefined) return { option: "scoreMod", reason: "expressions are not compiled into the kernel yet" };
+  if (call.dropout !== undefined && Math.round((1 - call.dropout.p) * 2 ** 32) === 0)
+    return { option: "dropoutP", reason: "so near to 1 nothing is kept" };
+  return notInWasm(call, score, biases);
+}
+
+/** What the plain loops of the kernel do, and its WebAssembly does not yet. */
+function notInWasm(call: Call, score: ScoreForm, biases: Lowered["biases"]): Obstacle | undefined {
+  if (call.query.dtype === "float64" || activeBuild() === "reference") return undefined;
+  const { normaliser } = call;
+  const operands = [score.query, score.key, call.value, ...biases.map((bias) => (bias.form === "dense" ? bias.bias : bias.table))];
+  const learned = [call.sink, call.valueTable, score.form === "additive" ? score.vector : score.scale];
+  if (isRecording() && [...operands, ...learned].some((x) => x instanceof Tensor && x.requiresGrad))
+    return { option: "requiresGrad", reason: "the backward kernel is not written yet" };
+  if (score.form !== "dot") return { option: "score", reason: `the form ${score.form} is not written yet` };
+  const bias = biases.find(({ form }) => form === "grid" || form === "queryRelative");
+  if (bias !== undefined) return { option: "bias", reason: `the form ${bias.form} is not written yet` };
+  if (normaliser.kind !== "softmax") return { option: "normaliser", reason: `${normaliser.kind} is not written yet` };
+  if ((call.mask !== undefined || biases.length > 0) && [score.query, score.key, call.value].some((x) => finiteRows(x) !== undefined))
+    return { option: "mask", reason: "rows that are not finite are not kept from being heard yet" };
+  for (const option of ["sink", "valueTable"] as const) if (call[option] !== undefined) return { option, reason: "it is not written yet" };
+  return undefined;
+}
+
+/** Sizes of 0 leave nothing to stream. */
+export function isEmpty({ call: { context, key, value } }: Lowered): boolean {
+  const { B, H, L, S } = context;
+  return B * H * L * S * key.shape[3] * value.shape[3] === 0;
+}
+
+/** What needs an array of L × S because it is one. */
+export function obstacleInReturns(returns: readonly Return[]): Obstacle | undefined {
+  const option = returns.find((name) => name !== "lse");
+  return option === undefined ? undefined : { option: "returns", reason: `"${option}" is an array of L × S` };
+}
