@@ -19,6 +19,7 @@ export function defineSoftmax(m: ModuleBuilder): FunctionHandle<{ work: "i32"; s
     const w = workOf(f, work);
     const exp = fastDecayBlock(new Constants(f));
     const lowest = f.let(f32x4.splat(-Infinity));
+    const scale = f.let(f32x4.splat(w.real("factor")));
     const zero = f.local("v128");
     const [left, right, most, sumLeft, sumRight, x] = f.locals("v128", 6);
     const [before, after, factor] = f.locals("f32", 3);
@@ -28,8 +29,14 @@ export function defineSoftmax(m: ModuleBuilder): FunctionHandle<{ work: "i32"; s
       right.set(lowest);
       from.set(at);
       overVectors(f, from, end, [], () => {
-        left.set(f32x4.pmax(left, v128.load(from)));
-        right.set(f32x4.pmax(right, v128.load(from, 16)));
+        for (const [offset, greatest] of [
+          [0, left],
+          [16, right],
+        ] as const) {
+          x.set(f32x4.mul(v128.load(from, offset), scale));
+          f.store(from, x, offset);
+          greatest.set(f32x4.pmax(greatest, x));
+        }
       });
       left.set(f32x4.pmax(left, right));
       before.set(f32.load(state, MAXIMUM));

@@ -57,7 +57,7 @@ const FIXED_BYTES = 2048;
 /** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
 export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Blocks): number {
   const panels = tileColumns * (D + padded(E));
-  const strip = (ROWS_OF_STRIP + 1) * tileColumns;
+  const strip = (ROWS_OF_STRIP + 1) * (tileColumns + COLUMN_UNIT);
   const rows = blockRows * (padded(E) + ROW_NUMBERS);
   return FIXED_BYTES + REAL * (panels + strip + rows);
 }

@@ -1,4 +1,4 @@
-import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { f32, f32x4, i32, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 import { Constants, tanhBlock, tileColumns } from "@heed/kernels/building-blocks";
 import { BIAS, BIAS_FORMS } from "./job.ts";
 import type { MaskFunctions } from "./mask.ts";
@@ -12,7 +12,7 @@ type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
 interface Pass {
   readonly run: OfWork;
   /** Whether the job has it. */
-  readonly wanted: (f: FunctionBuilder, job: ReturnType<typeof jobOf>, w: Work) => ReturnType<typeof i32.ne>;
+  readonly wanted: (job: ReturnType<typeof jobOf>, w: Work) => ReturnType<typeof i32.ne>;
 }
 
 /**
@@ -21,12 +21,12 @@ interface Pass {
  */
 export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions): OfWork {
   const panel = tileColumns(m.build);
+  const scale = defineScale(m);
   const passes: Pass[] = [
-    { run: defineScale(m), wanted: () => i32.const(1) },
-    { run: defineSoftcap(m), wanted: (_, job) => f32.ne(job.real("softcap"), 0) },
-    { run: defineBiases(m), wanted: (_, job) => job.int("biasCount") },
-    { run: mask.close, wanted: (_, __, w) => i32.eqz(w.int("isFull")) },
-    { run: definePadding(m), wanted: (_, __, w) => i32.ne(w.int("width"), w.int("columns")) },
+    { run: defineSoftcap(m), wanted: (job) => f32.ne(job.real("softcap"), 0) },
+    { run: defineBiases(m), wanted: (job) => job.int("biasCount") },
+    { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")) },
+    { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")) },
   ];
 
   return m.internal("scores", { params: OF_WORK }, (f, { work }) => {
@@ -49,7 +49,14 @@ export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunct
       load: 0,
     });
     w.count("cells", i32.mul(w.int("rows"), w.int("width")));
-    for (const { run, wanted } of passes) f.if(wanted(f, job, w), () => f.call(run, { work }));
+    // Without other passes the scale is left to the normaliser, which goes over the strip anyway.
+    const any = passes.map(({ wanted }) => wanted(job, w)).reduce((one, other) => i32.or(one, other));
+    w.setReal("factor", w.real("scale"));
+    f.if(any, () => {
+      f.call(scale, { work });
+      w.setReal("factor", f32.const(1));
+      for (const { run, wanted } of passes) f.if(wanted(job, w), () => f.call(run, { work }));
+    });
   });
 }
 

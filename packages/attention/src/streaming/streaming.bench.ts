@@ -1,4 +1,4 @@
-// node --conditions=@heed/source src/streaming/streaming.bench.ts [rounds]
+// node --conditions=@heed/source src/streaming/streaming.bench.ts [rounds [part of a name]]
 import { allocateBlock, features, float32View, int32View, type Build } from "@heed/kernels";
 import { measurePeak } from "@heed/kernels/benchmarks";
 import { streamingBackward } from "../streaming-backward/streaming-backward.ts";
@@ -6,17 +6,19 @@ import { JOB, MASK_FORMS, writeJob, type Job } from "./job.ts";
 import { backwardChunks, backwardScratchBytes, blocksOf, forwardChunks, forwardScratchBytes } from "./plan.ts";
 import { streaming } from "./streaming.ts";
 
-// Of each work the best of many rounds counts, works in turn, and the peak of fused multiply-add between them. FLOPs are those of the pairs that the
-// mask opens: 4 D per pair forward, 10 D backward.
+// Of each chunk the best of many rounds counts, works in turn, and the peak of fused multiply-add between them: a busy machine disturbs short samples
+// little. FLOPs are those of the pairs that the mask opens: 4 D per pair forward, 10 D backward.
 
 const [H, D] = [8, 64];
 const rounds = Number(process.argv[2] ?? 12);
+const wanted = process.argv[3] ?? "";
 
 interface Timed {
   readonly name: string;
   readonly flops: number;
-  readonly run: () => void;
-  seconds: number;
+  readonly run: (chunk: number) => void;
+  /** Of each chunk. */
+  readonly milliseconds: number[];
 }
 
 const works: Timed[] = [];
@@ -75,20 +77,20 @@ function add(name: string, L: number, build: Build, low: ((i: number) => number)
   });
   const scratch = allocateBlock(Math.max(forwardScratchBytes({ ...sizes, ...blocks }), backwardScratchBytes({ ...sizes, ...blocks })));
   const { forward } = streaming.implementation(build);
-  forward(job, 0, forwardChunks({ ...sizes, ...blocks }), scratch);
+  if (backward) forward(job, 0, forwardChunks({ ...sizes, ...blocks }), scratch); // leaves maximum and sum
   works.push({
     name: `attention-${L}-${name}-${build}`,
     flops: 4 * D * pairs,
-    run: () => forward(job, 0, forwardChunks({ ...sizes, ...blocks }), scratch),
-    seconds: Infinity,
+    run: (chunk) => forward(job, chunk, chunk + 1, scratch),
+    milliseconds: Array<number>(forwardChunks({ ...sizes, ...blocks })).fill(Infinity),
   });
   if (!backward) return;
   const kernel = streamingBackward.implementation(build).backward;
   works.push({
     name: `attention-${L}-${name}-${build}-backward`,
     flops: 10 * D * pairs,
-    run: () => kernel(job, 0, backwardChunks({ B: 1, Hkv: H, chunkBatches: 1, chunkHeads: 1 }), scratch),
-    seconds: Infinity,
+    run: (chunk) => kernel(job, chunk, chunk + 1, scratch),
+    milliseconds: Array<number>(backwardChunks({ B: 1, Hkv: H, chunkBatches: 1, chunkHeads: 1 })).fill(Infinity),
   });
 }
 
@@ -104,19 +106,22 @@ for (const build of (["relaxed", "simd"] as const).filter((one) => one === "simd
 }
 
 let peak = 0;
+works.splice(0, works.length, ...works.filter(({ name }) => name.includes(wanted)));
 for (let round = 0; round < rounds; round++) {
-  for (const work of works) {
+  for (const { run, milliseconds } of works) {
     const { fma, mulAdd } = measurePeak(3);
     peak = Math.max(peak, fma ?? mulAdd);
-    const start = performance.now();
-    work.run();
-    work.seconds = Math.min(work.seconds, (performance.now() - start) / 1000);
+    for (const chunk of milliseconds.keys()) {
+      const start = performance.now();
+      run(chunk);
+      milliseconds[chunk] = Math.min(milliseconds[chunk], performance.now() - start);
+    }
   }
 }
 console.log(`peak ${peak.toFixed(1)} GFLOP/s`);
-for (const { name, flops, seconds } of works) {
-  const rate = flops / seconds / 1e9;
-  console.log(
-    `${name.padEnd(42)} ${(1000 * seconds).toFixed(2).padStart(9)} ms ${rate.toFixed(1).padStart(6)} GFLOP/s ${((100 * rate) / peak).toFixed(1).padStart(6)} % of peak`,
-  );
+for (const { name, flops, milliseconds } of works) {
+  const all = milliseconds.reduce((sum, one) => sum + one);
+  const rate = flops / all / 1e6;
+  const [time, gflops, ofPeak] = [all.toFixed(2).padStart(9), rate.toFixed(1).padStart(6), ((100 * rate) / peak).toFixed(1).padStart(6)];
+  console.log(`${name.padEnd(42)} ${time} ms ${gflops} GFLOP/s ${ofPeak} % of peak`);
 }

@@ -46,6 +46,8 @@ const WORK_FIELDS = {
   query: "i32",
   queryRow: "i32",
   queryRoom: "i32",
+  /** What the strip's numbers must still be multiplied with: the scale where no pass needed it, else 1. */
+  factor: "f32",
   /** Backward only: where scores are kept as they are before the scale, and before biases; 0 = nowhere. */
   rawStrip: "i32",
   cappedStrip: "i32",
