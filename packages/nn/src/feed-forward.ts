@@ -1,9 +1,10 @@
-import { gelu, HeedError, relu, silu, type RandomKey, type Tensor } from "@heed/tensor";
+import { HeedError, relu, silu, type RandomKey, type Tensor } from "@heed/tensor";
 import { Dropout } from "./dropout.ts";
 import { Linear, type LinearOptions } from "./linear.ts";
 import { Module } from "./module.ts";
 
-const activations = { gelu: (x: Tensor) => gelu(x), relu, silu };
+/** What follows the first layer; undefined where it is part of that layer's product. */
+const activations = { gelu: undefined, relu, silu };
 
 export interface FeedForwardOptions {
   readonly key: RandomKey;
@@ -40,7 +41,8 @@ export class FeedForward extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const active = activations[this.activation](this.fc1.forward(x));
-    return this.fc2.forward(this.dropout.forward(active));
+    const activate = activations[this.activation];
+    const hidden = activate === undefined ? this.fc1.forward(x, { activation: "gelu" }) : activate(this.fc1.forward(x));
+    return this.fc2.forward(this.dropout.forward(hidden));
   }
 }

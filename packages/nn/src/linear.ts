@@ -1,4 +1,4 @@
-import { linear, zeros, type RandomKey, type Tensor } from "@heed/tensor";
+import { linear, zeros, type LinearOptions as LinearCallOptions, type RandomKey, type Tensor } from "@heed/tensor";
 import { requireCount } from "./internal/require.ts";
 import { torchUniform } from "./initialise.ts";
 import { Module } from "./module.ts";
@@ -35,7 +35,8 @@ export class Linear extends Module {
       : new Parameter(biasInit === "zeros" ? zeros([outFeatures]) : torchUniform(key.split("bias"), [outFeatures], inFeatures));
   }
 
-  forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias ?? undefined);
+  /** @param options.activation `gelu` or `geluTanh`, in the same pass */
+  forward(x: Tensor, options: LinearCallOptions = {}): Tensor {
+    return linear(x, this.weight, this.bias ?? undefined, options);
   }
 }

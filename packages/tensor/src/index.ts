@@ -38,7 +38,8 @@ export { maximum, minimum } from "./operations/extrema.ts";
 export { gelu, type GeluOptions } from "./operations/gelu.ts";
 export { layerNorm, type LayerNormOptions } from "./operations/layer-norm.ts";
 export { all, any, logicalAnd, logicalNot, logicalOr, logicalXor } from "./operations/logical.ts";
-export { linear, matmul } from "./operations/matmul.ts";
+export { linear, type LinearOptions } from "./operations/linear.ts";
+export { matmul } from "./operations/matmul.ts";
 export { pow, reciprocal, rsqrt, sqrt, square } from "./operations/powers.ts";
 export {
   argmax,

@@ -1,4 +1,4 @@
-import { gelu, HeedError, relu, type RandomKey, type Tensor } from "@heed/tensor";
+import { HeedError, relu, type RandomKey, type Tensor } from "@heed/tensor";
 import { MultiHeadAttention, type MultiHeadCallOptions } from "@heed/attention";
 import { Dropout, LayerNorm, Linear, Module } from "@heed/nn";
 
@@ -89,7 +89,7 @@ export class TransformerEncoderLayer extends Module {
   }
 
   #feedForward(x: Tensor): Tensor {
-    const hidden = this.linear1.forward(x);
-    return this.dropout2.forward(this.linear2.forward(this.dropout.forward(this.activation === "gelu" ? gelu(hidden) : relu(hidden))));
+    const hidden = this.activation === "gelu" ? this.linear1.forward(x, { activation: "gelu" }) : relu(this.linear1.forward(x));
+    return this.dropout2.forward(this.linear2.forward(this.dropout.forward(hidden)));
   }
 }

@@ -1,7 +1,7 @@
 import { f32x4, i32x4, v128 } from "../assembler/index.ts";
 import type { Expression, Local, V128 } from "../assembler/index.ts";
 import type { Constants } from "./constants.ts";
-import { horner } from "./polynomial.ts";
+import { horner, hornerInPairs } from "./polynomial.ts";
 
 /** `(e^r − 1 − r) / r²`, |r| ≤ ln2 / 2: minimax for e^r − 1, within 2^-26 (0.2 ulp), so that `expm1` can use it too. */
 const EXP = [0.4999999701976776, 0.1666654348373413, 0.04166720062494278, 0.008366547524929047, 0.001388251781463623];
@@ -99,7 +99,12 @@ export function fastDecayBlock(k: Constants, factor = 1, bounded = false): (x: V
       shifted.set(f32x4.add(t, magic));
       fraction.set(f32x4.sub(t, f32x4.sub(shifted, magic)));
     }
-    return f32x4.mul(horner(f, fraction, coefficients), i32x4.add(i32x4.shl(shifted, 23), bias));
+    // Where a multiply-add is two operations, one chain of them would take twice as long.
+    const power =
+      f.build !== "simd"
+        ? horner(f, fraction, coefficients)
+        : hornerInPairs(f, fraction, f.let(f32x4.mul(fraction, fraction)), coefficients);
+    return f32x4.mul(power, i32x4.add(i32x4.shl(shifted, 23), bias));
   };
 }
 

@@ -4,7 +4,8 @@ import { add, mul, sub } from "./arithmetic.ts";
 import { exp } from "./exponential.ts";
 import { square } from "./powers.ts";
 import { tanh } from "./sigmoid.ts";
-import { smooth } from "./unary.ts";
+import { applyUnary, recordSmooth } from "./unary.ts";
+import { widened } from "./widened.ts";
 
 export interface GeluOptions {
   /** `none` (default): the exact x Φ(x). `tanh`: ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), as GPT-2 uses. */
@@ -13,10 +14,20 @@ export interface GeluOptions {
 
 /** The Gaussian error linear unit, x Φ(x), with Φ the normal distribution function. @see Hendrycks and Gimpel, 2016 (arXiv:1606.08415). */
 export function gelu(x: Tensor, { approximate = "none" }: GeluOptions = {}): Tensor {
-  if (approximate === "tanh") return smooth("gelu", "geluTanh", x, [], tanhCurvature);
-  if (approximate !== "none") throw new HeedError("gelu", 'approximate is "none" or "tanh"', { approximate });
-  // φ(x) (2 − x²), with φ the normal density.
-  return smooth("gelu", "geluErf", x, [], (at) => mul(mul(exp(mul(square(at), -0.5)), 1 / Math.sqrt(2 * Math.PI)), sub(2, square(at))));
+  if (approximate !== "none" && approximate !== "tanh") throw new HeedError("gelu", 'approximate is "none" or "tanh"', { approximate });
+  return recordGelu(applyUnary("gelu", kernels[approximate], x), widened(x), approximate);
+}
+
+const kernels = { none: "geluErf", tanh: "geluTanh" } as const;
+
+/** Records `out = gelu(x)`, however it was computed. */
+export function recordGelu(out: Tensor, x: Tensor, approximate: "none" | "tanh"): Tensor {
+  return recordSmooth("gelu", kernels[approximate], out, x, [], approximate === "none" ? curvature : tanhCurvature);
+}
+
+/** φ(x) (2 − x²), with φ the normal density. */
+function curvature(x: Tensor): Tensor {
+  return mul(mul(exp(mul(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI)), sub(2, square(x)));
 }
 
 const INNER = 0.044715;

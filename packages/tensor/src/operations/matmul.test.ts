@@ -11,7 +11,7 @@ import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { einsum } from "./einsum.ts";
-import { linear, matmul, product } from "./matmul.ts";
+import { matmul, product } from "./matmul.ts";
 
 const swapped = (x: Tensor, swap: unknown) => (swap === true ? x.transpose() : x);
 
@@ -20,12 +20,6 @@ describe.each(eachBackend())("on $name", ({ use }) => {
     use(() => {
       const { transpose_a, transpose_b } = stored.options;
       expectGolden(stored, ({ inputs: { a, b } }) => ({ y: matmul(swapped(a, transpose_a), swapped(b, transpose_b)) }));
-    }),
-  );
-
-  it.each(loadGolden("tensor", { op: "linear" }))("agrees with $source on $name", (stored) =>
-    use(() => {
-      expectGolden(stored, ({ inputs: { x }, params: { weight, bias } }) => ({ y: linear(x, weight, bias) }));
     }),
   );
 
@@ -119,18 +113,6 @@ describe("has the gradient of its central differences", () => {
     );
   });
 
-  it("for a linear layer, with and without bias", () => {
-    expectGradient((x, weight, bias) => linear(x, weight, bias), [[2, 3, 5], [7, 5], [7]], { second: true });
-    expectGradient((x, weight, bias) => linear(x, weight, bias), [[5], [7, 5], [7]]);
-    expectGradient(
-      (x, weight) => linear(x.transpose(), weight),
-      [
-        [5, 3],
-        [7, 5],
-      ],
-    );
-  });
-
   it.each([
     [
       "bi,oij,bj->bo",
@@ -176,31 +158,8 @@ describe("has the gradient of its central differences", () => {
   });
 });
 
-it("computes in float32 with weights stored in half precision", () => {
-  const x = randomTensor([2, 3], 1, { requiresGrad: true });
-  const weight = tensor(
-    [
-      [1, 0.5, 0.25],
-      [2, -1, 4],
-    ],
-    { dtype: "bfloat16" },
-  );
-  const y = linear(x, weight);
-  expectClose(y, linear(x.detach(), tensor(weight.toTypedArray(), { shape: [2, 3] })), 0);
-  y.backward(randomTensor([2, 2], 2));
-  expect(x.grad!.shape).toEqual([2, 3]);
-});
-
-it("gives zeros, and the bias, for an empty sum", () => {
+it("gives zeros for an empty sum", () => {
   expectClose(matmul(zeros([2, 0]), zeros([0, 3])), zeros([2, 3]), 0);
-  expectClose(
-    linear(zeros([2, 0]), zeros([3, 0]), tensor([1, 2, 3])),
-    [
-      [1, 2, 3],
-      [1, 2, 3],
-    ],
-    0,
-  );
 });
 
 it("says which shapes do not fit", () => {
@@ -210,8 +169,6 @@ it("says which shapes do not fit", () => {
   expect(() => matmul(zeros([2, 3, 4]), zeros([3, 4, 5]))).toThrow(/matmul: shapes must broadcast/);
   expect(() => matmul(zeros([]), zeros([3]))).toThrow(/matmul: operands must have at least one axis/);
   expect(() => matmul(zeros([2, 3]), zeros([3, 2], { dtype: "float64" }))).toThrow(/matmul: dtypes must agree/);
-  expect(() => linear(zeros([2, 3]), zeros([4, 2]))).toThrow(/linear: x \[\.\.\., I\] and weight \[O, I\] must share I/);
-  expect(() => linear(zeros([2, 3]), zeros([4, 3]), zeros([3]))).toThrow(/linear: weight \[O, I\] and bias \[O\] must share O/);
 });
 
 it("says what is wrong with an equation", () => {

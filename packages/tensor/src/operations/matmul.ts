@@ -1,13 +1,13 @@
-import { DTypeError, matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
+import { matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
 import { computeOne, type Scratch } from "../core/compute.ts";
 import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, rowMajor, sizeOf, type Shape } from "../core/shape.ts";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { widened } from "./widened.ts";
-import { copy, mergeAxes } from "./copy.ts";
+import { mergeAxes } from "./copy.ts";
 import { fillZero } from "./fill.ts";
-import { sumTo } from "./sum-to.ts";
+import { sameDType } from "./internal/parameters.ts";
 import { reshape, transpose } from "./views.ts";
 
 /**
@@ -45,32 +45,6 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   return reshape(out, shape);
 }
 
-/**
- * A linear layer, x Wᵀ + bias over the last axis of x.
- *
- * @param x `[…, I]`
- * @param weight `[O, I]`
- * @param bias `[O]`, or none
- * @returns `[…, O]`
- * @throws {ShapeError} when I or O disagree; {DTypeError} when dtypes differ.
- */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  requireTensor("linear", "x", x);
-  requireTensor("linear", "weight", weight);
-  if (x.rank === 0 || weight.rank !== 2 || x.shape.at(-1) !== weight.shape[1]) {
-    throw new ShapeError("linear", "x [..., I] and weight [O, I] must share I", { x: x.shape, weight: weight.shape });
-  }
-  if (bias !== undefined) {
-    requireTensor("linear", "bias", bias);
-    if (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]) {
-      throw new ShapeError("linear", "weight [O, I] and bias [O] must share O", { weight: weight.shape, bias: bias.shape });
-    }
-  }
-  const rows = x.rank === 1 ? reshape(x, [1, x.shape[0]]) : x;
-  const out = product("linear", rows, transpose(weight), batchOf(rows), bias);
-  return x.rank === 1 ? reshape(out, [weight.shape[0]]) : out;
-}
-
 function batchOf(x: Tensor): Shape {
   return x.shape.slice(0, -2);
 }
@@ -79,35 +53,21 @@ function batchOf(x: Tensor): Shape {
  * `[…, M, K] × […, K, N]` with leading axes broadcast, then summed down to `batch`. Summing is part of the product, so the
  * gradient of an operand that was broadcast is again one of these.
  */
-export function product(where: string, a: Tensor, b: Tensor, batch: Shape, bias?: Tensor): Tensor {
-  const [x, y, z] = [widened(a), widened(b), bias === undefined ? undefined : widened(bias)];
+export function product(where: string, a: Tensor, b: Tensor, batch: Shape): Tensor {
+  const [x, y] = [widened(a), widened(b)];
   const dtype = requireReal(where, x.dtype);
-  if (y.dtype !== dtype || (z !== undefined && z.dtype !== dtype)) {
-    throw new DTypeError(
-      where,
-      "dtypes must agree: nothing is promoted silently",
-      { a: a.dtype, b: b.dtype, ...(bias && { bias: bias.dtype }) },
-      "Convert one: cast(x, dtype).",
-    );
-  }
+  sameDType(where, { a: x, b: y });
   const plan = planProduct(x, y, batch);
   const shape = [...batch, x.shape.at(-2)!, y.shape.at(-1)!];
-  const out = computeOne(where, z === undefined ? [x, y] : [x, y, z], shape, dtype, ([readX, readY, readZ], write, scratch) => {
+  const out = computeOne(where, [x, y], shape, dtype, ([readX, readY], write, scratch) => {
     if (sizeOf(shape) === 0) return;
-    if (z !== undefined) copy(dtype, shape, readZ, broadcastStrides(z.shape, z.strides, shape), write);
-    else if (plan.sums) fillZero(dtype, write, shape);
-    runProduct(dtype, plan, readX, readY, write, z !== undefined || plan.sums, scratch);
+    if (plan.sums) fillZero(dtype, write, shape);
+    runProduct(dtype, plan, readX, readY, write, plan.sums, scratch);
   });
-  return record(where, out, z === undefined ? [x, y] : [x, y, z], [x, y], (g, needs) => [
+  return record(where, out, [x, y], [x, y], (g, needs) => [
     needs[0] ? product(where, g, transpose(y), batchOf(x)) : undefined,
     needs[1] ? product(where, transpose(x), g, batchOf(y)) : undefined,
-    ...(z === undefined ? [] : [needs[2] ? columnSums(g) : undefined]),
   ]);
-}
-
-/** Σ over all but the last axis. */
-function columnSums(g: Tensor): Tensor {
-  return sumTo(g, [g.shape.at(-1)!]);
 }
 
 /** What is left to loop over, and the strides of one product, in elements. */

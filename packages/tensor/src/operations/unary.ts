@@ -31,9 +31,19 @@ export function applyUnary(where: string, name: keyof UnaryKernels, x: Tensor, .
  * @param second f″ of the same x, written with operations: what derivatives beyond the first fall back to; left out where it is 0
  */
 export function smooth(where: string, name: SmoothName, x: Tensor, scalars: readonly number[], second?: (x: Tensor) => Operand): Tensor {
-  const out = applyUnary(where, name, x, ...scalars);
-  const wide = widened(x);
-  return record(where, out, [wide], [wide], (g) => [slope(where, name, wide, g, scalars, second)]);
+  return recordSmooth(where, name, applyUnary(where, name, x, ...scalars), widened(x), scalars, second);
+}
+
+/** Records `out = f(x)`, however it was computed. */
+export function recordSmooth(
+  where: string,
+  name: SmoothName,
+  out: Tensor,
+  x: Tensor,
+  scalars: readonly number[],
+  second?: (x: Tensor) => Operand,
+): Tensor {
+  return record(where, out, [x], [x], (g) => [slope(where, name, x, g, scalars, second)]);
 }
 
 /** g · f′(x). */

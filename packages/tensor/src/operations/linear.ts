@@ -1,0 +1,85 @@
+import { activations, HeedError, matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
+import { compute, packed } from "../core/compute.ts";
+import { requireReal } from "../core/dtype.ts";
+import { sizeOf } from "../core/shape.ts";
+import { isRecording, noGrad, record } from "../core/tape.ts";
+import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { recordGelu } from "./gelu.ts";
+import { sameDType } from "./internal/parameters.ts";
+import { product } from "./matmul.ts";
+import { sum } from "./reductions.ts";
+import { reshape, transpose } from "./views.ts";
+import { widened } from "./widened.ts";
+
+export interface LinearOptions {
+  /** What follows in the same pass: nothing (default), or `gelu`, exact or by tanh. */
+  readonly activation?: "none" | "gelu" | "geluTanh";
+}
+
+const codes = { none: activations.none, gelu: activations.geluErf, geluTanh: activations.geluTanh };
+
+/**
+ * A linear layer over the last axis of x, `activation(x Wᵀ + bias)`. Bias and activation are part of the product: their results are not
+ * written and read again.
+ *
+ * Letters: I features in, O features out.
+ * @param x `[…, I]`
+ * @param weight `[O, I]`
+ * @param bias `[O]`, or none
+ * @returns `[…, O]`
+ * @throws {ShapeError} when I or O disagree; {DTypeError} when dtypes differ; {HeedError} for an unknown activation.
+ *
+ * Time O(… I O). With an activation, a gradient needs what it is applied to, which is kept besides.
+ */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = "none" }: LinearOptions = {}): Tensor {
+  requireTensor("linear", "x", x);
+  requireTensor("linear", "weight", weight);
+  if (x.rank === 0 || weight.rank !== 2 || x.shape.at(-1) !== weight.shape[1]) {
+    throw new ShapeError("linear", "x [..., I] and weight [O, I] must share I", { x: x.shape, weight: weight.shape });
+  }
+  if (bias !== undefined) {
+    requireTensor("linear", "bias", bias);
+    if (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]) {
+      throw new ShapeError("linear", "weight [O, I] and bias [O] must share O", { weight: weight.shape, bias: bias.shape });
+    }
+  }
+  if (!(activation in codes)) throw new HeedError("linear", `activation is ${Object.keys(codes).join(", ")}`, { activation });
+
+  const [from, matrix, shift] = [widened(x), widened(weight), bias === undefined ? undefined : widened(bias)];
+  const dtype = requireReal("linear", from.dtype);
+  sameDType("linear", { x: from, weight: matrix, bias: shift });
+  const [O, I] = weight.shape;
+  const shape = [...x.shape.slice(0, -1), O];
+  const m = sizeOf(x.shape.slice(0, -1));
+  const inputs = shift === undefined ? [from, matrix] : [from, matrix, shift];
+  const active = activation !== "none";
+  // What the activation is applied to is written only for a gradient.
+  const keeps = active && isRecording() && inputs.some(({ requiresGrad }) => requiresGrad);
+  const rows = asRows(from, m);
+  const [out, before = out] = compute(
+    "linear",
+    [rows, matrix, ...(shift === undefined ? [] : [packed(shift)])],
+    Array.from({ length: keeps ? 2 : 1 }, () => ({ shape, dtype })),
+    ([atX, atW, atBias = 0], [to, kept = 0], scratch) => {
+      if (m * O === 0) return;
+      const [p, q] = [rows.strides, matrix.strides];
+      matmulKernels
+        .on(dtype)
+        .linear(m, O, I, atX, p[0], p[1], atW, q[1], q[0], atBias, to, O, codes[activation], kept, scratch(matmulScratchBytes(m, O, I)));
+    },
+  );
+  record("linear", before, inputs, [from, matrix], (g, needs) => {
+    const g2 = reshape(g, [m, O]);
+    return [
+      needs[0] ? reshape(product("linear", g2, matrix, []), x.shape) : undefined,
+      needs[1] ? product("linear", transpose(g2), reshape(from, [m, I]), []) : undefined,
+      ...(shift === undefined ? [] : [needs[2] ? sum(g2, 0) : undefined]),
+    ];
+  });
+  return keeps ? recordGelu(out, before, activation === "geluTanh" ? "tanh" : "none") : out;
+}
+
+/** `[…, I]` as `[m, I]`: a view where the strides allow it, else a copy. Not recorded. */
+function asRows(x: Tensor, m: number): Tensor {
+  return noGrad(() => reshape(x, [m, x.shape.at(-1)!]));
+}
