@@ -1,6 +1,7 @@
-import { Region, unaryKernels } from "@heed/kernels";
-import { copy } from "../operations/copy.ts";
+import { binaryKernels, Region } from "@heed/kernels";
 import { axpy } from "../operations/axpy.ts";
+import { constant } from "../operations/binary.ts";
+import { copy } from "../operations/copy.ts";
 import { isReal, requireReal, type DType } from "./dtype.ts";
 import { currentScope, newStorage, type Scope } from "./scope.ts";
 import type { Shape } from "./shape.ts";
@@ -132,7 +133,7 @@ export function addInPlace(target: Tensor, x: Tensor): void {
 /** `target ← factor · target`; `target` is dense and real. */
 export function scaleInPlace(target: Tensor, factor: number): void {
   const dtype = requireReal("scale", target.dtype);
-  mutate("scale", [target], [], ([at]) => {
-    if (target.size > 0) unaryKernels.on(dtype).scale(at, at, target.size, factor, 0);
+  mutate("scale", [target], [], ([at], _, scratch) => {
+    if (target.size > 0) binaryKernels.on(dtype).mul(at, 0, 1, constant(factor, dtype, scratch), 0, 0, at, 1, target.size);
   });
 }
