@@ -1,6 +1,7 @@
 import { UnsupportedError } from "./errors.ts";
 import { features } from "./features.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
+import { stopPool, workersTakingPart } from "./threads/pool.ts";
 
 /**
  * A WebAssembly build: `relaxed` uses fused multiply-add where the engine has it; `simd` gives the same bits on every engine; `wide`
@@ -15,9 +16,19 @@ export interface Configuration {
   backend: "auto" | "reference" | Build;
   /** Remembers which call made each live block (`memory().blocks`); slow. */
   debug: boolean;
+  /**
+   * Threads that share large work, this one included: `auto` (default) takes as many as the machine can run at once, at most 16;
+   * 1 starts no worker. They start once a program has lasted a while, and only where memory can be shared.
+   */
+  threads: number | "auto";
+  /**
+   * Where workers load their program from, `@heed/kernels/worker`: for pages whose content security policy forbids workers from
+   * blobs. By default they need no file.
+   */
+  workerUrl: string | undefined;
 }
 
-const settings: Configuration = { precision: "fast", backend: "auto", debug: false };
+const settings: Configuration = { precision: "fast", backend: "auto", debug: false, threads: "auto", workerUrl: undefined };
 let active: "reference" | Build | undefined;
 let warned = false;
 
@@ -52,6 +63,10 @@ export function configure(change: Partial<Configuration>): void {
       'Use precision: "fast", or leave the backend to "auto".',
     );
   }
+  if (next.threads !== "auto" && !(Number.isInteger(next.threads) && next.threads >= 1)) {
+    throw new UnsupportedError("configure", 'threads is a whole number from 1 on, or "auto"', { threads: next.threads });
+  }
+  if (next.threads !== settings.threads || next.workerUrl !== settings.workerUrl) stopPool();
   Object.assign(settings, next);
   active = undefined;
 }
@@ -77,7 +92,7 @@ function choose(): "reference" | Build {
   return settings.precision === "fast" && relaxedSimd ? "relaxed" : "simd";
 }
 
-/** What runs, for reports: build, precision, threads. */
+/** What runs, for reports: build, precision, and how many threads take part now. */
 export function backend(): { build: "reference" | Build; precision: Configuration["precision"]; threads: number; sharedMemory: boolean } {
-  return { build: activeBuild(), precision: settings.precision, threads: 1, sharedMemory: linearMemory().isShared };
+  return { build: activeBuild(), precision: settings.precision, threads: 1 + workersTakingPart(), sharedMemory: linearMemory().isShared };
 }

@@ -69,8 +69,32 @@ function clock(family: string, name: string, kernel: Kernel): Kernel {
   };
 }
 
+/**
+ * Notes calls that several threads made together in `milliseconds`, which each kernel gets by its share of what this thread spent.
+ * @param spent milliseconds of this thread's calls, by kernel, as `nameOf` names them
+ */
+export function noteTogether(
+  milliseconds: number,
+  spent: ReadonlyMap<string, number>,
+  calls: readonly { family: { name: string }; kernel: string; arguments: readonly number[] }[],
+): void {
+  const all = [...spent.values()].reduce((sum, each) => sum + each, 0);
+  const counts = new Map<string, number>();
+  for (const call of calls) counts.set(nameOf(call), (counts.get(nameOf(call)) ?? 0) + 1);
+  for (const call of calls) {
+    const name = nameOf(call);
+    const share = all === 0 ? 1 / calls.length : (spent.get(name) ?? 0) / all / counts.get(name)!;
+    note(call.family.name, call.kernel, milliseconds * share);
+    listener?.(call.family.name, call.kernel, call.arguments);
+  }
+}
+
+export function nameOf({ family, kernel }: { family: { name: string }; kernel: string }): string {
+  return `${family.name}.${kernel}`;
+}
+
 function note(family: string, kernel: string, milliseconds: number): void {
-  const key = `${family}.${kernel}`;
+  const key = nameOf({ family: { name: family }, kernel });
   const entry = times?.get(key);
   if (entry === undefined) times?.set(key, { family, kernel, calls: 1, milliseconds });
   else {

@@ -1,4 +1,5 @@
 import type { Family } from "../family.ts";
+import { runTasks } from "./run-tasks.ts";
 
 /** How a piece of work is cut up, and what each thread needs besides. */
 export interface ParallelOptions {
@@ -26,12 +27,16 @@ export function runParallel<K extends object>(
   dtype: "float32" | "float64",
   kernel: keyof K & string,
   calls: readonly (readonly number[])[],
-  { scratch }: ParallelOptions,
+  { work, scratch }: ParallelOptions,
 ): void {
-  const run = family.on(dtype)[kernel] as (...args: readonly number[]) => void;
-  const space = scratch === undefined ? 0 : scratch.allocate(scratch.bytes);
-  for (const call of calls) {
-    if (scratch === undefined) run(...call);
-    else run(...call.map((value, index) => (index === scratch.argument ? space : value)));
-  }
+  const own = scratch === undefined ? undefined : [scratch.argument];
+  const tasks = calls.map((args) => [
+    {
+      family,
+      kernel,
+      arguments: scratch === undefined ? args : args.map((value, index) => (index === scratch.argument ? 0 : value)),
+      scratch: own,
+    },
+  ]);
+  runTasks(dtype, tasks, { work, scratch });
 }

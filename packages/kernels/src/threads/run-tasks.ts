@@ -1,0 +1,51 @@
+import type { Family } from "../family.ts";
+import { isProfiling, nameOf, noteTogether } from "../profile.ts";
+import { Job, kernelsFor } from "./job.ts";
+import { poolFor } from "./pool-for.ts";
+
+/** One call of a kernel, as part of a task. */
+export interface KernelCall {
+  readonly family: Family<object>;
+  readonly kernel: string;
+  readonly arguments: readonly number[];
+  /** Arguments, by index, that are offsets into the thread's scratch space. */
+  readonly scratch?: readonly number[];
+}
+
+/** Calls of kernels, one after the other on one thread. */
+export type Task = readonly KernelCall[];
+
+export interface TaskOptions {
+  /** Estimated floating-point operations (or bytes moved) of all tasks together: small work stays on the calling thread. */
+  readonly work: number;
+  /** Scratch space of each thread: how much, and what gives 64-byte aligned bytes that last until the tasks are done. */
+  readonly scratch?: { readonly bytes: number; readonly allocate: (bytes: number) => number };
+}
+
+/**
+ * Does independent tasks in any order, on as many threads as take part; returns when all are done. Otherwise as `runParallel`,
+ * which makes each task one call of the same kernel.
+ */
+export function runTasks(dtype: "float32" | "float64", tasks: readonly Task[], { work, scratch }: TaskOptions): void {
+  const pool = dtype === "float32" && tasks.length > 1 ? poolFor(work) : undefined;
+  const bytes = scratch === undefined ? 0 : Math.ceil(scratch.bytes / 64) * 64;
+  let job = pool === undefined ? undefined : Job.of(pool, tasks, 0);
+  const base = scratch === undefined ? 0 : scratch.allocate(job === undefined ? bytes : job.threads * bytes);
+  const profile = isProfiling() ? { start: performance.now(), spent: new Map<string, number>() } : undefined;
+  const perform = (task: number): void => {
+    for (const call of tasks[task]) {
+      const start = profile === undefined ? 0 : performance.now();
+      const { arguments: args, scratch: own } = call;
+      const run = kernelsFor(call.family, dtype)[call.kernel];
+      run(...(own === undefined ? args : args.map((value, index) => (own.includes(index) ? value + base : value))));
+      profile?.spent.set(nameOf(call), (profile.spent.get(nameOf(call)) ?? 0) + performance.now() - start);
+    }
+  };
+  let next = 0;
+  for (; job !== undefined; job = next < tasks.length ? Job.of(pool!, tasks, next) : undefined) {
+    job.run(perform, { base, bytes, patience: 60 + work / 1e8 });
+    next = job.end;
+  }
+  for (; next < tasks.length; next++) perform(next);
+  if (profile !== undefined) noteTogether(performance.now() - profile.start, profile.spent, tasks.flat());
+}
