@@ -1,7 +1,17 @@
 export { Constants } from "./constants.ts";
 export { elementLoop, sumOfLanes, tails, type Tails } from "./element-loop.ts";
 export { decayBlock, expBlock, expm1Block, fastDecayBlock, signBits, withSignOf } from "./exp.ts";
-export { GELU_CUBIC, GELU_LINEAR, geluInnerBlock, geluTanhBlock, sigmoidBlock, tanhBlock, type Sigmoid } from "./hyperbolic.ts";
+export {
+  fastSigmoidBlock,
+  fastTanhBlock,
+  GELU_CUBIC,
+  GELU_LINEAR,
+  geluInnerBlock,
+  geluTanhBlock,
+  sigmoidBlock,
+  tanhBlock,
+  type Sigmoid,
+} from "./hyperbolic.ts";
 export { log1pBlock, log1pUnitBlock, logBlock } from "./log.ts";
 export { erfBlock, gaussianBlock, geluErfBlock, geluErfSlopeBlock } from "./normal.ts";
 export { horner, hornerF64, hornerInPairs } from "./polynomial.ts";

@@ -1,5 +1,5 @@
 import { f32x4, v128, type Local, type V128 } from "@heed/kernels/assembler";
-import { sigmoidBlock, tanhBlock, type Constants } from "@heed/kernels/building-blocks";
+import { fastSigmoidBlock, fastTanhBlock, type Constants } from "@heed/kernels/building-blocks";
 import { gruShape, lstmShape, plainShape, type CellShape } from "./cell-shape.ts";
 
 type Vector = Local<"v128">;
@@ -22,13 +22,13 @@ export const lstm: CellCode = {
   shape: lstmShape,
   forward(k) {
     const { f } = k;
-    const [sigmoid, tanh] = [sigmoidBlock(k), tanhBlock(k)];
+    const [sigmoid, tanh] = [fastSigmoidBlock(k), fastTanhBlock(k)];
     const cell = f.local("v128");
     return ([preI, preF, preG, preO], _h, c) => {
-      const i = sigmoid(preI).value;
-      const forget = sigmoid(preF).value;
+      const i = f.let(sigmoid(preI));
+      const forget = f.let(sigmoid(preF));
       const g = f.let(tanh(preG));
-      const o = sigmoid(preO).value;
+      const o = f.let(sigmoid(preO));
       cell.set(f.madd(forget, c, f32x4.mul(i, g)));
       return { slots: [i, forget, g, o], h: f32x4.mul(o, tanh(cell)), c: cell };
     };
@@ -36,7 +36,7 @@ export const lstm: CellCode = {
   backward(k) {
     const { f } = k;
     const one = k.f32(1);
-    const tanh = tanhBlock(k);
+    const tanh = fastTanhBlock(k);
     const [squashed, dcell] = f.locals("v128", 2);
     return ([i, forget, g, o], [c, before], dh, dc) => {
       squashed.set(tanh(c));
@@ -56,10 +56,10 @@ export const gru: CellCode = {
   shape: gruShape,
   forward(k) {
     const { f } = k;
-    const [sigmoid, tanh] = [sigmoidBlock(k), tanhBlock(k)];
+    const [sigmoid, tanh] = [fastSigmoidBlock(k), fastTanhBlock(k)];
     return ([preR, preZ, preN, hidden], h) => {
-      const r = sigmoid(preR).value;
-      const z = sigmoid(preZ).value;
+      const r = f.let(sigmoid(preR));
+      const z = f.let(sigmoid(preZ));
       const n = f.let(tanh(f.let(f.madd(r, hidden, preN))));
       return { slots: [r, z, n], h: f.madd(z, f32x4.sub(h, n), n) };
     };
@@ -85,7 +85,7 @@ export const gru: CellCode = {
 export const tanhCell: CellCode = {
   shape: plainShape,
   forward(k) {
-    const tanh = tanhBlock(k);
+    const tanh = fastTanhBlock(k);
     return ([sum]) => {
       const h = k.f.let(tanh(sum));
       return { slots: [h], h };

@@ -51,17 +51,17 @@ interface Shared {
   readonly move: ReturnType<typeof defineMove>;
 }
 
-/** `rows` rows of A times one panel, added to C if `load`: tiles as tall as one another, since low ones do not fill the pipes. */
+/** `rows` rows of A times one panel, added to C if `load`. The last two tiles share their rows: a low one would not fill the pipes. */
 function defineProduct(m: ModuleBuilder) {
   const tallest = tileRows(m.build);
   const tiles = Array.from({ length: tallest }, (_, index) => defineTile(m, index + 1));
   const panelRow = 4 * tileColumns(m.build);
-  const params = { rows: "i32", height: "i32", taller: "i32", steps: "i32", a: "i32", rowA: "i32", b: "i32", c: "i32", rowC: "i32", load: "i32" } as const;
-  return m.internal("product", { params }, (f, { rows, height, taller, steps, a, rowA, b, c, rowC, load }) => {
+  const params = { rows: "i32", steps: "i32", a: "i32", rowA: "i32", b: "i32", c: "i32", rowC: "i32", load: "i32" } as const;
+  return m.internal("product", { params }, (f, { rows, steps, a, rowA, b, c, rowC, load }) => {
     const count = f.local("i32");
     f.doWhile(i32.gtS(rows, 0), () => {
-      count.set(i32.add(height, i32.gtS(taller, 0)));
-      f.increment(taller, -1);
+      count.set(i32.minS(rows, tallest));
+      f.if(i32.and(i32.gtS(rows, tallest), i32.ltS(rows, 2 * tallest - 2)), () => count.set(i32.shrU(i32.add(rows, 1), 1)));
       const start = f.let(i32.mul(c, load));
       f.block((done) => {
         for (let index = tallest - 1; index >= 0; index--) {
@@ -76,21 +76,6 @@ function defineProduct(m: ModuleBuilder) {
       f.increment(rows, i32.sub(0, count));
     });
   });
-}
-
-/** The heights of tiles for some rows: `height`, and one more for the first `taller`. */
-function heights(f: FunctionBuilder, rows: Int): { set(): void; height: Int; taller: Int } {
-  const [tiles, height, taller] = f.locals("i32", 3);
-  const tallest = tileRows(f.build);
-  return {
-    height,
-    taller,
-    set() {
-      tiles.set(i32.divU(i32.add(rows, tallest - 1), tallest));
-      height.set(i32.divU(rows, tiles));
-      taller.set(i32.sub(rows, i32.mul(height, tiles)));
-    },
-  };
 }
 
 /** Equal parts, at most `most` each: 513 are 257 and 256, not 512 and 1. `total` ≥ 1. */
@@ -223,9 +208,7 @@ function definePackForward(m: ModuleBuilder, columns: 8 | 16, pack: Pack): void 
       units.set(i32.minS(units, UNITS));
       f.forRange(0, slots, 1, (slot) => {
         f.memoryFill(packed, 0, BLOCK);
-        f.if(bias, () =>
-          f.memoryCopy(packed, i32.add(bias, i32.shl(i32.add(i32.mul(slot, H), unit), 2)), i32.shl(units, 2)),
-        );
+        f.if(bias, () => f.memoryCopy(packed, i32.add(bias, i32.shl(i32.add(i32.mul(slot, H), unit), 2)), i32.shl(units, 2)));
         f.increment(packed, BLOCK);
       });
     });
@@ -296,7 +279,26 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
     scratch: "i32",
   } as const;
   m.func(`${name}Forward`, { params }, (f, p) => {
-    const { gates, gatesStride, cells, packed, product, h0, c0, output, outputStride, hLast, cLast, offsets, index, L, H, from, to, scratch } = p;
+    const {
+      gates,
+      gatesStride,
+      cells,
+      packed,
+      product,
+      h0,
+      c0,
+      output,
+      outputStride,
+      hLast,
+      cLast,
+      offsets,
+      index,
+      L,
+      H,
+      from,
+      to,
+      scratch,
+    } = p;
     const { slots, inputSlots, hidden, hasCell } = shape;
     f.if(i32.leS(H, 0), () => f.return());
     for (const stride of [gatesStride, outputStride]) stride.set(i32.shl(stride, 2));
@@ -322,10 +324,8 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
 
     const [active, following, rows, units, n] = f.locals("i32", 5);
     const [gatesRow, cellsRow, hRow, nextRow, cRow, bias, panel, at, multiply] = f.locals("i32", 9);
-    const tiles = heights(f, rows);
     const inputs = f.let(select3(product, inputSlots, slots));
-    const end = (states: Int) =>
-      f.call(finish, { first: following, last: active, from, h: states, c, row, hLast, cLast, H });
+    const end = (states: Int) => f.call(finish, { first: following, last: active, from, h: states, c, row, hLast, cLast, H });
     const steps = evenly(f, H, STEPS);
     const [step, firstOfPass] = f.locals("i32", 2);
 
@@ -341,7 +341,6 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
         eachPart(f, active, PASS_ROWS, (first, count) => {
           firstOfPass.set(first);
           rows.set(count);
-          tiles.set();
           gatesRow.set(i32.add(gates, i32.mul(i32.add(n, firstOfPass), gatesStride)));
           if (hasCell) cellsRow.set(i32.add(cells, i32.mul(i32.add(n, firstOfPass), width)));
           const skipped = f.let(i32.mul(firstOfPass, row));
@@ -365,8 +364,6 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
                       step.set(i32.minS(step, steps));
                       f.call(shared.product, {
                         rows,
-                        height: tiles.height,
-                        taller: tiles.taller,
                         steps: step,
                         a: i32.add(first1, i32.shl(k, 2)),
                         rowA: row,
@@ -395,7 +392,17 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
                 slotTo: width,
               });
               if (hasCell)
-                f.call(shared.move, { rows, slots: 1, units, from: cRow, rowFrom: row, slotFrom: 0, to: cellsRow, rowTo: width, slotTo: 0 });
+                f.call(shared.move, {
+                  rows,
+                  slots: 1,
+                  units,
+                  from: cRow,
+                  rowFrom: row,
+                  slotFrom: 0,
+                  to: cellsRow,
+                  rowTo: width,
+                  slotTo: 0,
+                });
             });
             for (const pointer of [gatesRow, cellsRow, hRow, nextRow, cRow]) f.increment(pointer, BLOCK);
             f.increment(bias, slots * BLOCK);
@@ -514,7 +521,6 @@ function defineBackward(m: ModuleBuilder, name: string, cell: CellCode, shared: 
 
     const [active, n, s, rows, units, at] = f.locals("i32", 6);
     const [gatesRow, dgatesRow, cellsRow, beforeRow, dhRow, dcRow, panel] = f.locals("i32", 7);
-    const tiles = heights(f, rows);
     s.set(i32.sub(L, 1));
     f.block((done) => {
       f.branchIf(done, i32.ltS(s, 0));
@@ -533,7 +539,6 @@ function defineBackward(m: ModuleBuilder, name: string, cell: CellCode, shared: 
           });
           eachPart(f, active, PASS_ROWS, (first, count) => {
             rows.set(count);
-            tiles.set();
             const rowOfPass = f.let(i32.add(n, first));
             gatesRow.set(i32.add(gates, i32.mul(rowOfPass, gatesStride)));
             dgatesRow.set(i32.add(dgates, i32.mul(rowOfPass, gatesStride)));
@@ -609,8 +614,6 @@ function defineBackward(m: ModuleBuilder, name: string, cell: CellCode, shared: 
                   f.forRange(0, panels, 4 * shared.columns, () => {
                     f.call(shared.product, {
                       rows,
-                      height: tiles.height,
-                      taller: tiles.taller,
                       steps,
                       a: i32.add(source, i32.shl(k, 2)),
                       rowA: gatesStride,

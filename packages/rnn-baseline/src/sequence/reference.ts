@@ -34,12 +34,7 @@ export function reference(views: Views): SequenceKernels {
       const [i, f, g, o] = slots;
       const squashed = Math.tanh(c);
       const dcell = dc + dh * o * (1 - squashed * squashed);
-      Object.assign(slots, [
-        dcell * g * i * (1 - i),
-        dcell * before.c * f * (1 - f),
-        dcell * i * (1 - g * g),
-        dh * squashed * o * (1 - o),
-      ]);
+      Object.assign(slots, [dcell * g * i * (1 - i), dcell * before.c * f * (1 - f), dcell * i * (1 - g * g), dh * squashed * o * (1 - o)]);
       return { dh: 0, dc: dcell * f };
     }),
     gruForward: forward(views, gruShape, (slots, h) => {

@@ -38,7 +38,14 @@ const cases: Case[] = [
 ];
 
 /** Runs forward and backward; results in an order of their own. */
-function run(kernels: SequenceKernels, dtype: "float32" | "float64", name: Name, shape: CellShape, given: Case, { keep = true, scale = 1 } = {}) {
+function run(
+  kernels: SequenceKernels,
+  dtype: "float32" | "float64",
+  name: Name,
+  shape: CellShape,
+  given: Case,
+  { keep = true, scale = 1 } = {},
+) {
   const { H, lengths, states = true, cuts = [lengths.length] } = given;
   const { slots, inputSlots, hidden, hasCell } = shape;
   const [B, L] = [lengths.length, Math.max(0, ...lengths)];
@@ -251,7 +258,13 @@ describe.each(cells)("sequence %s", (name, shape) => {
 });
 
 /** One sequence of L steps without initial state. */
-function place(w: Parameters<Parameters<typeof inWorkspace>[1]>[0], { slots, hidden, hasCell }: CellShape, H: number, L: number, projections: number[]) {
+function place(
+  w: Parameters<Parameters<typeof inWorkspace>[1]>[0],
+  { slots, hidden, hasCell }: CellShape,
+  H: number,
+  L: number,
+  projections: number[],
+) {
   const weight = w.reals(noise(hidden.length * H * H, 2));
   const packed = w.bytes(packedForwardBytes(8, hidden.length, slots, H));
   exact.packForward(weight, w.reals(noise(slots * H, 5)), packed, hidden.length, slots, H);
