@@ -1,4 +1,14 @@
-import { int32View, matmulKernels, matmulScratchBytes, reduceKernels, rowKernels, runParallel, uint8View } from "@heed/kernels";
+import {
+  backend,
+  int32View,
+  isShared,
+  matmulKernels,
+  matmulScratchBytes,
+  reduceKernels,
+  rowKernels,
+  runParallel,
+  uint8View,
+} from "@heed/kernels";
 import type { Tensor } from "@heed/tensor";
 import {
   bytesPer,
@@ -181,13 +191,63 @@ function packRows({ dtype, width, N, I }: Layout, x: number, rows: Int32Array, r
   return packedX;
 }
 
-/** What calls about some of the sequences each take, of which any may run at the same time. */
-function cuts({ B }: Layout): (readonly [from: number, to: number])[] {
-  const count = Math.max(1, Math.floor(B / CUT_ROWS));
-  return Array.from({ length: count }, (_, i) => [Math.floor((i * B) / count), Math.floor(((i + 1) * B) / count)]);
+/**
+ * Ranges of sequences for calls that may run at the same time, with about as many steps each. The bits do not depend on them, so
+ * there are as many as there are threads to take them, but a call has at least six sequences: fewer would leave tiles half empty.
+ */
+function cuts({ B, D, N, lengths }: Layout, work: number): (readonly [from: number, to: number])[] {
+  const wanted = isShared(work) ? Math.ceil(backend().threads / D) : 1;
+  const count = Math.max(1, Math.min(wanted, Math.floor(B / 6)));
+  const ends: number[] = [];
+  let steps = 0;
+  lengths.forEach((length, b) => {
+    steps += length;
+    if (ends.length < count - 1 && steps * count >= (ends.length + 1) * N) ends.push(b + 1);
+  });
+  return [...ends, B].map((end, i) => [i === 0 ? 0 : ends[i - 1], end]);
 }
-/** Fewer would leave tiles half empty. */
-const CUT_ROWS = 16;
+
+/** `gemm`, rows cut between threads. Each has so many that all are computed alike, however they are cut. */
+function product(
+  dtype: "float32" | "float64",
+  scratch: Scratch,
+  m: number,
+  n: number,
+  k: number,
+  a: number,
+  rowStrideA: number,
+  columnStrideA: number,
+  b: number,
+  rowStrideB: number,
+  columnStrideB: number,
+  c: number,
+  rowStrideC: number,
+  accumulate = 0,
+): void {
+  const work = 2 * m * n * k;
+  const count = isShared(work) ? Math.max(1, Math.min(4 * backend().threads, Math.floor(m / CUT_ROWS))) : 1;
+  const width = bytesPer(dtype);
+  // Whole tiles, of four rows or of six.
+  const first = (i: number) => (i === count ? m : Math.round((i * m) / count / 12) * 12);
+  const calls = Array.from({ length: count }, (_, i) => {
+    const [from, to] = [a + first(i) * rowStrideA * width, c + first(i) * rowStrideC * width];
+    return [first(i + 1) - first(i), n, k, from, rowStrideA, columnStrideA, b, rowStrideB, columnStrideB, to, rowStrideC, accumulate, 0];
+  });
+  runParallel(matmulKernels, dtype, "gemm", calls, {
+    work,
+    scratch: { argument: 12, bytes: matmulScratchBytes(m, n, k), allocate: scratch },
+  });
+}
+const CUT_ROWS = 96;
+
+/** Gives the same bytes again and again, more when more are asked for: for what one product after the other needs. */
+function reused(scratch: Scratch): Scratch {
+  let [at, room] = [0, 0];
+  return (bytes) => {
+    if (bytes > room) [at, room] = [scratch(bytes), bytes];
+    return at;
+  };
+}
 
 function zero(at: number, bytes: number): void {
   uint8View().fill(0, at, at + bytes);
@@ -207,7 +267,6 @@ function runForward(
   const { dtype, width, B, L, I, H, D, lengths, N } = place;
   if (B * H === 0) return;
   const { slots, inputSlots, hidden, hasCell } = shape;
-  const { gemm } = matmulKernels.on(dtype);
   const { packForward } = sequence.on(dtype);
   lengths.forEach((length, b) => zero(write.output + (b * L + length) * D * H * width, (L - length) * D * H * width));
 
@@ -215,7 +274,9 @@ function runForward(
   // What is not kept needs no room for all slots; and a single step no packed weight.
   const isSingle = L <= 1;
   const row = kept === undefined && !isSingle ? projected : place.row;
-  const space = scratch(Math.max(matmulScratchBytes(N, projected, I), matmulScratchBytes(N, place.row, H)));
+  const space = reused(scratch);
+  const work = 2 * D * N * hidden.length * H * H;
+  const ranges = cuts(place, work);
   const offsetsAt = placed(place.offsets, scratch);
 
   const calls = directions.flatMap(({ reverse }, d) => {
@@ -225,19 +286,20 @@ function runForward(
     const stride = hasCell ? 2 : 1;
     const gates = kept === undefined ? scratch(N * row * width) : kept[stride * d];
     const cells = kept === undefined || !hasCell ? 0 : kept[stride * d + 1];
-    gemm(N, projected, I, packRows(place, at[0]!, rows, index, scratch), I, 1, weightIh!, 1, I, gates, row, 0, space);
+    product(dtype, space, N, projected, I, packRows(place, at[0]!, rows, index, scratch), I, 1, weightIh!, 1, I, gates, row);
     if (isSingle) {
       for (const { from, slot, count } of hiddenPieces(shape)) {
         const to = gates + slot * H * width;
         const accumulate = Number(slot < inputSlots);
-        if (h0 !== 0) gemm(N, count * H, H, h0, H, 1, weightHh! + from * H * H * width, 1, H, to, row, accumulate, space);
+        const weight = weightHh! + from * H * H * width;
+        if (h0 !== 0) product(dtype, space, N, count * H, H, h0, H, 1, weight, 1, H, to, row, accumulate);
         else if (accumulate === 0) for (let n = 0; n < N; n++) zero(to + n * row * width, count * H * width);
       }
     }
     const blocks = isSingle ? 0 : hidden.length;
     const packedWeight = scratch(packedForwardBytes(width, blocks, slots, H));
     packForward(isSingle ? 0 : weightHh!, bias, packedWeight, blocks, slots, H);
-    return cuts(place).map(([from, to]) => [
+    return ranges.map(([from, to]) => [
       gates,
       row,
       cells,
@@ -259,15 +321,12 @@ function runForward(
       0,
     ]);
   });
-  runParallel(sequence, dtype, `${kernel}Forward`, calls, {
-    work: 2 * D * N * hidden.length * H * H,
-    scratch: { argument: 18, bytes: sequenceScratchBytes(width, mostRows(place), H), allocate: scratch },
-  });
+  const bytes = sequenceScratchBytes(width, largest(ranges), H);
+  runParallel(sequence, dtype, `${kernel}Forward`, calls, { work, scratch: { argument: 18, bytes, allocate: scratch } });
 }
 
-/** Of the longest cut. */
-function mostRows(place: Layout): number {
-  return cuts(place).reduce((most, [from, to]) => Math.max(most, to - from), 0);
+function largest(ranges: readonly (readonly [from: number, to: number])[]): number {
+  return ranges.reduce((most, [from, to]) => Math.max(most, to - from), 0);
 }
 
 function runBackward(
@@ -282,20 +341,14 @@ function runBackward(
 ): void {
   const { dtype, width, B, L, I, H, D, row, offsets, N } = place;
   const { inputSlots, hidden, hasCell, carries } = shape;
-  const { gemm } = matmulKernels.on(dtype);
   const { gatherRows, scatterAddRows } = rowKernels.on(dtype);
   const { packBackward } = sequence.on(dtype);
   const projected = inputSlots * H;
   const isSingle = L <= 1;
   const pieces = hiddenPieces(shape);
-  const space = scratch(
-    Math.max(
-      matmulScratchBytes(N, I, projected),
-      matmulScratchBytes(projected, I, N),
-      matmulScratchBytes(N, H, row),
-      matmulScratchBytes(row, H, N),
-    ),
-  );
+  const space = reused(scratch);
+  const work = 2 * D * N * hidden.length * H * H;
+  const ranges = cuts(place, work);
   const offsetsAt = placed(offsets, scratch);
   const dx = write[0];
   if (dx !== undefined) zero(dx, B * L * I * width);
@@ -324,7 +377,7 @@ function runBackward(
         packBackward(weightHh! + before * H * width, packedWeight + packedBackwardBytes(width, before, H), count * H, H);
       }
     }
-    const calls = cuts(place).map(([from, to]) => [
+    const calls = ranges.map(([from, to]) => [
       dgates,
       kept[hasCell ? 2 * d : d],
       row,
@@ -353,33 +406,30 @@ function runBackward(
     dtype,
     `${kernel}Backward`,
     parts.flatMap(({ calls }) => calls),
-    {
-      work: 2 * D * N * hidden.length * H * H,
-      scratch: { argument: 19, bytes: sequenceScratchBytes(width, mostRows(place), H), allocate: scratch },
-    },
+    { work, scratch: { argument: 19, bytes: sequenceScratchBytes(width, largest(ranges), H), allocate: scratch } },
   );
 
   for (const { weightIh, weightHh, dWeightIh, dWeightHh, dBias, dh0, rows, index, dgates, hBefore } of parts) {
     if (isSingle && dh0 !== undefined) {
       pieces.forEach(({ from, slot, count }, i) => {
         const [slope, weight] = [dgates + slot * H * width, weightHh! + from * H * H * width];
-        gemm(N, H, count * H, slope, row, 1, weight, H, 1, dh0, H, Number(carries || i > 0), space);
+        product(dtype, space, N, H, count * H, slope, row, 1, weight, H, 1, dh0, H, Number(carries || i > 0));
       });
     }
     if (dx !== undefined) {
       const dxPacked = scratch(N * I * width);
-      gemm(N, I, projected, dgates, row, 1, weightIh!, I, 1, dxPacked, I, 0, space);
+      product(dtype, space, N, I, projected, dgates, row, 1, weightIh!, I, 1, dxPacked, I);
       scatterAddRows(dxPacked, index, dx, N, I);
     }
     if (dWeightIh !== undefined) {
       const x = packRows(place, at[0]!, rows, index, scratch);
-      gemm(projected, I, N, dgates, 1, row, x, I, 1, dWeightIh, I, 0, space);
+      product(dtype, space, projected, I, N, dgates, 1, row, x, I, 1, dWeightIh, I);
     }
     if (dBias !== undefined) reduceKernels.on(dtype).sum(dgates, dBias, 1, N, row);
     if (dWeightHh !== undefined) {
       for (const { from, slot, count } of pieces) {
         const [slope, to] = [dgates + slot * H * width, dWeightHh + from * H * H * width];
-        gemm(count * H, H, N, slope, 1, row, hBefore, H, 1, to, H, 0, space);
+        product(dtype, space, count * H, H, N, slope, 1, row, hBefore, H, 1, to, H);
       }
     }
   }
