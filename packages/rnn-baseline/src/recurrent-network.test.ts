@@ -1,6 +1,7 @@
 import { concat, flip, noGrad, randomKey, scope, ShapeError, slice, tensor, zeros, type Tensor } from "@heed/tensor";
 import { eachBackend, expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
 import { training } from "@heed/nn";
+import { backend, configuration, configure, linearMemory, threads } from "@heed/kernels";
 import { describe, expect, it } from "vitest";
 import { GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell } from "./index.ts";
 import type { CellRule } from "./internal/cell-rule.ts";
@@ -234,4 +235,33 @@ it("names an unknown nonlinearity", () => {
   expect(() => new RNN(I, H, { key, nonlinearity: "sigmoid" as never })).toThrow(
     'RNN: nonlinearity must be tanh or relu; got nonlinearity "sigmoid".',
   );
+});
+
+it("computes the same bits on one thread and on two, forward and backward", async ({ skip }) => {
+  const before = configuration().threads;
+  const length = 24;
+  const network = new LSTM(40, 72, { key, bidirectional: true });
+  const given = randomTensor([25, length, 40], 1);
+  const lengths = Array.from({ length: 25 }, (_, b) => (7 * b) % (length + 1));
+  const run = () => {
+    network.parameters().forEach((parameter) => (parameter.grad = null));
+    const { output, h } = network.forward(given, { lengths });
+    output
+      .mul(randomTensor(output.shape, 8))
+      .add(network.lastHidden(h).unsqueeze(1).slice(2, 0, 144))
+      .reshape([-1])
+      .backward(randomTensor([25 * length * 144], 9));
+    return [output, h, ...network.parameters().map(({ grad }) => grad!)].map((each) => each.toTypedArray());
+  };
+  try {
+    configure({ threads: 1 });
+    const alone = run();
+    configure({ threads: 2 });
+    await threads.ready();
+    if (!linearMemory().isShared) skip("no shared memory");
+    expect(backend().threads).toBe(2);
+    expect(run()).toEqual(alone);
+  } finally {
+    configure({ threads: before });
+  }
 });

@@ -1,0 +1,1 @@
+export { benchmarkSequence, type SequenceBenchmark, type SequenceBenchmarkOptions, type SequenceTiming } from "./sequence/benchmark.ts";
