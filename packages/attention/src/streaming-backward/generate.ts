@@ -1,6 +1,408 @@
-import { ModuleBuilder, type Build } from "@heed/kernels/assembler";
+import { f32, f32x4, i32, ModuleBuilder, v128, type Build } from "@heed/kernels/assembler";
+import { definePack, tileColumns, tileRows } from "@heed/kernels/building-blocks";
+import { defineDropout, wordsBytes } from "../streaming/dropout.ts";
+import { defineMask } from "../streaming/mask.ts";
+import { defineProduct } from "../streaming/product.ts";
+import { defineScores } from "../streaming/scores.ts";
+import { cutter, definePlace, STRIP_PADDING } from "../streaming/setup.ts";
+import { defineCopyRows } from "../streaming/tile.ts";
+import { jobOf, OF_WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
+import { defineBiasGradients, defineScaleGradient, defineScalesGradient, defineSoftcapGradient, defineSoftmaxGradient } from "./passes.ts";
 
-/** The WebAssembly of streaming attention, backward. In the making: it has no kernels yet. */
+// One pass over the pairs: tile after tile of keys, and for each the blocks of queries of every head that shares them. The strips of a block are made
+// again as forward made them (scores.ts), beside each the gradient of its weights, dP = dO · Vᵀ; passes turn these into weights P and the gradient of
+// scores dS (passes.ts). dQ += dS · K is added strip by strip. When the block's strips are done, dV += Pᵀ · dO and dK += dSᵀ · Q for six keys at a time:
+// their rows are six neighbouring columns of P and dS, so nothing is transposed. dK and dV of the tile stay in the second cache.
+
+/** The WebAssembly of streaming attention, backward. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
-  return new ModuleBuilder(build).toBytes();
+  const m = new ModuleBuilder(build);
+  const product = defineProduct(m);
+  const mask = defineMask(m);
+  const scores = defineScores(m, product, mask, true);
+  const [panel, stripRows] = [tileColumns(build), tileRows(build)];
+  const pack = definePack(m, panel);
+  const copyRows = defineCopyRows(m);
+  const { draw, drop } = defineDropout(m);
+  const place = definePlace(m);
+  const softmaxGradient = defineSoftmaxGradient(m);
+  const biasGradients = defineBiasGradients(m);
+  const softcapGradient = defineSoftcapGradient(m);
+  const scalesGradient = defineScalesGradient(m);
+  const scaleGradient = defineScaleGradient(m);
+  const deltas = defineDeltas(m);
+
+  /** Packs keys and values of the tile; copies the keys if their rows are no whole panels. Once per tile. */
+  const prepareTile = m.internal("prepareTile", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    f.if(w.int("isPacked"), () => f.return());
+    w.set("isPacked", 1);
+    const [b, head] = [w.local("b"), w.local("headOfKey")];
+    const columns = f.let(i32.sub(w.int("tileEnd"), w.int("tile")));
+    const row = f.let(i32.add(w.int("firstKey"), w.int("tile")));
+    const keys = f.let(job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]));
+    const values = f.let(job.address("value", [b, "valueBatch"], [head, "valueHead"], [row, "valueRow"]));
+    const keyRow = f.let(i32.shl(job.int("keyRow"), 2));
+    const packed = { lines: columns, from: 0, stepStride: 4 };
+    f.call(pack, { ...packed, steps: job.int("D"), source: keys, lineStride: keyRow, packed: w.int("keyPanels") });
+    const valueRow = i32.shl(job.int("valueRow"), 2);
+    f.call(pack, { ...packed, steps: job.int("E"), source: values, lineStride: valueRow, packed: w.int("valuePanels") });
+    const [bytes, toRow] = [f.let(i32.shl(job.int("D"), 2)), f.local("i32")];
+    toRow.set(i32.and(i32.add(bytes, 4 * panel - 1), -4 * panel));
+    f.if(
+      i32.eq(bytes, toRow),
+      () => {
+        w.set("keys", keys);
+        w.set("keyRow", keyRow);
+      },
+      () => {
+        f.call(copyRows, {
+          source: keys,
+          sourceRow: keyRow,
+          rows: columns,
+          bytes,
+          to: w.int("keyRoom"),
+          toRow,
+          padding: i32.sub(toRow, bytes),
+        });
+        w.set("keys", w.int("keyRoom"));
+        w.set("keyRow", toRow);
+      },
+    );
+  });
+
+  /** A run of the strip: its weights and the gradient of its scores, in place of scores and of the gradient of weights. */
+  const runStrip = m.internal("runStrip", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const E = job.local("E");
+    f.call(scores, { work });
+    f.call(product, {
+      rows: w.int("rows"),
+      panels: i32.divU(w.int("width"), panel),
+      steps: E,
+      a: w.int("cotangent"),
+      rowA: w.int("cotangentRow"),
+      stepA: 4,
+      b: i32.add(w.int("valuePanels"), i32.mul(i32.shl(i32.sub(w.int("column"), w.int("tile")), 2), E)),
+      stepB: 4 * panel,
+      panelB: i32.mul(E, 4 * panel),
+      c: w.int("gradientStrip"),
+      rowC: w.int("stripRow"),
+      load: 0,
+    });
+    const dropout = job.local("dropout");
+    f.if(dropout, () => {
+      f.call(draw, { work });
+      f.call(drop, { work, strip: w.int("gradientStrip") });
+    });
+    const between = f.let(i32.or(i32.or(job.int("biasCount"), w.int("cappedStrip")), w.int("rawStrip")));
+    f.if(
+      between,
+      () => w.setReal("gradientFactor", f32.const(1)),
+      () => w.setReal("gradientFactor", w.real("scale")),
+    );
+    f.call(softmaxGradient, { work });
+    f.if(dropout, () => f.call(drop, { work, strip: w.int("strip") }));
+    f.if(between, () => {
+      f.call(biasGradients, { work });
+      f.if(w.int("cappedStrip"), () => f.call(softcapGradient, { work }));
+      f.if(w.int("rawStrip"), () => f.call(scalesGradient, { work }));
+      f.call(scaleGradient, { work });
+    });
+  });
+
+  /** `to += from`, rows of `width` numbers. */
+  const ADD = { rows: "i32", width: "i32", from: "i32", fromRow: "i32", to: "i32", toRow: "i32" } as const;
+  const addRows = m.internal("addRows", { params: ADD }, (f, { rows, width, from, fromRow, to, toRow }) => {
+    const [at, out] = f.locals("i32", 2);
+    f.forRange(0, rows, 1, () => {
+      at.set(from);
+      out.set(to);
+      f.vectorLoop(
+        width,
+        () => {
+          f.store(out, f32x4.add(v128.load(out), v128.load(at)));
+          f.increment(at, 16);
+          f.increment(out, 16);
+        },
+        () => {
+          f.store32Lane(out, f32x4.add(v128.load32Zero(out), v128.load32Zero(at)), 0);
+          f.increment(at, 4);
+          f.increment(out, 4);
+        },
+      );
+      f.increment(from, fromRow);
+      f.increment(to, toRow);
+    });
+  });
+
+  /** The gradients of one sample and key/value head. */
+  const runHead = m.internal("head", { params: { work: "i32", b: "i32", head: "i32", space: "i32" } }, (f, { work, b, head, space }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const [D, E] = [job.local("D"), job.local("E")];
+    const padded = (width: Int) => f.let(i32.shl(i32.and(i32.add(width, panel - 1), -panel), 2));
+    const [widthD, widthE] = [padded(D), padded(E)];
+    const [columnsOfTile, blockRows] = [job.local("gradientColumns"), job.local("gradientRows")];
+    const stripRow = f.let(i32.add(i32.shl(columnsOfTile, 2), STRIP_PADDING));
+    const group = f.let(i32.divU(job.int("H"), job.int("Hkv")), "group");
+    const firstHead = f.let(i32.mul(head, group), "firstHead");
+
+    const cut = cutter(f, space);
+    const pair = cut(i32.const(16));
+    w.set("keyPanels", cut(i32.mul(columnsOfTile, i32.shl(D, 2))));
+    w.set("valuePanels", cut(i32.mul(columnsOfTile, i32.shl(E, 2))));
+    w.set("keyRoom", cut(i32.mul(columnsOfTile, widthD)));
+    const ofKeys = cut(i32.mul(columnsOfTile, widthD));
+    const ofValues = cut(i32.mul(columnsOfTile, widthE));
+    const weights = cut(i32.mul(blockRows, stripRow));
+    const gradients = cut(i32.mul(blockRows, stripRow));
+    const queryRoom = cut(i32.mul(blockRows, widthD));
+    const cotangentRoom = cut(i32.mul(blockRows, widthE));
+    const sumRoom = cut(i32.mul(widthD, stripRows));
+    const spans = cut(i32.shl(blockRows, 3));
+    const keepIf = (wanted: ReturnType<typeof i32.ne>) => i32.mul(cut(i32.mul(stripRow, stripRows)), wanted);
+    w.set("cappedStrip", keepIf(f32.ne(job.real("softcap"), 0)));
+    w.set("rawStrip", keepIf(i32.ne(job.int("scalesGradient"), 0)));
+    w.set("stripRow", stripRow);
+    w.set("wordRow", stripRow);
+    w.set("words", cut(wordsBytes(stripRow, stripRows)));
+    const allDeltas = cut(i32.const(0));
+
+    /** Address of a row of an array, rows counted within the sequence. */
+    const rowOf = (name: "query" | "outputGradient" | "queryGradient", row: Int) =>
+      f.let(job.address(name, [b, `${name}Batch`], [w.int("h"), `${name}Head`], [i32.add(w.int("firstQuery"), row), `${name}Row`]));
+    const ofHead = (h: Int) => {
+      f.call(place, { work, b, h });
+      w.set("deltas", i32.add(allDeltas, i32.shl(i32.mul(i32.sub(h, firstHead), job.int("L")), 2)));
+    };
+    const zero = f.local("i32");
+    f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
+      ofHead(h);
+      f.call(deltas, { work });
+      f.if(job.int("queryGradient"), () => {
+        const to = rowOf("queryGradient", zero);
+        f.forRange(0, w.int("L"), 1, () => {
+          f.memoryFill(to, 0, i32.shl(D, 2));
+          f.increment(to, i32.shl(job.int("queryGradientRow"), 2));
+        });
+      });
+    });
+
+    const [tileEnd, rows, rest, end, queries, queryRow, cotangents, cotangentRow] = f.locals("i32", 8);
+    const [strip, span, next, low, high, offset, from, steps] = f.locals("i32", 8);
+    f.forRange(0, w.int("S"), columnsOfTile, (tile) => {
+      tileEnd.set(i32.add(tile, columnsOfTile));
+      rest.set(w.int("S"));
+      tileEnd.set(i32.minS(tileEnd, rest));
+      w.set("tile", tile);
+      w.set("tileEnd", tileEnd);
+      w.set("isPacked", 0);
+      f.memoryFill(ofKeys, 0, i32.mul(columnsOfTile, widthD));
+      f.memoryFill(ofValues, 0, i32.mul(columnsOfTile, widthE));
+      f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
+        ofHead(h);
+        f.forRange(0, w.int("L"), blockRows, (first) => {
+          rows.set(i32.sub(w.int("L"), first));
+          rows.set(i32.minS(rows, blockRows));
+          f.call(mask.hull, { work, row: first, rows, from: tile, to: tileEnd, pair });
+          f.block((seesNothing) => {
+            f.branchIf(seesNothing, i32.geS(i32.load(pair), i32.load(pair, 4)));
+            f.call(prepareTile, { work });
+
+            // Rows of queries and cotangents, in place where they are whole panels.
+            const block = (name: "query" | "outputGradient", width: Int, at: Int, row: Int, room: Int, padded: Int): void => {
+              at.set(rowOf(name, first));
+              row.set(i32.shl(job.int(`${name}Row`), 2));
+              const bytes = f.let(i32.shl(width, 2));
+              f.if(i32.ne(bytes, padded), () => {
+                f.call(copyRows, { source: at, sourceRow: row, rows, bytes, to: room, toRow: padded, padding: i32.sub(padded, bytes) });
+                at.set(room);
+                row.set(padded);
+              });
+            };
+            block("query", D, queries, queryRow, queryRoom, widthD);
+            block("outputGradient", E, cotangents, cotangentRow, cotangentRoom, widthE);
+            w.set("queryRow", queryRow);
+            w.set("cotangentRow", cotangentRow);
+
+            end.set(i32.add(first, rows));
+            span.set(spans);
+            f.forRange(first, end, stripRows, (row) => {
+              rest.set(i32.sub(end, row));
+              w.set("row", row);
+              w.set("rows", i32.minS(rest, stripRows));
+              offset.set(i32.sub(row, first));
+              w.set("query", i32.add(queries, i32.mul(offset, queryRow)));
+              w.set("cotangent", i32.add(cotangents, i32.mul(offset, cotangentRow)));
+              offset.set(i32.mul(offset, stripRow));
+              strip.set(i32.add(weights, offset));
+              low.set(tileEnd);
+              high.set(tile);
+              next.set(f.call(mask.nextRun, { work, from: tile, strip }));
+              const isWhole = i32.and(i32.ne(next, 0), i32.eq(w.int("columns"), i32.sub(tileEnd, tile)));
+              f.if(i32.eqz(isWhole), () => {
+                f.memoryFill(strip, 0, i32.mul(w.int("rows"), stripRow));
+                f.memoryFill(i32.add(gradients, offset), 0, i32.mul(w.int("rows"), stripRow));
+              });
+              f.if(next, () =>
+                f.doWhile(next, () => {
+                  const column = w.local("column");
+                  low.set(i32.minS(low, column));
+                  high.set(i32.add(column, w.int("columns")));
+                  w.set("gradientStrip", i32.add(w.int("strip"), i32.sub(gradients, weights)));
+                  f.call(runStrip, { work });
+                  f.if(job.int("queryGradient"), () => {
+                    const sum = (c: Int, rowC: Int, load: number) =>
+                      f.call(product, {
+                        rows: w.int("rows"),
+                        panels: i32.divU(widthD, 4 * panel),
+                        steps: w.int("columns"),
+                        a: w.int("gradientStrip"),
+                        rowA: stripRow,
+                        stepA: 4,
+                        b: i32.add(w.int("keys"), i32.mul(i32.sub(column, tile), w.int("keyRow"))),
+                        stepB: w.int("keyRow"),
+                        panelB: 4 * panel,
+                        c,
+                        rowC,
+                        load,
+                      });
+                    const to = rowOf("queryGradient", row);
+                    const toRow = f.let(i32.shl(job.int("queryGradientRow"), 2));
+                    f.if(
+                      i32.eq(widthD, i32.shl(D, 2)),
+                      () => sum(to, toRow, 1),
+                      () => {
+                        sum(sumRoom, widthD, 0);
+                        f.call(addRows, { rows: w.int("rows"), width: D, from: sumRoom, fromRow: widthD, to, toRow });
+                      },
+                    );
+                  });
+                  next.set(f.call(mask.nextRun, { work, from: next, strip }));
+                }),
+              );
+              f.store(span, low);
+              f.store(span, high, 4);
+              f.increment(span, 8);
+            });
+
+            f.forRange(tile, tileEnd, stripRows, (key) => {
+              rest.set(i32.sub(tileEnd, key));
+              rest.set(i32.minS(rest, stripRows));
+              // The strips that see one of these keys, from the first to the last.
+              low.set(0x7fffffff);
+              high.set(0);
+              span.set(spans);
+              f.forRange(0, rows, stripRows, (row) => {
+                f.if(i32.and(i32.ltS(i32.load(span), i32.add(key, rest)), i32.gtS(i32.load(span, 4), key)), () => {
+                  low.set(i32.minS(low, row));
+                  high.set(i32.add(row, stripRows));
+                });
+                f.increment(span, 8);
+              });
+              high.set(i32.minS(high, rows));
+              steps.set(i32.sub(high, low));
+              f.if(i32.gtS(high, low), () => {
+                offset.set(i32.sub(key, tile));
+                from.set(i32.add(i32.mul(low, stripRow), i32.shl(offset, 2)));
+                const sum = (wanted: "keyGradient" | "valueGradient", a: Int, b: Int, stepB: Int, c: Int, rowC: Int) =>
+                  f.if(job.int(wanted), () =>
+                    f.call(product, {
+                      rows: rest,
+                      panels: i32.divU(rowC, 4 * panel),
+                      steps,
+                      a: i32.add(a, from),
+                      rowA: 4,
+                      stepA: stripRow,
+                      b: i32.add(b, i32.mul(low, stepB)),
+                      stepB,
+                      panelB: 4 * panel,
+                      c: i32.add(c, i32.mul(offset, rowC)),
+                      rowC,
+                      load: 1,
+                    }),
+                  );
+                sum("valueGradient", weights, cotangents, cotangentRow, ofValues, widthE);
+                sum("keyGradient", gradients, queries, queryRow, ofKeys, widthD);
+              });
+            });
+          });
+        });
+      });
+      const write = (name: "keyGradient" | "valueGradient", source: Int, sourceRow: Int, width: Int) =>
+        f.if(job.int(name), () => {
+          const at = i32.add(w.int("firstKey"), tile);
+          const to = job.address(name, [b, `${name}Batch`], [head, `${name}Head`], [at, `${name}Row`]);
+          const toRow = i32.shl(job.int(`${name}Row`), 2);
+          f.call(copyRows, { source, sourceRow, rows: i32.sub(tileEnd, tile), bytes: i32.shl(width, 2), to, toRow, padding: 0 });
+        });
+      write("keyGradient", ofKeys, widthD, D);
+      write("valueGradient", ofValues, widthE, E);
+    });
+  });
+
+  m.func("backward", { params: { job: "i32", from: "i32", to: "i32", scratch: "i32" } }, (f, { job, from, to, scratch }) => {
+    const w = workOf(f, scratch);
+    const given = jobOf(f, job);
+    w.set("job", job);
+    const [batches, heads] = [given.local("chunkBatches"), given.local("chunkHeads")];
+    const [B, Hkv] = [given.local("B"), given.local("Hkv")];
+    const across = f.let(i32.divU(i32.sub(i32.add(Hkv, heads), 1), heads));
+    const [firstBatch, lastBatch, firstHead, lastHead] = f.locals("i32", 4);
+    f.forRange(from, to, 1, (chunk) => {
+      w.set("chunk", chunk);
+      firstBatch.set(i32.mul(i32.divU(chunk, across), batches));
+      firstHead.set(i32.mul(i32.remU(chunk, across), heads));
+      lastBatch.set(i32.add(firstBatch, batches));
+      lastBatch.set(i32.minS(lastBatch, B));
+      lastHead.set(i32.add(firstHead, heads));
+      lastHead.set(i32.minS(lastHead, Hkv));
+      f.forRange(firstBatch, lastBatch, 1, (b) => {
+        f.forRange(firstHead, lastHead, 1, (head) => {
+          f.call(runHead, { work: scratch, b, head, space: i32.add(scratch, WORK_BYTES) });
+        });
+      });
+    });
+  });
+  return m.toBytes();
+}
+
+/** δ = dO · O for each row of a head, summed in the order in which dO · Vᵀ is: then they cancel where they should. */
+function defineDeltas(m: ModuleBuilder) {
+  const ROWS = 4;
+  return m.internal("deltas", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const [L, E, out, row] = [w.local("L"), job.local("E"), w.local("deltas"), f.local("i32")];
+    const [outputs, cotangents] = [f.locals("i32", ROWS), f.locals("i32", ROWS)];
+    const sums = f.locals("v128", ROWS);
+    const zero = f.local("v128");
+    const last = f.let(i32.sub(L, 1));
+    f.forRange(0, L, ROWS, (i) => {
+      for (let index = 0; index < ROWS; index++) {
+        // Beyond the last row it is the last again.
+        row.set(i32.add(i, index));
+        row.set(i32.minS(row, last));
+        row.set(i32.add(row, w.int("firstQuery")));
+        const addressOf = (name: "output" | "outputGradient") =>
+          job.address(name, [w.int("b"), `${name}Batch`], [w.int("h"), `${name}Head`], [row, `${name}Row`]);
+        outputs[index].set(addressOf("output"));
+        cotangents[index].set(addressOf("outputGradient"));
+        sums[index].set(zero);
+      }
+      f.forRange(0, E, 1, () => {
+        for (const [index, sum] of sums.entries()) {
+          sum.set(f.madd(v128.load32Zero(cotangents[index]), v128.load32Zero(outputs[index]), sum));
+          f.increment(cotangents[index], 4);
+          f.increment(outputs[index], 4);
+        }
+      });
+      for (const [index, sum] of sums.entries()) {
+        f.if(i32.ltS(i32.add(i, index), L), () => f.store32Lane(i32.add(out, i32.shl(i32.add(i, index), 2)), sum, 0));
+      }
+    });
+  });
 }

@@ -1,6 +1,6 @@
 import { f32x4, i32, i32x4, i64, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 import { overStrip } from "./strip.ts";
-import { jobOf, OF_WORK, workOf } from "./work.ts";
+import { jobOf, OF_WORK, workOf, type Int } from "./work.ts";
 
 /** Rotations of Threefry's rounds; after four rounds the key is added again (threefry.ts of @heed/kernels). */
 const ROTATIONS = [
@@ -8,18 +8,15 @@ const ROTATIONS = [
   [17, 29, 16, 24],
 ] as const;
 
-/**
- * `factors`: fills `words` with the dropout factors of one row's pairs, `width` of them, and gives where the first of them is (the words
- * before it belong to no pair of this strip). `drop`: multiplies the strip with its factors.
- */
+/** `draw`: the dropout factors of a strip's pairs, into its words. `drop`: multiplies a strip that lies like the strip with them. */
 export function defineDropout(m: ModuleBuilder): {
-  factors: FunctionHandle<{ work: "i32"; row: "i32" }, "i32">;
-  drop: FunctionHandle<typeof OF_WORK, undefined>;
+  draw: FunctionHandle<typeof OF_WORK, undefined>;
+  drop: FunctionHandle<{ work: "i32"; strip: "i32" }, undefined>;
 } {
-  const factors = m.internal("dropoutFactors", { params: { work: "i32", row: "i32" }, result: "i32" }, (f, { work, row }) => {
+  /** Fills `out` with the factors of a row, and gives where the first is: words come in pairs, and a row may begin with the second of one. */
+  const drawRow = m.internal("drawRow", { params: { work: "i32", row: "i32", out: "i32" }, result: "i32" }, (f, { work, row, out }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
-    const words = w.local("words");
     // Element ((b · H + h) · L + i) · S + j of the stream; words come in pairs, of one counter.
     const times = (a: ReturnType<typeof i64.mul>, field: "H" | "L" | "S", plus: ReturnType<typeof i32.add>) =>
       i64.add(i64.mul(a, i64.extendI32S(job.int(field))), i64.extendI32S(plus));
@@ -40,7 +37,7 @@ export function defineDropout(m: ModuleBuilder): {
     const highs = f.let(i32x4.splat(high));
     const step = f.let(i32x4.const(4));
     const [x, y] = f.locals("v128", 2);
-    const out = f.let(words);
+    const start = f.let(i32.add(out, i32.shl(isOdd, 2)));
     f.forRange(0, i32.add(w.int("width"), 1), 8, () => {
       x.set(i32x4.add(counters, keys[0]));
       // The high word is one more in the lanes where the low one began anew.
@@ -60,23 +57,41 @@ export function defineDropout(m: ModuleBuilder): {
       f.store(out, f32x4.shuffle(x, y, [2, 6, 3, 7]), 16);
       f.increment(out, 32);
     });
-    f.return(i32.add(words, i32.shl(isOdd, 2)));
+    f.return(start);
   });
 
-  const drop = m.internal("drop", { params: OF_WORK }, (f, { work }) => {
+  const draw = m.internal("draw", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
-    const row = w.local("row");
-    const pointer = f.local("i32");
+    const [row, rowBytes, table] = [w.local("row"), w.local("wordRow"), w.local("words")];
+    const out = f.let(i32.add(table, TABLE_BYTES));
+    f.forRange(0, w.int("rows"), 1, () => {
+      f.store(table, f.call(drawRow, { work, row, out }));
+      f.increment(table, 4);
+      f.increment(row, 1);
+      f.increment(out, rowBytes);
+    });
+  });
+
+  const drop = m.internal("drop", { params: { work: "i32", strip: "i32" } }, (f, { work, strip }) => {
+    const w = workOf(f, work);
+    const [table, factors] = [w.local("words"), f.local("i32")];
     overStrip(f, w, {
+      start: strip,
       row: () => {
-        pointer.set(f.call(factors, { work, row }));
-        f.increment(row, 1);
+        factors.set(i32.load(table));
+        f.increment(table, 4);
       },
-      other: [pointer],
+      other: [factors],
       vectors: (at) => {
-        for (const offset of [0, 16]) f.store(at, f32x4.mul(v128.load(at, offset), v128.load(pointer, offset)), offset);
+        for (const offset of [0, 16]) f.store(at, f32x4.mul(v128.load(at, offset), v128.load(factors, offset)), offset);
       },
     });
   });
-  return { factors, drop };
+  return { draw, drop };
 }
+
+/** The addresses of the rows come before the rows. */
+const TABLE_BYTES = 32;
+
+/** Bytes of `words` for strips of `rows`, whose factors take `rowBytes` each: a row's width, and room for the words that go with it. */
+export const wordsBytes = (rowBytes: Int, rows: number): ReturnType<typeof i32.add> => i32.add(i32.mul(rowBytes, rows), TABLE_BYTES);

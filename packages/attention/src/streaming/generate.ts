@@ -1,13 +1,13 @@
 import { f32, f32x4, f64, i32, ModuleBuilder, select, v128, type Build } from "@heed/kernels/assembler";
 import { Constants, definePack, expBlock, logBlock, tileColumns, tileRows } from "@heed/kernels/building-blocks";
-import { defineDropout } from "./dropout.ts";
+import { defineDropout, wordsBytes } from "./dropout.ts";
 import { JOB, MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
 import { defineSoftmax, ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows } from "./tile.ts";
-import { cutter, definePlace } from "./setup.ts";
+import { cutter, definePlace, STRIP_PADDING } from "./setup.ts";
 import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
 // A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
@@ -18,9 +18,6 @@ import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 // To add a pass over scores: a function of the work that changes the strip in place (overStrip of strip.ts), and a line in the list of
 // scores.ts; its fields in job.ts, its meaning in reference.ts, its gradient in the list of streaming-backward.
 
-/** Bytes between rows of a strip, so that they do not all begin in the same cache sets: 5 % of the product with values. */
-const STRIP_PADDING = 64;
-
 /** The WebAssembly of streaming attention, forward. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
@@ -30,7 +27,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const pack = definePack(m, tileColumns(build));
   const copyRows = defineCopyRows(m);
   const softmax = defineSoftmax(m);
-  const { drop } = defineDropout(m);
+  const { draw, drop } = defineDropout(m);
   const place = definePlace(m);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
 
@@ -133,7 +130,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
         w.set("valueRow", sourceRow);
       },
       () => {
-        f.call(copyRows, { source, sourceRow, rows: columns, bytes, to: w.int("room"), toRow });
+        f.call(copyRows, { source, sourceRow, rows: columns, bytes, to: w.int("room"), toRow, padding: i32.sub(toRow, bytes) });
         w.set("values", w.int("room"));
         w.set("valueRow", toRow);
       },
@@ -162,7 +159,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const stripRow = f.let(i32.add(i32.shl(tileNumbers, 2), STRIP_PADDING));
     w.set("stripRow", stripRow);
     const strip = cut(i32.mul(stripRow, stripRows));
-    w.set("words", cut(i32.shl(i32.add(tileNumbers, 16), 2)));
+    w.set("wordRow", stripRow);
+    w.set("words", cut(wordsBytes(stripRow, stripRows)));
     const states = cut(i32.mul(blockRows, ROW_BYTES));
     const outs = cut(i32.mul(blockRows, outRow));
 
@@ -210,7 +208,10 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
               out.set(i32.add(outs, i32.mul(i32.sub(row, first), outRow)));
               state.set(i32.add(states, i32.mul(i32.sub(row, first), ROW_BYTES)));
               f.if(f.call(softmax, { work, state }), () => f.call(rescale, { rows: w.int("rows"), state, out, outRow }));
-              f.if(job.int("dropout"), () => f.call(drop, { work }));
+              f.if(job.int("dropout"), () => {
+                f.call(draw, { work });
+                f.call(drop, { work, strip: w.int("strip") });
+              });
               const ofColumn = i32.mul(i32.sub(w.int("column"), tile), w.int("valueRow"));
               f.call(product, {
                 rows: w.int("rows"),

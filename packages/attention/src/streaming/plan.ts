@@ -57,16 +57,17 @@ const FIXED_BYTES = 2048;
 /** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
 export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Blocks): number {
   const panels = tileColumns * (D + padded(E));
-  const strip = (ROWS_OF_STRIP + 1) * (tileColumns + COLUMN_UNIT);
+  const strips = 2 * ROWS_OF_STRIP * (tileColumns + COLUMN_UNIT);
   const rows = blockRows * (padded(E) + ROW_NUMBERS);
-  return FIXED_BYTES + REAL * (panels + strip + rows);
+  return FIXED_BYTES + REAL * (panels + strips + rows);
 }
 
 /** Bytes of scratch space of one thread in `backward`; 4 bytes per query of the heads that share a key/value head grow with L. */
 export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientColumns }: Sizes & Blocks): number {
-  const widths = padded(D) + padded(E);
-  const panels = gradientColumns * (D + E + 2 * widths);
-  const strips = 4 * gradientRows * (gradientColumns + COLUMN_UNIT);
-  const rows = gradientRows * widths + 2 * ROWS_OF_STRIP * widths;
+  const width = padded(D) + padded(E);
+  const stripRow = gradientColumns + COLUMN_UNIT;
+  const panels = gradientColumns * (D + E + width + padded(D));
+  const strips = (2 * gradientRows + 3 * ROWS_OF_STRIP) * stripRow;
+  const rows = gradientRows * (width + 2) + ROWS_OF_STRIP * padded(D);
   return FIXED_BYTES + REAL * (panels + strips + rows + (H / Hkv) * L);
 }

@@ -18,12 +18,31 @@ interface Pass {
 /**
  * The scores of a strip, −∞ where closed: the product of queries and keys, then pass after pass, in the order of the law: scale, softcap, biases, mask. A
  * new option is a pass more in the list.
+ * @param keeps whether scores can be kept as they are before the scale and before biases, which their gradients want
  */
-export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions): OfWork {
+export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions, keeps = false): OfWork {
   const panel = tileColumns(m.build);
   const scale = defineScale(m);
+  const keep = (where: "rawStrip" | "cappedStrip"): OfWork =>
+    m.internal(where, { params: OF_WORK }, (f, { work }) => {
+      const w = workOf(f, work);
+      const [to, rowBytes] = [f.local("i32"), w.local("stripRow")];
+      const room = w.local(where);
+      overStrip(f, w, {
+        row: () => {
+          to.set(room);
+          f.increment(room, rowBytes);
+        },
+        other: [to],
+        vectors: (at) => {
+          for (const offset of [0, 16]) f.store(to, v128.load(at, offset), offset);
+        },
+      });
+    });
+  const keepRaw = keeps ? keep("rawStrip") : undefined;
   const passes: Pass[] = [
     { run: defineSoftcap(m), wanted: (job) => f32.ne(job.real("softcap"), 0) },
+    ...(keeps ? [{ run: keep("cappedStrip"), wanted: (_: unknown, w: Work) => w.int("cappedStrip") }] : []),
     { run: defineBiases(m), wanted: (job) => job.int("biasCount") },
     { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")) },
     { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")) },
@@ -49,6 +68,7 @@ export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunct
       load: 0,
     });
     w.count("cells", i32.mul(w.int("rows"), w.int("width")));
+    if (keepRaw !== undefined) f.if(w.int("rawStrip"), () => f.call(keepRaw, { work }));
     // Without other passes the scale is left to the normaliser, which goes over the strip anyway.
     const any = passes.map(({ wanted }) => wanted(job, w)).reduce((one, other) => i32.or(one, other));
     w.setReal("factor", w.real("scale"));

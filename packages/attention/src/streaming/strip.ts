@@ -1,9 +1,13 @@
-import { f32x4, i32, type Expression, type FunctionBuilder, type Local, type V128 } from "@heed/kernels/assembler";
+import { f32x4, i32, type Expression, type FunctionBuilder, type I32, type Local, type V128 } from "@heed/kernels/assembler";
 import type { Int, Work } from "./work.ts";
 
-/** `body` for each row of a strip, with the address of its first number and the one behind its last (padding included). */
-export function overRows(f: FunctionBuilder, w: Work, body: (at: Int, end: Int, index: Int) => void): void {
-  const [rows, rowBytes, bytes, at] = [w.local("rows"), w.local("stripRow"), f.let(i32.shl(w.int("width"), 2)), w.local("strip")];
+/**
+ * `body` for each row of a strip, with the address of its first number and the one behind its last (padding included).
+ * @param start of another strip that lies like the strip
+ */
+export function overRows(f: FunctionBuilder, w: Work, body: (at: Int, end: Int, index: Int) => void, start: I32 = w.int("strip")): void {
+  const [rows, rowBytes, bytes, at] = [w.local("rows"), w.local("stripRow"), f.let(i32.shl(w.int("width"), 2)), f.local("i32")];
+  at.set(start);
   const end = f.local("i32");
   f.forRange(0, rows, 1, (index) => {
     end.set(i32.add(at, bytes));
@@ -27,17 +31,20 @@ interface Steps {
   readonly after?: (index: Int) => void;
   /** Addresses that move along with `at`; `row` sets them. */
   readonly other?: readonly Int[];
+  /** Of another strip, that lies like the strip. */
+  readonly start?: I32;
 }
 
 /** Goes over a strip: `row` before each of its rows, then `vectors` for every eight numbers of it. */
-export function overStrip(f: FunctionBuilder, w: Work, { row, vectors, after, other = [] }: Steps): void {
+export function overStrip(f: FunctionBuilder, w: Work, { row, vectors, after, other = [], start }: Steps): void {
   const at = f.local("i32");
-  overRows(f, w, (start, end, index) => {
-    at.set(start);
+  const each = (from: Int, end: Int, index: Int): void => {
+    at.set(from);
     row?.(index);
     overVectors(f, at, end, other, () => vectors(at));
     after?.(index);
-  });
+  };
+  overRows(f, w, each, start);
 }
 
 /** One number from the four lanes, as (0 ∘ 2) ∘ (1 ∘ 3). */

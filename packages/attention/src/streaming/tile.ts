@@ -1,13 +1,13 @@
 import { i32, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 
-const COPY = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32", toRow: "i32" } as const;
+const COPY = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32", toRow: "i32", padding: "i32" } as const;
 
-/** Copies rows of `bytes` to rows of `toRow` bytes, filled up with zeros. */
+/** Copies rows of `bytes`, each followed by `padding` bytes of 0. */
 export function defineCopyRows(m: ModuleBuilder): FunctionHandle<typeof COPY, undefined> {
-  return m.internal("copyRows", { params: COPY }, (f, { source, sourceRow, rows, bytes, to, toRow }) => {
+  return m.internal("copyRows", { params: COPY }, (f, { source, sourceRow, rows, bytes, to, toRow, padding }) => {
     f.forRange(0, rows, 1, () => {
       f.memoryCopy(to, source, bytes);
-      f.memoryFill(i32.add(to, bytes), 0, i32.sub(toRow, bytes));
+      f.memoryFill(i32.add(to, bytes), 0, padding);
       f.increment(source, sourceRow);
       f.increment(to, toRow);
     });

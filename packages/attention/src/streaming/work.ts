@@ -48,11 +48,29 @@ const WORK_FIELDS = {
   queryRoom: "i32",
   /** What the strip's numbers must still be multiplied with: the scale where no pass needed it, else 1. */
   factor: "f32",
-  /** Backward only: where scores are kept as they are before the scale, and before biases; 0 = nowhere. */
+  /** Room for the dropout factors of a strip: addresses of its rows, then the rows, `wordRow` bytes each. */
+  words: "i32",
+  wordRow: "i32",
+
+  // ——— Backward only ———
+  /** Room to keep a strip of scores before the scale, and before biases; 0 = not wanted. */
   rawStrip: "i32",
   cappedStrip: "i32",
-  /** Room for random words of one row. */
-  words: "i32",
+  /** Rows as in the strip: gradients of its weights, then of its scores. */
+  gradientStrip: "i32",
+  /** Values of the tile, packed; rows of its keys, in place or copied. */
+  valuePanels: "i32",
+  keys: "i32",
+  keyRow: "i32",
+  keyRoom: "i32",
+  /** Cotangents of the strip's outputs. */
+  cotangent: "i32",
+  cotangentRow: "i32",
+  /** δ of the head's rows. */
+  deltas: "i32",
+  chunk: "i32",
+  /** What the gradient of scores is multiplied with by the normaliser: the scale where no pass comes between, else 1. */
+  gradientFactor: "f32",
 
   // ——— What ran ———
   cells: "f64",

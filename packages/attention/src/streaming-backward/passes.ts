@@ -1,0 +1,218 @@
+import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type Local, type ModuleBuilder } from "@heed/kernels/assembler";
+import { Constants, fastDecayBlock } from "@heed/kernels/building-blocks";
+import { BIAS, BIAS_FORMS } from "../streaming/job.ts";
+import { overStrip } from "../streaming/strip.ts";
+import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "../streaming/work.ts";
+
+type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
+
+/** The byte offset of what is saved of a row (counted within the sequence). */
+export function savedAt(w: Work, job: ReturnType<typeof jobOf>, row: Int): ReturnType<typeof i32.shl> {
+  const ofHead = i32.add(i32.mul(w.int("b"), job.int("savedBatch")), i32.mul(w.int("h"), job.int("savedHead")));
+  return i32.shl(i32.add(ofHead, i32.mul(i32.add(w.int("firstQuery"), row), job.int("savedRow"))), 2);
+}
+
+/**
+ * From the strip's scores s and the gradient of its weights dP to weights P and the gradient of scores dS = P (dP − δ) + p · (cotangent of lse), both in
+ * place, with P = e^(s − maximum) / sum as forward had them. Closed pairs get exactly 0, whatever their operands hold.
+ */
+export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
+  return m.internal("softmaxGradient", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const exp = fastDecayBlock(new Constants(f));
+    const lowest = f.let(f32x4.splat(-Infinity));
+    const scale = f.let(f32x4.splat(w.real("factor")));
+    const factor = f.let(f32x4.splat(w.real("gradientFactor")));
+    const [zero, most, share, delta, ofLse, x, closed] = f.locals("v128", 7);
+    const [row, saved, pointer, rowBytes] = [w.local("row"), f.local("i32"), f.local("i32"), w.local("stripRow")];
+    const [maximums, sums, cotangents] = [job.local("rowMaximum"), job.local("rowSum"), job.local("lseGradient")];
+    const gradient = w.local("gradientStrip");
+    const deltas = f.let(i32.add(w.int("deltas"), i32.shl(row, 2)));
+    const [inverse, sum] = f.locals("f32", 2);
+    overStrip(f, w, {
+      row: () => {
+        saved.set(savedAt(w, job, row));
+        most.set(v128.load32Splat(i32.add(maximums, saved)));
+        most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
+        sum.set(f32.load(i32.add(sums, saved)));
+        inverse.set(0);
+        f.if(f32.ne(sum, 0), () => inverse.set(f32.div(1, sum)));
+        share.set(f32x4.splat(inverse));
+        delta.set(v128.load32Splat(deltas));
+        ofLse.set(zero);
+        f.if(cotangents, () => ofLse.set(f32x4.mul(share, v128.load32Splat(i32.add(cotangents, saved)))));
+        pointer.set(gradient);
+        f.increment(gradient, rowBytes);
+        f.increment(deltas, 4);
+        f.increment(row, 1);
+      },
+      other: [pointer],
+      vectors: (at) => {
+        for (const offset of [0, 16]) {
+          x.set(f32x4.mul(v128.load(at, offset), scale));
+          closed.set(f32x4.eq(x, lowest));
+          x.set(exp(f32x4.sub(x, most)));
+          const weight = f.let(f32x4.mul(x, share));
+          f.store(at, weight, offset);
+          const plain = f.let(f32x4.mul(weight, f32x4.sub(v128.load(pointer, offset), delta)));
+          plain.set(f32x4.mul(f.madd(x, ofLse, plain), factor));
+          f.store(pointer, v128.andnot(plain, closed), offset);
+        }
+      },
+    });
+  });
+}
+
+/** Keeps 0 where the gradient of a score is 0: what it would be multiplied with may be NaN there. */
+function kept(gradient: Local<"v128">, product: ReturnType<typeof f32x4.mul>, zero: Local<"v128">): ReturnType<typeof v128.and> {
+  return v128.and(product, f32x4.ne(gradient, zero));
+}
+
+/** A gradient strip goes over its rows; `row` gets the address of each. */
+function overGradient(f: FunctionBuilder, w: Work, steps: Omit<Parameters<typeof overStrip>[2], "start">): void {
+  overStrip(f, w, { ...steps, start: w.int("gradientStrip") });
+}
+
+/** Back through s = cap · tanh(…): the slope is 1 − (s / cap)². */
+export function defineSoftcapGradient(m: ModuleBuilder): OfWork {
+  return m.internal("softcapGradient", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const inverse = f.let(f32x4.splat(f32.div(1, job.real("softcap"))));
+    const one = f.let(f32x4.splat(1));
+    const [zero, x, g] = f.locals("v128", 3);
+    const [room, pointer, rowBytes] = [w.local("cappedStrip"), f.local("i32"), w.local("stripRow")];
+    overGradient(f, w, {
+      row: () => {
+        pointer.set(room);
+        f.increment(room, rowBytes);
+      },
+      other: [pointer],
+      vectors: (at) => {
+        for (const offset of [0, 16]) {
+          x.set(f32x4.mul(v128.load(pointer, offset), inverse));
+          g.set(v128.load(at, offset));
+          f.store(at, kept(g, f32x4.mul(g, f32x4.sub(one, f32x4.mul(x, x))), zero), offset);
+        }
+      },
+    });
+  });
+}
+
+/** Adds Σ dS · (score before the scale) to the gradient of the head's scale. */
+export function defineScalesGradient(m: ModuleBuilder): OfWork {
+  return m.internal("scalesGradient", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const [zero, g, sum] = f.locals("v128", 3);
+    const [room, pointer, rowBytes] = [w.local("rawStrip"), f.local("i32"), w.local("stripRow")];
+    overGradient(f, w, {
+      row: () => {
+        pointer.set(room);
+        f.increment(room, rowBytes);
+      },
+      other: [pointer],
+      vectors: (at) => {
+        for (const offset of [0, 16]) {
+          g.set(v128.load(at, offset));
+          sum.set(f32x4.add(sum, kept(g, f32x4.mul(g, v128.load(pointer, offset)), zero)));
+        }
+      },
+    });
+    const to = f.let(job.address("scalesGradient", [w.int("chunk"), "scalesGradientChunk"], [w.int("h"), "scalesHead"]));
+    addLanes(f, to, sum);
+  });
+}
+
+/** Adds the four lanes to a number. */
+function addLanes(f: FunctionBuilder, to: Int, sum: Local<"v128">): void {
+  const lanes = [0, 1, 2, 3].map((lane) => f32x4.extractLane(sum, lane));
+  f.store(to, f32.add(f32.load(to), f32.add(f32.add(lanes[0], lanes[1]), f32.add(lanes[2], lanes[3]))));
+}
+
+/** Multiplies the gradient of scores with the scale. */
+export function defineScaleGradient(m: ModuleBuilder): OfWork {
+  return m.internal("scaleGradient", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const factor = f.let(f32x4.splat(w.real("scale")));
+    overGradient(f, w, {
+      vectors: (at) => {
+        for (const offset of [0, 16]) f.store(at, f32x4.mul(v128.load(at, offset), factor), offset);
+      },
+    });
+  });
+}
+
+/** Adds the gradient of scores to those of the biases. Columns beyond the last key are 0, but there is no room for them: they are left out. */
+export function defineBiasGradients(m: ModuleBuilder): OfWork {
+  const dense = m.internal("denseBiasGradient", { params: { work: "i32", bias: "i32" } }, (f, { work, bias }) => {
+    const w = workOf(f, work);
+    const form = biasOf(f, bias);
+    const at = f.let(
+      form.address(
+        "gradient",
+        [w.int("chunk"), "gradientChunk"],
+        [w.int("b"), "gradientBatch"],
+        [w.int("h"), "gradientHead"],
+        [w.int("row"), "gradientRow"],
+        [w.int("column"), "gradientColumn"],
+      ),
+    );
+    const [gradientRow, columns, rowBytes] = [f.let(i32.shl(form.int("gradientRow"), 2)), w.local("columns"), w.local("stripRow")];
+    const [from, to, strip] = [f.local("i32"), f.local("i32"), w.local("gradientStrip")];
+    const sum = f.local("v128");
+    const zero = f.local("v128");
+    const isPerKey = form.local("gradientColumn");
+    f.forRange(0, w.int("rows"), 1, () => {
+      from.set(strip);
+      to.set(at);
+      sum.set(zero);
+      const step = (
+        load: (pointer: Int) => ReturnType<typeof v128.load>,
+        store: (value: ReturnType<typeof v128.load>) => void,
+        bytes: number,
+      ) =>
+        f.if(
+          isPerKey,
+          () => {
+            store(f32x4.add(load(to), load(from)));
+            f.increment(from, bytes);
+            f.increment(to, bytes);
+          },
+          () => {
+            sum.set(f32x4.add(sum, load(from)));
+            f.increment(from, bytes);
+          },
+        );
+      f.vectorLoop(
+        columns,
+        () =>
+          step(
+            (pointer) => v128.load(pointer),
+            (value) => f.store(to, value),
+            16,
+          ),
+        () =>
+          step(
+            (pointer) => v128.load32Zero(pointer),
+            (value) => f.store32Lane(to, value, 0),
+            4,
+          ),
+      );
+      f.if(i32.eqz(isPerKey), () => addLanes(f, at, sum));
+      f.increment(strip, rowBytes);
+      f.increment(at, gradientRow);
+    });
+  });
+  return m.internal("biasGradients", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const bias = job.local("biases");
+    f.forRange(0, job.int("biasCount"), 1, () => {
+      const form = biasOf(f, bias);
+      f.if(i32.and(i32.ne(form.int("gradient"), 0), i32.eq(form.int("form"), BIAS_FORMS.dense)), () => f.call(dense, { work, bias }));
+      f.increment(bias, BIAS.bytes);
+    });
+  });
+}
