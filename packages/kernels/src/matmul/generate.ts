@@ -22,6 +22,9 @@ const [DIRECT_ROWS, DIRECT_ELEMENTS] = [32, 6144];
 /** Up to this many columns, A is read where it lies, unless its rows are scattered and many. */
 const [DIRECT_COLUMNS, SCATTERED_ROWS] = [128, 256];
 
+/** A block of B of up to this many elements (128 KiB) leaves room in the second cache for the rest. */
+const SMALL_B = 32_768;
+
 /** The WebAssembly of the matmul family. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
@@ -142,8 +145,10 @@ function defineProduct(module: ModuleBuilder): Product {
     });
 
     const steps = f.let(evenly(f, k, BLOCKING.steps, 1), "steps");
-    const rowsOfBlock = f.let(evenly(f, m, BLOCKING.rows, rows), "rowsOfBlock");
     const columnsOfBlock = f.let(evenly(f, n, BLOCKING.columns, width), "columnsOfBlock");
+    const rowsOfBlock = f.let(evenly(f, m, BLOCKING.rows, rows), "rowsOfBlock");
+    // A small B stays in the caches: then tile after tile along the rows, so that C is written line after line.
+    f.if(i32.leS(i32.mul(steps, columnsOfBlock), SMALL_B), () => rowsOfBlock.set(2 * rows));
     const packedB = f.let(i32.add(scratch, TILE_BYTES), "packedB");
     const packedA = f.let(i32.add(packedB, i32.mul(i32.shl(steps, 2), columnsOfBlock)), "packedA");
 

@@ -1,8 +1,8 @@
 import { f32x4, i32, v128 } from "../assembler/index.ts";
 import type { FunctionHandle, Local, ModuleBuilder } from "../assembler/index.ts";
 
-/** Four panels of 8 floats are two cache lines, 4 of 6 floats one and a half. */
-const PANELS_AT_ONCE = 4;
+/** Panels side by side that are packed at once, so that whole cache lines are read: 48 floats of 6, 32 of 4, 8 and 16. */
+const panelsAtOnce = (height: number): number => (height === 16 ? 2 : height === 8 ? 4 : 8);
 
 const PACK = { lines: "i32", from: "i32", steps: "i32", source: "i32", lineStride: "i32", stepStride: "i32", packed: "i32" } as const;
 export type Pack = FunctionHandle<typeof PACK, undefined>;
@@ -41,7 +41,8 @@ export function definePack(m: ModuleBuilder, height: number): Pack {
     f.if(i32.eq(lineStride, 4), () => {
       // Neighbouring lines are neighbours in memory: copy. Several panels at once use whole cache lines of the source.
       const panelBytes = f.let(i32.mul(steps, 4 * height));
-      const outputs = f.locals("i32", PANELS_AT_ONCE);
+      const atOnce = panelsAtOnce(height);
+      const outputs = f.locals("i32", atOnce);
       const copyPanels = (count: number): void => {
         pointers[0].set(line);
         outputs[0].set(packed);
@@ -61,8 +62,8 @@ export function definePack(m: ModuleBuilder, height: number): Pack {
         f.increment(line, 4 * height * count);
         f.increment(from, height * count);
       };
-      const groups = f.let(i32.sub(end, PANELS_AT_ONCE * height));
-      f.if(i32.leS(from, groups), () => f.doWhile(i32.leS(from, groups), () => copyPanels(PANELS_AT_ONCE)));
+      const groups = f.let(i32.sub(end, atOnce * height));
+      f.if(i32.leS(from, groups), () => f.doWhile(i32.leS(from, groups), () => copyPanels(atOnce)));
       f.if(i32.ltS(from, end), () => f.doWhile(i32.ltS(from, end), () => copyPanels(1)));
     });
 

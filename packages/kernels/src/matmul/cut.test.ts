@@ -1,0 +1,68 @@
+import { expect, it } from "vitest";
+import { implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
+import { matmulScratchBytes } from "./blocking.ts";
+import { cutProduct } from "./cut.ts";
+import { matmul } from "./matmul.ts";
+
+// Around the sizes at which the kernel changes its ways: few rows, few columns, small B, long sums.
+const SHAPES: [m: number, n: number, k: number][] = [
+  [512, 512, 512],
+  [300, 520, 1100],
+  [2, 1500, 700],
+  [7, 2049, 300],
+  [33, 1030, 260],
+  [32, 1031, 256],
+  [1000, 4, 600],
+  [1000, 5, 600],
+  [5000, 17, 64],
+  [131, 129, 2000],
+  [128, 192, 130],
+];
+
+it("covers every element once, in blocks large enough", () => {
+  for (const [m, n, k] of [...SHAPES, [1, 1, 1], [0, 5, 5], [1e5, 768, 3072], [64, 64, 1e6]]) {
+    const blocks = cutProduct(m, n, k);
+    expect(blocks.length).toBeLessThanOrEqual(64);
+    expect(blocks.reduce((area, { rows, columns }) => area + rows * columns, 0)).toBe(m * n);
+    const places = new Set(blocks.map(({ row, column }) => `${row} ${column}`));
+    expect(places.size).toBe(blocks.length);
+    for (const { row, rows, column, columns } of blocks) {
+      expect(row + rows).toBeLessThanOrEqual(m);
+      expect(column + columns).toBeLessThanOrEqual(n);
+      if (blocks.length === 1) continue;
+      expect(rows === m || rows > 32, `${rows} of ${m} rows`).toBe(true);
+      expect(columns === n || columns > 4, `${columns} of ${n} columns`).toBe(true);
+    }
+  }
+  expect(cutProduct(512, 512, 512).length).toBe(8);
+  expect(cutProduct(64, 64, 64).length).toBe(1);
+});
+
+it.each(implementationsOf(matmul).filter(({ name }) => !name.startsWith("reference")))(
+  "leaves the bits as they are, $name",
+  ({ kernels }) => {
+    for (const [m, n, k] of SHAPES) {
+      inWorkspace("float32", (w) => {
+        const [a, b, start] = [w.reals(noise(m * k, 1)), w.reals(noise(k * n, 2)), noise(m * n, 3)];
+        const scratch = w.bytes(matmulScratchBytes(m, n, k) + 64);
+        for (const [rowA, columnA, rowB, columnB] of [
+          [k, 1, n, 1],
+          [k, 1, 1, k],
+          [1, m, n, 1],
+          [1, m, 1, k],
+        ]) {
+          for (const accumulate of [0, 1]) {
+            const [whole, cut] = [w.reals(start), w.reals(start)];
+            kernels.gemm(m, n, k, a, rowA, columnA, b, rowB, columnB, whole, n, accumulate, scratch);
+            for (const { row, rows, column, columns } of cutProduct(m, n, k)) {
+              const [fromA, fromB, to] = [a + 4 * row * rowA, b + 4 * column * columnB, cut + 4 * (row * n + column)];
+              kernels.gemm(rows, columns, k, fromA, rowA, columnA, fromB, rowB, columnB, to, n, accumulate, scratch);
+            }
+            const [expected, found] = [whole, cut].map((at) => w.views.i32().subarray(at / 4, at / 4 + m * n));
+            expect(found.findIndex((bits, i) => bits !== expected[i])).toBe(-1);
+          }
+        }
+      });
+    }
+  },
+);
