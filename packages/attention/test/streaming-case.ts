@@ -49,9 +49,16 @@ export interface Case {
   readonly blocks?: Partial<Blocks>;
   readonly chunkBatches?: number;
   readonly chunkHeads?: number;
-  /** Changes operands after they were made up: index into [b][h][row][column]. */
-  readonly poison?: (operand: "query" | "key" | "value", b: number, h: number, row: number, column: number) => number | undefined;
+  /** Changes numbers after they were made up: of an operand, or of a learned table (place is then its index). */
+  readonly change?: (name: string, value: number, place: Place) => number;
   readonly flagged?: boolean;
+}
+
+export interface Place {
+  readonly b: number;
+  readonly h: number;
+  readonly row: number;
+  readonly column: number;
 }
 
 export type CaseBias =
@@ -89,7 +96,7 @@ export function runCase(w: Workspace, c: Case, kernels: StreamingKernels, backwa
         for (let i = 0; i < rows; i++)
           for (let d = 0; d < width; d++) {
             const at = b * batchStride + h * headStride + i * rowStride + d;
-            values[at] = c.poison?.(name, b, h, i, d) ?? values[at];
+            values[at] = c.change?.(name, values[at], { b, h, row: i, column: d }) ?? values[at];
           }
     const pointer = w.reals(values, seed % 4);
     const strides = lengths === undefined ? batchStride : 0;
@@ -124,7 +131,8 @@ export function runCase(w: Workspace, c: Case, kernels: StreamingKernels, backwa
         return sum;
       });
     };
-    return { table: w.reals(noise(count, seed++), 2), gradient, chunk: count };
+    const values = noise(count, seed++).map((value, at) => c.change?.(name, value, { b: 0, h: 0, row: 0, column: at }) ?? value);
+    return { table: w.reals(values, 2), gradient, chunk: count };
   };
 
   const output = result("output", H, rowsOfQuery, E);
@@ -203,9 +211,7 @@ export function runCase(w: Workspace, c: Case, kernels: StreamingKernels, backwa
     savedRow: 1,
   };
   const chunks = forwardChunks({ ...sizes, ...blocks });
-  const counters = w.reals(0);
   const counted = w.bytes(16 * chunks + 8);
-  void counters;
   const aligned = Math.ceil(counted / 8) * 8;
   const pointer = Math.ceil(w.bytes(JOB.bytes + 8) / 8) * 8;
   writeJob(pointer, { ...job, counters: aligned });

@@ -13,7 +13,7 @@ const COLUMN_UNIT = 16;
 /** Keys of a tile, and most numbers of its packed form. */
 const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
-const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 128, 16_384];
+const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 192, 16_384];
 
 /** How a job of these sizes is cut: by shape alone, so that equal calls give equal bits. Spread it into the job. */
 export function blocksOf({ L, S, D, E }: Sizes): Blocks {
