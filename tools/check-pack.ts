@@ -156,7 +156,7 @@ function importsOfAll(names: string[], consumer: string): string {
 
 async function consumerFaults(version: string, consumer: string): Promise<string[]> {
   try {
-    await runOn(version, "main.mjs", consumer);
+    await runOn("node", version, ["main.mjs"], consumer);
     return [];
   } catch (error) {
     return (error as { stderr: string }).stderr.trim().split("\n");

@@ -22,7 +22,7 @@ try {
     packages: "external",
   });
   for (const version of [process.version.slice(1), ...(process.argv.includes("--runtimes") ? otherNodes : [])]) {
-    const output = await runOn(version, bundle, root).catch(
+    const output = await runOn("node", version, [bundle], root).catch(
       (error: { stdout?: string; stderr?: string }) => (error.stdout ?? "") + (error.stderr ?? ""),
     );
     const counts = /^(\d+) passed, (\d+) failed, (\d+) pending$/m.exec(output)?.slice(1).map(Number) ?? [0, 1, 0];
