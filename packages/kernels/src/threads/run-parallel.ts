@@ -29,14 +29,21 @@ export function runParallel<K extends object>(
   calls: readonly (readonly number[])[],
   { work, scratch }: ParallelOptions,
 ): void {
-  const own = scratch === undefined ? undefined : [scratch.argument];
+  if (calls.length === 1) {
+    const run = family.on(dtype)[kernel] as (...args: readonly number[]) => void;
+    run(...(scratch === undefined ? calls[0] : replaced(calls[0], scratch.argument, scratch.allocate(scratch.bytes))));
+    return;
+  }
   const tasks = calls.map((args) => [
-    {
-      family,
-      kernel,
-      arguments: scratch === undefined ? args : args.map((value, index) => (index === scratch.argument ? 0 : value)),
-      scratch: own,
-    },
+    scratch === undefined
+      ? { family, kernel, arguments: args }
+      : { family, kernel, arguments: replaced(args, scratch.argument, 0), scratch: [scratch.argument] },
   ]);
   runTasks(dtype, tasks, { work, scratch });
+}
+
+function replaced(args: readonly number[], index: number, value: number): number[] {
+  const copy = [...args];
+  copy[index] = value;
+  return copy;
 }

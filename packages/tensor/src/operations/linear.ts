@@ -1,6 +1,6 @@
-import { activations, HeedError, matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
+import { activations, cutProduct, HeedError, isShared, matmulKernels, matmulScratchBytes, runParallel, ShapeError } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
-import { requireReal } from "../core/dtype.ts";
+import { bytesPer, requireReal } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { isRecording, noGrad, record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
@@ -49,6 +49,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
   const dtype = requireReal("linear", from.dtype);
   sameDType("linear", { x: from, weight: matrix, bias: shift });
   const [O, I] = weight.shape;
+  const width = bytesPer(dtype);
   const shape = [...x.shape.slice(0, -1), O];
   const m = sizeOf(x.shape.slice(0, -1));
   const inputs = shift === undefined ? [from, matrix] : [from, matrix, shift];
@@ -62,10 +63,21 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
     Array.from({ length: keeps ? 2 : 1 }, () => ({ shape, dtype })),
     ([atX, atW, atBias = 0], [to, kept = 0], scratch) => {
       if (m * O === 0) return;
-      const [p, q] = [rows.strides, matrix.strides];
-      matmulKernels
-        .on(dtype)
-        .linear(m, O, I, atX, p[0], p[1], atW, q[1], q[0], atBias, to, O, codes[activation], kept, scratch(matmulScratchBytes(m, O, I)));
+      const [[rowX, columnX], [rowW, columnW]] = [rows.strides, matrix.strides];
+      const work = 2 * m * O * I;
+      const blocks = isShared(work) ? cutProduct(m, O, I) : [{ row: 0, rows: m, column: 0, columns: O }];
+      const calls = blocks.map((block) => {
+        const [fromX, fromW, fromBias] = [block.row * rowX, block.column * rowW, block.column].map((elements) => elements * width);
+        const toC = (block.row * O + block.column) * width;
+        const [x, w] = [
+          [atX + fromX, rowX, columnX],
+          [atW + fromW, columnW, rowW],
+        ];
+        const outputs = [atBias && atBias + fromBias, to + toC, O, codes[activation], kept && kept + toC, 0];
+        return [block.rows, block.columns, I, ...x, ...w, ...outputs];
+      });
+      const bytes = Math.max(...blocks.map((block) => matmulScratchBytes(block.rows, block.columns, I)));
+      runParallel(matmulKernels, dtype, "linear", calls, { work, scratch: { argument: 14, bytes, allocate: scratch } });
     },
   );
   record("linear", before, inputs, [from, matrix], (g, needs) => {

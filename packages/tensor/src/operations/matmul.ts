@@ -1,4 +1,4 @@
-import { matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
+import { cutProduct, isShared, matmulKernels, matmulScratchBytes, runParallel, ShapeError } from "@heed/kernels";
 import { computeOne, type Scratch } from "../core/compute.ts";
 import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, rowMajor, sizeOf, type Shape } from "../core/shape.ts";
@@ -142,30 +142,49 @@ function planProduct(a: Tensor, b: Tensor, batch: Shape): Plan {
 }
 
 function runProduct(dtype: RealDType, plan: Plan, a: number, b: number, c: number, accumulate: boolean, scratch: Scratch): void {
-  const {
-    lengths,
-    strides: [stepsA, stepsB, stepsC],
-    m,
-    n,
-    k,
-    rowA,
-    columnA,
-    rowB,
-    columnB,
-    rowC,
-  } = plan;
-  const kernels = matmulKernels.on(dtype);
-  const space = scratch(matmulScratchBytes(m, n, k));
+  const { lengths, strides, m, n, k, rowA, columnA, rowB, columnB, rowC } = plan;
   const width = bytesPer(dtype);
+  const adds = accumulate ? 1 : 0;
   const last = lengths.length - 1;
-  const visit = (axis: number, p: number, q: number, to: number) => {
+  const [count, stepA, stepB, stepC] = last < 0 ? [1, 0, 0, 0] : [lengths[last], ...strides.map((steps) => steps[last])];
+  const visit = (axis: number, p: number, q: number, to: number, body: (p: number, q: number, to: number) => void) => {
     if (axis >= last) {
-      const [count, stepA, stepB, stepC] = last < 0 ? [1, 0, 0, 0] : [lengths[last], stepsA[last], stepsB[last], stepsC[last]];
-      kernels.gemmBatched(count, stepA, stepB, stepC, m, n, k, p, rowA, columnA, q, rowB, columnB, to, rowC, accumulate ? 1 : 0, space);
+      body(p, q, to);
       return;
     }
+    const [stepsA, stepsB, stepsC] = strides;
     for (let i = 0; i < lengths[axis]; i++)
-      visit(axis + 1, p + i * stepsA[axis] * width, q + i * stepsB[axis] * width, to + i * stepsC[axis] * width);
+      visit(axis + 1, p + i * stepsA[axis] * width, q + i * stepsB[axis] * width, to + i * stepsC[axis] * width, body);
   };
-  visit(0, a, b, c);
+  const products = sizeOf(lengths);
+  const work = 2 * m * n * k * products;
+  // Products that are summed into one place go one after the other.
+  if (!isShared(work) || strides[2].some((step, axis) => axis < last && step === 0)) {
+    const { gemmBatched } = matmulKernels.on(dtype);
+    const space = scratch(matmulScratchBytes(m, n, k));
+    visit(0, a, b, c, (p, q, to) => {
+      gemmBatched(count, stepA, stepB, stepC, m, n, k, p, rowA, columnA, q, rowB, columnB, to, rowC, adds, space);
+    });
+    return;
+  }
+  const blocks = products < fewProducts || stepC === 0 ? cutProduct(m, n, k) : [{ row: 0, rows: m, column: 0, columns: n }];
+  const together = stepC === 0 ? count : Math.ceil(products / mostTasks);
+  const calls: number[][] = [];
+  visit(0, a, b, c, (p, q, to) => {
+    for (let first = 0; first < count; first += together) {
+      const batch = Math.min(together, count - first);
+      for (const { row, rows, column, columns } of blocks) {
+        const fromA = p + (first * stepA + row * rowA) * width;
+        const fromB = q + (first * stepB + column * columnB) * width;
+        const toC = to + (first * stepC + row * rowC + column) * width;
+        calls.push([batch, stepA, stepB, stepC, rows, columns, k, fromA, rowA, columnA, fromB, rowB, columnB, toC, rowC, adds, 0]);
+      }
+    }
+  });
+  const bytes = Math.max(...blocks.map(({ rows, columns }) => matmulScratchBytes(rows, columns, k)));
+  runParallel(matmulKernels, dtype, "gemmBatched", calls, { work, scratch: { argument: 16, bytes, allocate: scratch } });
 }
+
+/** From so many products on there is enough to share without cutting each of them up; and the most tasks that are made of them. */
+const fewProducts = 8;
+const mostTasks = 64;
