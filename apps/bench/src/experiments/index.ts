@@ -1,6 +1,7 @@
 import type { Experiment } from "../experiment.ts";
 import { kernels } from "./kernels/index.ts";
+import { peers } from "./peers/index.ts";
 import { vision } from "./vision/index.ts";
 
 /** Every experiment, in the order in which `bench list` names them. To add one: a folder here, and a line below. */
-export const experiments: readonly Experiment[] = [vision, kernels];
+export const experiments: readonly Experiment[] = [vision, kernels, peers];

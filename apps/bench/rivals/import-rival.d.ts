@@ -1,0 +1,1 @@
+export declare function importRival(name: string): Promise<unknown>;

@@ -1,0 +1,94 @@
+import type { Experiment, PlanContext, ProfileSettings, RunPlan } from "../../experiment.ts";
+import { chosenNames, chosenTasks, parseNames, parseThreads, parseWorks } from "./choice.ts";
+import { outcome } from "./outcome.ts";
+import { type Attendance, ours, rivals } from "./roster.ts";
+import { groups, type Task, tasks } from "./work.ts";
+
+/** The packages against what else computes on a CPU from JavaScript, and PyTorch. */
+export const peers: Experiment = {
+  name: "peers",
+  summary: "how fast the packages are next to ONNX Runtime, TensorFlow.js, jax-js and PyTorch",
+  description: [
+    "The same work for everybody, in a process each, sample by sample in turn; results are compared before times count. Each library takes",
+    "the fastest of its own ways. The rivals are installed into apps/bench/rivals when first asked for, about 750 MB, by npm.",
+    "Run it on an otherwise idle machine.",
+    "",
+    `Works: ${groups.join(", ")}; or by name: ${tasks.map(({ id }) => id).join(", ")}.`,
+    `Rivals: ${rivals.map(({ name }) => name).join(", ")}.`,
+  ].join("\n"),
+  profiles: {
+    smoke: {
+      summary: "a few works, no rivals: nothing is installed; some seconds",
+      seeds: 1,
+      rivals: [],
+      works: ["matmul-64", "attention-197", "softmax-197x768", "lstm-training"],
+      threads: [1, 2],
+      rounds: 3,
+      sampleMilliseconds: 5,
+      patienceSeconds: 1,
+    },
+    quick: {
+      summary: "all works, 7 rounds; about ten minutes",
+      seeds: 1,
+      rivals: rivals.map(({ name }) => name),
+      works: groups,
+      threads: [1, 2],
+      rounds: 7,
+      sampleMilliseconds: 30,
+      patienceSeconds: 2,
+    },
+    full: {
+      summary: "all works, 25 rounds; about half an hour",
+      seeds: 1,
+      rivals: rivals.map(({ name }) => name),
+      works: groups,
+      threads: [1, 2],
+      rounds: 25,
+      sampleMilliseconds: 60,
+      patienceSeconds: 8,
+    },
+  },
+  options: [
+    { flags: "--only <works>", description: "these works or groups, separated by commas", parse: parseWorks },
+    { flags: "--rivals <names>", description: 'these rivals, separated by commas; "none" for ours alone', parse: parseNames },
+    {
+      flags: "--thread-counts <numbers>",
+      description: "threads that every library may use, separated by commas (default: 1,2)",
+      parse: parseThreads,
+    },
+    { flags: "--python <program>", description: "a Python that may have torch", default: "python3" },
+  ],
+  alone: true,
+  stages: [{ name: "measure", title: "measure", plan: (context) => plan(context) }],
+  runs: new URL("./runs.ts", import.meta.url),
+  outcome,
+};
+
+function plan({ settings, profile, data }: PlanContext): RunPlan[] {
+  const attendance = data.rivals as unknown as Attendance;
+  const present = chosenNames(settings, profile).filter((name) => "version" in (attendance[name] ?? {}));
+  const counts = (settings.options.threadCounts ?? profile.threads) as readonly number[];
+  return counts.flatMap((threads) =>
+    chosenTasks(settings, profile)
+      .filter(({ measure }) => threads === 1 || measure === "time" || measure === "memory")
+      .map((task): RunPlan => ({
+        id: `${task.id}-${threads}t`,
+        model: task.id,
+        seed: settings.seed,
+        config: {
+          task: task.id,
+          threads,
+          names: [...ours.filter(({ wide }) => wide !== true || task.measure === "time").map(({ name }) => name), ...present],
+          ...roundsOf(task, profile),
+        },
+        cost: task.id.includes("4096") ? 6 : 1,
+      })),
+  );
+}
+
+/** A size does not vary, and a start takes what it takes: the rivals' table has nine of them. */
+function roundsOf({ measure }: Task, profile: ProfileSettings): { rounds: number; sampleMilliseconds: number; patienceSeconds: number } {
+  const { rounds, sampleMilliseconds, patienceSeconds } = profile as unknown as ReturnType<typeof roundsOf>;
+  const own = { time: rounds, memory: Math.min(rounds, 3), startup: Math.max(rounds, 9), size: 1 }[measure];
+  return { rounds: own, sampleMilliseconds, patienceSeconds: measure === "startup" ? 60 : patienceSeconds };
+}

@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import type { AdapterOptions } from "./contestants/adapter.ts";
+import type { Answer, Question } from "./contestants/protocol.ts";
+import type { Contestant } from "./roster.ts";
+
+/** The longest that an answer may take: a rival that hangs must not hold up the rest. */
+const patienceSeconds = 180;
+
+type Reply = Answer | { readonly ready: { readonly version: string } } | { readonly error: string };
+
+/** A contestant's process, which answers questions one at a time, until `end`. */
+export class ContestantProcess {
+  readonly version: string;
+  readonly #child: ChildProcess;
+  readonly #replies: Replies;
+
+  private constructor(version: string, child: ChildProcess, replies: Replies) {
+    this.version = version;
+    this.#child = child;
+    this.#replies = replies;
+  }
+
+  /** @throws {Error} saying why the library does not run here */
+  static async start({ program }: Contestant, options: AdapterOptions, python: string): Promise<ContestantProcess> {
+    const file = (name: string) => fileURLToPath(new URL(`./contestants/${name}`, import.meta.url));
+    const [command, words] =
+      program === "torch"
+        ? [python, [file("torch.py")]]
+        : [process.execPath, [...conditions(), "--disable-warning=ExperimentalWarning", "--expose-gc", file("serve.ts"), program]];
+    const child = spawn(command, [...words, JSON.stringify(options)], {
+      stdio: ["pipe", "ignore", "pipe", "pipe"],
+      env: { ...process.env, OMP_NUM_THREADS: String(options.threads), OPENBLAS_NUM_THREADS: String(options.threads) },
+    });
+    const replies = new Replies(child);
+    const first = await replies.next();
+    if (!("ready" in first)) {
+      child.kill("SIGKILL");
+      throw new Error("error" in first ? first.error : "internal: it answered before it was ready");
+    }
+    return new ContestantProcess(first.ready.version, child, replies);
+  }
+
+  /** @throws {Error} with what went wrong there */
+  async ask(question: Question): Promise<Answer> {
+    this.#child.stdin!.write(`${JSON.stringify(question)}\n`);
+    const reply = await this.#replies.next();
+    if ("error" in reply) throw new Error(reply.error);
+    if ("ready" in reply) throw new Error("internal: it said twice that it is ready");
+    return reply;
+  }
+
+  end(): void {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+/** Lines of descriptor 3 as they are waited for. */
+class Replies {
+  readonly #child: ChildProcess;
+  readonly #lines: Reply[] = [];
+  #waiting: ((reply: Reply) => void) | undefined;
+  #said = "";
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    createInterface({ input: child.stdio[3] as Readable }).on("line", (line) => this.#give(JSON.parse(line) as Reply));
+    child.stderr!.on("data", (data: Buffer) => void (this.#said = (this.#said + data.toString()).slice(-2000)));
+    child.stdin!.on("error", () => {}); // That it has ended is said below.
+    child.on("error", (error) => this.#give({ error: error.message }));
+    child.on("close", (code, signal) => this.#give({ error: `its process ended (${signal ?? code}): ${lastLine(this.#said)}` }));
+  }
+
+  next(): Promise<Reply> {
+    const ready = this.#lines.shift();
+    if (ready !== undefined) return Promise.resolve(ready);
+    return new Promise((resolve) => {
+      const late = setTimeout(() => {
+        this.#child.kill("SIGKILL");
+        this.#give({ error: `no answer within ${patienceSeconds} s` });
+      }, patienceSeconds * 1000);
+      this.#waiting = (reply) => {
+        clearTimeout(late);
+        resolve(reply);
+      };
+    });
+  }
+
+  #give(reply: Reply): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting) waiting(reply);
+    else this.#lines.push(reply);
+  }
+}
+
+/** Source or built packages, as in this process. */
+const conditions = (): string[] => process.execArgv.filter((word) => word.startsWith("--conditions"));
+
+const lastLine = (text: string): string => text.trim().split("\n").at(-1) ?? "";

@@ -1,0 +1,87 @@
+import type { JsonObject, Metrics, Run, Runs } from "../../experiment.ts";
+import { chosenNames } from "./choice.ts";
+import { peers } from "./index.ts";
+import { attend } from "./install.ts";
+import { type Measurement, measurementOf } from "./measurement.ts";
+import type { TaskSamples } from "./samples.ts";
+import { tasks } from "./work.ts";
+
+interface Config extends JsonObject {
+  readonly task: string;
+  readonly threads: number;
+  readonly names: readonly string[];
+  readonly rounds: number;
+  readonly sampleMilliseconds: number;
+  readonly patienceSeconds: number;
+}
+
+const runs: Runs<Config, null> = {
+  prepare: async (settings, { progress }) => {
+    const asked = chosenNames(settings, peers.profiles[settings.profile]);
+    const attendance = await attend(asked, settings.options.python as string, progress);
+    const versions = Object.entries(attendance).flatMap(([name, one]) => ("version" in one ? [`${name} ${one.version}`] : []));
+    return {
+      description: { name: asked.length === 0 ? "alone" : "rivals", fingerprint: versions.join(", ") || "none", rivals: attendance },
+      data: null,
+    };
+  },
+  create: async ({ task, threads, names, rounds, sampleMilliseconds, patienceSeconds }, _data, { settings, checkStop }) => {
+    const measurement = measurementOf({
+      task: tasks.find(({ id }) => id === task)!,
+      threads,
+      names,
+      seed: settings.seed,
+      python: settings.options.python as string,
+      sampleMilliseconds,
+      patienceMilliseconds: 1000 * patienceSeconds,
+    });
+    try {
+      await measurement.start(checkStop);
+    } catch (error) {
+      measurement.end();
+      throw error;
+    }
+    return new Rounds(measurement, rounds);
+  },
+};
+export default runs;
+
+/** A step is a round: everybody once. */
+class Rounds implements Run {
+  readonly totalSteps: number;
+  readonly evaluateEvery: number;
+  readonly facts = {};
+  readonly #measurement: Measurement;
+
+  constructor(measurement: Measurement, rounds: number) {
+    this.#measurement = measurement;
+    this.totalSteps = rounds;
+    this.evaluateEvery = rounds;
+  }
+
+  async step(): Promise<{ examples: number }> {
+    await this.#measurement.round();
+    return { examples: 1 };
+  }
+
+  evaluate(): Metrics {
+    return { ours: this.#measurement.middle };
+  }
+
+  finish(): JsonObject {
+    this.#measurement.end();
+    return this.#measurement.samples() as unknown as JsonObject;
+  }
+
+  saveState(): Uint8Array {
+    return new TextEncoder().encode(JSON.stringify(this.#measurement.samples()));
+  }
+
+  loadState(state: Uint8Array): void {
+    this.#measurement.restore(JSON.parse(new TextDecoder().decode(state)) as TaskSamples);
+  }
+
+  release(): void {
+    this.#measurement.end();
+  }
+}
