@@ -1,9 +1,7 @@
 import { activeBuild } from "@heed/kernels";
-import { Tensor } from "@heed/tensor";
-import { isRecording } from "@heed/tensor/operation";
 import type { Return } from "../options.ts";
 import type { ScoreForm } from "@heed/tensor/terms";
-import { finiteRows, type Lowered } from "./lower.ts";
+import type { Lowered } from "./lower.ts";
 import type { Call } from "./prepare.ts";
 
 /** Why a call, or a part of it, runs the dense definition: the option at fault, and a sentence. */
@@ -33,16 +31,10 @@ export function obstacleOf({ call, score, biases }: Lowered): Obstacle | undefin
 function notInWasm(call: Call, score: ScoreForm, biases: Lowered["biases"]): Obstacle | undefined {
   if (call.query.dtype === "float64" || activeBuild() === "reference") return undefined;
   const { normaliser } = call;
-  const operands = [score.query, score.key, call.value, ...biases.map((bias) => (bias.form === "dense" ? bias.bias : bias.table))];
-  const learned = [call.sink, call.valueTable, score.form === "additive" ? score.vector : score.scale];
-  if (isRecording() && [...operands, ...learned].some((x) => x instanceof Tensor && x.requiresGrad))
-    return { option: "requiresGrad", reason: "the backward kernel is not written yet" };
   if (score.form !== "dot") return { option: "score", reason: `the form ${score.form} is not written yet` };
   const bias = biases.find(({ form }) => form === "grid" || form === "queryRelative");
   if (bias !== undefined) return { option: "bias", reason: `the form ${bias.form} is not written yet` };
   if (normaliser.kind !== "softmax") return { option: "normaliser", reason: `${normaliser.kind} is not written yet` };
-  if ((call.mask !== undefined || biases.length > 0) && [score.query, score.key, call.value].some((x) => finiteRows(x) !== undefined))
-    return { option: "mask", reason: "rows that are not finite are not kept from being heard yet" };
   for (const option of ["sink", "valueTable"] as const) if (call[option] !== undefined) return { option, reason: "it is not written yet" };
   return undefined;
 }

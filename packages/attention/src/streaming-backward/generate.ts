@@ -4,7 +4,7 @@ import { defineDropout, wordsBytes } from "../streaming/dropout.ts";
 import { defineMask } from "../streaming/mask.ts";
 import { defineProduct } from "../streaming/product.ts";
 import { defineScores } from "../streaming/scores.ts";
-import { cutter, definePlace, STRIP_PADDING } from "../streaming/setup.ts";
+import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
 import { jobOf, OF_WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import { defineBiasGradients, defineScaleGradient, defineScalesGradient, defineSoftcapGradient, defineSoftmaxGradient } from "./passes.ts";
@@ -44,32 +44,27 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const keys = f.let(job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]));
     const values = f.let(job.address("value", [b, "valueBatch"], [head, "valueHead"], [row, "valueRow"]));
     const keyRow = f.let(i32.shl(job.int("keyRow"), 2));
-    const packed = { lines: columns, from: 0, stepStride: 4 };
-    f.call(pack, { ...packed, steps: job.int("D"), source: keys, lineStride: keyRow, packed: w.int("keyPanels") });
-    const valueRow = i32.shl(job.int("valueRow"), 2);
-    f.call(pack, { ...packed, steps: job.int("E"), source: values, lineStride: valueRow, packed: w.int("valuePanels") });
+    const valueRow = f.let(i32.shl(job.int("valueRow"), 2));
     const [bytes, toRow] = [f.let(i32.shl(job.int("D"), 2)), f.local("i32")];
     toRow.set(i32.and(i32.add(bytes, 4 * panel - 1), -4 * panel));
-    f.if(
-      i32.eq(bytes, toRow),
-      () => {
-        w.set("keys", keys);
-        w.set("keyRow", keyRow);
-      },
-      () => {
-        f.call(copyRows, {
-          source: keys,
-          sourceRow: keyRow,
-          rows: columns,
-          bytes,
-          to: w.int("keyRoom"),
-          toRow,
-          padding: i32.sub(toRow, bytes),
-        });
-        w.set("keys", w.int("keyRoom"));
-        w.set("keyRow", toRow);
-      },
-    );
+    f.if(i32.or(i32.ne(bytes, toRow), i32.ne(job.int("badKey"), 0)), () => {
+      const [to, flags] = [w.int("keyRoom"), flagsOf(w, job, "Key", row)];
+      f.call(copyRows, { source: keys, sourceRow: keyRow, rows: columns, bytes, to, toRow, padding: i32.sub(toRow, bytes), flags });
+      keys.set(w.int("keyRoom"));
+      keyRow.set(toRow);
+    });
+    w.set("keys", keys);
+    w.set("keyRow", keyRow);
+    f.if(job.int("badValue"), () => {
+      bytes.set(i32.shl(job.int("E"), 2));
+      const [to, flags] = [w.int("valueRoom"), flagsOf(w, job, "Value", row)];
+      f.call(copyRows, { source: values, sourceRow: valueRow, rows: columns, bytes, to, toRow: bytes, padding: 0, flags });
+      values.set(w.int("valueRoom"));
+      valueRow.set(bytes);
+    });
+    const packed = { lines: columns, from: 0, stepStride: 4 };
+    f.call(pack, { ...packed, steps: job.int("D"), source: keys, lineStride: keyRow, packed: w.int("keyPanels") });
+    f.call(pack, { ...packed, steps: job.int("E"), source: values, lineStride: valueRow, packed: w.int("valuePanels") });
   });
 
   /** A run of the strip: its weights and the gradient of its scores, in place of scores and of the gradient of weights. */
@@ -155,6 +150,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     w.set("keyPanels", cut(i32.mul(columnsOfTile, i32.shl(D, 2))));
     w.set("valuePanels", cut(i32.mul(columnsOfTile, i32.shl(E, 2))));
     w.set("keyRoom", cut(i32.mul(columnsOfTile, widthD)));
+    w.set("valueRoom", cut(i32.mul(columnsOfTile, i32.shl(E, 2))));
     const ofKeys = cut(i32.mul(columnsOfTile, widthD));
     const ofValues = cut(i32.mul(columnsOfTile, widthE));
     const weights = cut(i32.mul(blockRows, stripRow));
@@ -217,8 +213,18 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
               at.set(rowOf(name, first));
               row.set(i32.shl(job.int(`${name}Row`), 2));
               const bytes = f.let(i32.shl(width, 2));
-              f.if(i32.ne(bytes, padded), () => {
-                f.call(copyRows, { source: at, sourceRow: row, rows, bytes, to: room, toRow: padded, padding: i32.sub(padded, bytes) });
+              const flags = name === "query" ? f.let(flagsOf(w, job, "Query", i32.add(w.int("firstQuery"), first))) : f.let(i32.const(0));
+              f.if(i32.or(i32.ne(bytes, padded), flags), () => {
+                f.call(copyRows, {
+                  source: at,
+                  sourceRow: row,
+                  rows,
+                  bytes,
+                  to: room,
+                  toRow: padded,
+                  padding: i32.sub(padded, bytes),
+                  flags,
+                });
                 at.set(room);
                 row.set(padded);
               });
@@ -337,7 +343,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
           const at = i32.add(w.int("firstKey"), tile);
           const to = job.address(name, [b, `${name}Batch`], [head, `${name}Head`], [at, `${name}Row`]);
           const toRow = i32.shl(job.int(`${name}Row`), 2);
-          f.call(copyRows, { source, sourceRow, rows: i32.sub(tileEnd, tile), bytes: i32.shl(width, 2), to, toRow, padding: 0 });
+          f.call(copyRows, { source, sourceRow, rows: i32.sub(tileEnd, tile), bytes: i32.shl(width, 2), to, toRow, padding: 0, flags: 0 });
         });
       write("keyGradient", ofKeys, widthD, D);
       write("valueGradient", ofValues, widthE, E);

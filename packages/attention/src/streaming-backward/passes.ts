@@ -54,7 +54,7 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
           closed.set(f32x4.eq(x, lowest));
           x.set(exp(f32x4.sub(x, most)));
           const weight = f.let(f32x4.mul(x, share));
-          f.store(at, weight, offset);
+          f.store(at, v128.andnot(weight, closed), offset);
           const plain = f.let(f32x4.mul(weight, f32x4.sub(v128.load(pointer, offset), delta)));
           plain.set(f32x4.mul(f.madd(x, ofLse, plain), factor));
           f.store(pointer, v128.andnot(plain, closed), offset);

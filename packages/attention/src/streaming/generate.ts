@@ -7,7 +7,7 @@ import { defineSoftmax, ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows } from "./tile.ts";
-import { cutter, definePlace, STRIP_PADDING } from "./setup.ts";
+import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
 import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
 // A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
@@ -110,28 +110,31 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const [b, head] = [w.local("b"), w.local("headOfKey")];
     const columns = f.let(i32.sub(w.int("tileEnd"), w.int("tile")));
     const row = f.let(i32.add(w.int("firstKey"), w.int("tile")));
-    f.call(pack, {
-      lines: columns,
-      from: 0,
-      steps: job.int("D"),
-      source: job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]),
-      lineStride: i32.shl(job.int("keyRow"), 2),
-      stepStride: 4,
-      packed: w.int("keyPanels"),
+    const [keyRow, D] = [f.let(i32.shl(job.int("keyRow"), 2)), job.local("D")];
+    const keys = f.let(job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]));
+    const room = w.local("room");
+    f.if(job.int("badKey"), () => {
+      const bytes = f.let(i32.shl(D, 2));
+      const flags = flagsOf(w, job, "Key", row);
+      f.call(copyRows, { source: keys, sourceRow: keyRow, rows: columns, bytes, to: room, toRow: bytes, padding: 0, flags });
+      keys.set(room);
+      keyRow.set(bytes);
     });
+    f.call(pack, { lines: columns, from: 0, steps: D, source: keys, lineStride: keyRow, stepStride: 4, packed: w.int("keyPanels") });
     const source = f.let(job.address("value", [b, "valueBatch"], [head, "valueHead"], [row, "valueRow"]));
     const sourceRow = f.let(i32.shl(job.int("valueRow"), 2));
     const [bytes, toRow] = [f.let(i32.shl(job.int("E"), 2)), f.local("i32")];
     toRow.set(i32.and(i32.add(bytes, 4 * panel - 1), -4 * panel));
     f.if(
-      i32.eq(bytes, toRow),
+      i32.and(i32.eq(bytes, toRow), i32.eqz(job.int("badValue"))),
       () => {
         w.set("values", source);
         w.set("valueRow", sourceRow);
       },
       () => {
-        f.call(copyRows, { source, sourceRow, rows: columns, bytes, to: w.int("room"), toRow, padding: i32.sub(toRow, bytes) });
-        w.set("values", w.int("room"));
+        const flags = flagsOf(w, job, "Value", row);
+        f.call(copyRows, { source, sourceRow, rows: columns, bytes, to: room, toRow, padding: i32.sub(toRow, bytes), flags });
+        w.set("values", room);
         w.set("valueRow", toRow);
       },
     );
@@ -155,7 +158,9 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const outRow = f.let(i32.shl(i32.and(i32.add(E, panel - 1), -panel), 2), "outRow");
     const pair = cut(i32.const(16));
     w.set("keyPanels", cut(i32.shl(i32.mul(tileNumbers, job.int("D")), 2)));
-    w.set("room", cut(i32.mul(tileNumbers, outRow)));
+    const keyBytes = f.let(i32.shl(job.int("D"), 2));
+    w.set("room", cut(i32.mul(tileNumbers, i32.maxS(outRow, keyBytes))));
+    w.set("queryRoom", cut(i32.mul(keyBytes, stripRows)));
     const stripRow = f.let(i32.add(i32.shl(tileNumbers, 2), STRIP_PADDING));
     w.set("stripRow", stripRow);
     const strip = cut(i32.mul(stripRow, stripRows));
@@ -201,9 +206,25 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
           next.set(f.call(mask.nextRun, { work, from: tile, strip }));
           f.if(next, () => {
             f.call(prepareTile, { work });
+            w.set("query", i32.add(query, i32.mul(i32.sub(row, first), queryRow)));
+            w.set("queryRow", queryRow);
+            f.if(job.int("badQuery"), () => {
+              const flags = flagsOf(w, job, "Query", i32.add(w.int("firstQuery"), row));
+              const [source, to] = [w.int("query"), w.int("queryRoom")];
+              f.call(copyRows, {
+                source,
+                sourceRow: queryRow,
+                rows: w.int("rows"),
+                bytes: keyBytes,
+                to,
+                toRow: keyBytes,
+                padding: 0,
+                flags,
+              });
+              w.set("query", w.int("queryRoom"));
+              w.set("queryRow", keyBytes);
+            });
             f.doWhile(next, () => {
-              w.set("query", i32.add(query, i32.mul(i32.sub(row, first), queryRow)));
-              w.set("queryRow", queryRow);
               f.call(scores, { work });
               out.set(i32.add(outs, i32.mul(i32.sub(row, first), outRow)));
               state.set(i32.add(states, i32.mul(i32.sub(row, first), ROW_BYTES)));

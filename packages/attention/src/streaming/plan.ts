@@ -56,7 +56,7 @@ const FIXED_BYTES = 2048;
 
 /** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
 export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Blocks): number {
-  const panels = tileColumns * (D + padded(E));
+  const panels = tileColumns * (D + Math.max(padded(D), padded(E))) + ROWS_OF_STRIP * D;
   const strips = 2 * ROWS_OF_STRIP * (tileColumns + COLUMN_UNIT);
   const rows = blockRows * (padded(E) + ROW_NUMBERS);
   return FIXED_BYTES + REAL * (panels + strips + rows);
@@ -66,7 +66,7 @@ export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Bl
 export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientColumns }: Sizes & Blocks): number {
   const width = padded(D) + padded(E);
   const stripRow = gradientColumns + COLUMN_UNIT;
-  const panels = gradientColumns * (D + E + width + padded(D));
+  const panels = gradientColumns * (D + 2 * E + width + padded(D));
   const strips = (2 * gradientRows + 3 * ROWS_OF_STRIP) * stripRow;
   const rows = gradientRows * (width + 2) + ROWS_OF_STRIP * padded(D);
   return FIXED_BYTES + REAL * (panels + strips + rows + (H / Hkv) * L);

@@ -3,6 +3,7 @@ import { Constants, tanhBlock, tileColumns } from "@heed/kernels/building-blocks
 import { BIAS, BIAS_FORMS } from "./job.ts";
 import type { MaskFunctions } from "./mask.ts";
 import type { Product } from "./product.ts";
+import { flagsOf } from "./setup.ts";
 import { overStrip } from "./strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "./work.ts";
 
@@ -43,6 +44,7 @@ export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunct
   const passes: Pass[] = [
     { run: defineSoftcap(m), wanted: (job) => f32.ne(job.real("softcap"), 0) },
     ...(keeps ? [{ run: keep("cappedStrip"), wanted: (_: unknown, w: Work) => w.int("cappedStrip") }] : []),
+    { run: definePoison(m), wanted: (job) => hasBad(job) },
     { run: defineBiases(m), wanted: (job) => job.int("biasCount") },
     { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")) },
     { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")) },
@@ -107,6 +109,37 @@ function defineSoftcap(m: ModuleBuilder): OfWork {
           f.store(at, f32x4.mul(tanh(x), cap), offset);
         }
       },
+    });
+  });
+}
+
+/** Whether rows of an operand are flagged. */
+export function hasBad(job: ReturnType<typeof jobOf>): ReturnType<typeof i32.or> {
+  return i32.or(i32.or(job.int("badQuery"), job.int("badKey")), job.int("badValue"));
+}
+
+/** Pairs with a row that is not finite become NaN: flagged rows count as zeros in the products. Passes that close pairs come after. */
+function definePoison(m: ModuleBuilder): OfWork {
+  return m.internal("poison", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const [rows, columns, strip, rowBytes] = [w.local("rows"), w.local("columns"), w.local("strip"), w.local("stripRow")];
+    const flags = (["Query", "Key", "Value"] as const).map((operand) => {
+      const first = operand === "Query" ? i32.add(w.int("firstQuery"), w.int("row")) : i32.add(w.int("firstKey"), w.int("column"));
+      return f.let(flagsOf(w, job, operand, first));
+    });
+    const isBad = (index: number, at: Int) => {
+      const bad = f.let(i32.const(0));
+      f.if(flags[index], () => bad.set(i32.load8U(i32.add(flags[index], at))));
+      return bad;
+    };
+    const nan = f.let(f32.const(NaN));
+    f.forRange(0, rows, 1, (row) => {
+      const ofQuery = isBad(0, row);
+      f.forRange(0, columns, 1, (j) => {
+        f.if(i32.or(ofQuery, i32.or(isBad(1, j), isBad(2, j))), () => f.store(i32.add(strip, i32.shl(j, 2)), nan));
+      });
+      f.increment(strip, rowBytes);
     });
   });
 }

@@ -1,5 +1,5 @@
-import { f32, i32, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
-import { jobOf, workOf, type Int } from "./work.ts";
+import { f32, i32, select, type Expression, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { jobOf, workOf, type Int, type Work } from "./work.ts";
 
 /** Moves to a sample and a head: the sequence's place and lengths, the head of its keys, its scale. */
 export function definePlace(m: ModuleBuilder): FunctionHandle<{ work: "i32"; b: "i32"; h: "i32" }, undefined> {
@@ -32,6 +32,19 @@ export function definePlace(m: ModuleBuilder): FunctionHandle<{ work: "i32"; b: 
 
 /** Bytes between rows of a strip beyond its columns, so that rows do not begin in the same cache sets: 5 % of a product with them. */
 export const STRIP_PADDING = 64;
+
+/** Address of the flags of rows that are not finite, from a row (counted among all of the operand) on; 0 where none are. */
+export function flagsOf(
+  w: Work,
+  job: ReturnType<typeof jobOf>,
+  operand: "Query" | "Key" | "Value",
+  row: Expression<"i32">,
+): Expression<"i32"> {
+  const head = w.int(operand === "Query" ? "h" : "headOfKey");
+  const ofHead = i32.add(i32.mul(w.int("b"), job.int(`bad${operand}Batch`)), i32.mul(head, job.int(`bad${operand}Head`)));
+  const flags = i32.add(job.int(`bad${operand}`), i32.add(ofHead, row));
+  return select(job.int(`bad${operand}`), flags, i32.const(0));
+}
 
 /** Cuts scratch space: each call gives an address, aligned to 64. */
 export function cutter(f: FunctionBuilder, start: Int): (bytes: ReturnType<typeof i32.mul>) => Int {

@@ -63,6 +63,7 @@ const WORK_FIELDS = {
   keys: "i32",
   keyRow: "i32",
   keyRoom: "i32",
+  valueRoom: "i32",
   /** Cotangents of the strip's outputs. */
   cotangent: "i32",
   cotangentRow: "i32",
