@@ -3,13 +3,17 @@ import { activeBuild, type Build } from "./configure.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { viewsOf, type Views } from "./memory/views.ts";
 import { isProfiling, timed } from "./profile.ts";
+import { unpack, type Packed } from "./unpack.ts";
 import { compileWide } from "./wide/compile-wide.ts";
 import { refuseWide, wideObstacle } from "./wide/wide-obstacle.ts";
 
 export type { Build } from "./configure.ts";
 
-/** Bytes of a WebAssembly module for an unshared memory; or the module itself, where the engine compiles none at run time. */
-export type WasmSource = Uint8Array<ArrayBuffer> | WebAssembly.Module;
+/**
+ * Bytes of a WebAssembly module for an unshared memory, in pages packed; or the module itself, where the engine compiles none at run
+ * time.
+ */
+export type WasmSource = Uint8Array<ArrayBuffer> | Packed | WebAssembly.Module;
 
 /**
  * Kernels that share one WebAssembly module. Every implementation has the same signatures (byte pointers into linear
@@ -78,6 +82,7 @@ function compiled(
   source: WasmSource,
   compile: (bytes: Uint8Array<ArrayBuffer>) => WebAssembly.Module = (bytes) => new WebAssembly.Module(bytes),
 ): WebAssembly.Module {
+  if ("packed" in source) return compiled(unpack(source), compile);
   if (!(source instanceof Uint8Array)) return source;
   return compile(linearMemory().isShared ? withSharedMemory(source) : source);
 }
