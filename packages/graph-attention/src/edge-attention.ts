@@ -1,6 +1,6 @@
-import { add, indexSelect, mul, ShapeError, sum, unsqueeze, type Tensor } from "@heed/tensor";
+import { add, mul, ShapeError, type Tensor } from "@heed/tensor";
 import type { Graph } from "./graph.ts";
-import { segmentSoftmax, segmentSum } from "./segments.ts";
+import { edgeDots, edgeSoftmax, weightedSum } from "./internal/edge-operations.ts";
 
 export interface EdgeAttentionOptions {
   /** Added to the scores: `[edgeCount, H]`, in the order of the graph's edges. */
@@ -20,7 +20,7 @@ export interface EdgeAttentionOptions {
  * @returns output `[N, H, E]`, weights `[edgeCount, H]` in the order of the graph's edges. A node without incoming edges gets 0.
  * @throws {ShapeError} when N, H or D disagree.
  *
- * Time and memory O(edgeCount · H · (D + E)).
+ * Time O(edgeCount · H · (D + E)), memory O(edgeCount · H).
  */
 export function edgeAttention(
   query: Tensor,
@@ -47,10 +47,7 @@ export function edgeAttention(
   if (edgeBias !== undefined && (edgeBias.rank !== 2 || edgeBias.shape[0] !== graph.edgeCount || edgeBias.shape[1] !== H)) {
     throw new ShapeError("edgeAttention", "edgeBias must be [edgeCount, H]", { edgeBias: edgeBias.shape, edgeCount: graph.edgeCount, H });
   }
-  const { sources, targets } = graph;
-  const pairs = mul(indexSelect(query, targets), indexSelect(key, sources));
-  const dots = mul(sum(pairs, -1), scale ?? (D === 0 ? 1 : 1 / Math.sqrt(D)));
-  const weights = segmentSoftmax(edgeBias === undefined ? dots : add(dots, edgeBias), targets, graph.nodeCount);
-  const output = segmentSum(mul(unsqueeze(weights, -1), indexSelect(value, sources)), targets, graph.nodeCount);
-  return { output, weights };
+  const dots = mul(edgeDots(query, key, graph.incidence), scale ?? (D === 0 ? 1 : 1 / Math.sqrt(D)));
+  const weights = edgeSoftmax(edgeBias === undefined ? dots : add(dots, edgeBias), graph.incidence);
+  return { output: weightedSum(value, weights, graph.incidence), weights };
 }

@@ -1,7 +1,9 @@
-import { add, indexSelect, leakyRelu, mul, sum, type Tensor } from "@heed/tensor";
+import { eye, leakyRelu, matmul, mul, reshape, unsqueeze, type Tensor } from "@heed/tensor";
 import type { Linear, Parameter } from "@heed/nn";
 import type { Graph } from "./graph.ts";
 import { attentionVector, glorot, GraphConv, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+import { pairSum } from "./internal/edge-operations.ts";
+import type { SparseMatrix } from "./sparse-matrix.ts";
 
 /**
  * Graph attention: h = lin(x) as `[N, heads, out]`; for an edge j → i the score is
@@ -9,7 +11,7 @@ import { attentionVector, glorot, GraphConv, type GraphConvOptions, type GraphCo
  * `[N, inFeatures]` → `[N, heads · out]`, or the mean `[N, out]`. An isolated node gets the bias.
  *
  * Parameters with PyTorch Geometric's names: `lin.weight`, `att_src`, `att_dst` `[1, heads, out]`, `bias`.
- * Time and memory O(N · in · heads · out + edgeCount · heads · out).
+ * Time O(N · in · heads · out + edgeCount · heads · out), memory O(N · heads · out + edgeCount · heads).
  * @see Veličković et al. 2018 (arXiv:1710.10903)
  */
 export class GATConv extends GraphConv {
@@ -25,17 +27,25 @@ export class GATConv extends GraphConv {
     this.att_dst = attentionVector(key.split("att_dst"), this.heads, outFeatures);
   }
 
-  forward(x: Tensor, graph: Graph): Tensor {
-    return this.attend(x, graph).output;
+  forward(x: Tensor | SparseMatrix, graph: Graph): Tensor {
+    return this.#along(x, graph).output;
   }
 
   /** As `forward`, with the weights per edge and the edges they belong to. */
-  attend(x: Tensor, graph: Graph): GraphConvResult {
+  attend(x: Tensor | SparseMatrix, graph: Graph): GraphConvResult {
+    return this.#along(x, graph).result();
+  }
+
+  #along(x: Tensor | SparseMatrix, graph: Graph) {
     const used = this.edgesFor("GATConv", x, graph);
     const h = this.project(x, this.lin);
-    const bySource = sum(mul(h, this.att_src), -1); // [N, heads]
-    const byTarget = sum(mul(h, this.att_dst), -1);
-    const scores = leakyRelu(add(indexSelect(bySource, used.sources), indexSelect(byTarget, used.targets)), { slope: this.negativeSlope });
+    // Both products with all heads at once: a matrix that holds each head's vector in its rows and column.
+    const width = this.heads * this.outFeatures;
+    const own = reshape(eye(this.heads, this.heads, { dtype: h.dtype }), [this.heads, 1, this.heads]);
+    const column = (att: Tensor) => reshape(mul(unsqueeze(reshape(att, [this.heads, this.outFeatures]), -1), own), [width, this.heads]);
+    const flat = reshape(h, [h.shape[0], width]);
+    const [bySource, byTarget] = [this.att_src, this.att_dst].map((att) => matmul(flat, column(att))); // [N, heads]
+    const scores = leakyRelu(pairSum(byTarget, bySource, used.byTarget().graph.incidence), { slope: this.negativeSlope });
     return this.aggregate(scores, h, used);
   }
 }

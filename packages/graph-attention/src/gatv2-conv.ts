@@ -1,7 +1,9 @@
-import { add, HeedError, indexSelect, leakyRelu, mul, reshape, ShapeError, sum, type Tensor } from "@heed/tensor";
+import { HeedError, indexSelect, reshape, type Tensor } from "@heed/tensor";
 import type { Linear, Parameter } from "@heed/nn";
 import type { Graph } from "./graph.ts";
-import { attentionVector, glorot, GraphConv, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+import { attentionVector, glorot, GraphConv, requireFeatures, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+import { edgeAdditive } from "./internal/edge-operations.ts";
+import type { SparseMatrix } from "./sparse-matrix.ts";
 
 export interface GATv2Options extends GraphConvOptions {
   /** One matrix for sources and targets. Default false. */
@@ -42,33 +44,26 @@ export class GATv2Conv extends GraphConv {
   }
 
   /** @param edgeFeatures `[edgeCount, edgeDim]`, in the order of the graph's edges */
-  forward(x: Tensor, graph: Graph, edgeFeatures?: Tensor): Tensor {
-    return this.attend(x, graph, edgeFeatures).output;
+  forward(x: Tensor | SparseMatrix, graph: Graph, edgeFeatures?: Tensor): Tensor {
+    return this.#along(x, graph, edgeFeatures).output;
   }
 
   /** As `forward`, with the weights per edge and the edges they belong to. */
-  attend(x: Tensor, graph: Graph, edgeFeatures?: Tensor): GraphConvResult {
+  attend(x: Tensor | SparseMatrix, graph: Graph, edgeFeatures?: Tensor): GraphConvResult {
+    return this.#along(x, graph, edgeFeatures).result();
+  }
+
+  #along(x: Tensor | SparseMatrix, graph: Graph, edgeFeatures?: Tensor) {
     const used = this.edgesFor("GATv2Conv", x, graph);
-    if ((edgeFeatures !== undefined) !== (this.lin_edge !== null)) {
-      throw new HeedError("GATv2Conv", "edge features and edgeDim go together", {
-        edgeFeatures: edgeFeatures?.shape ?? "none",
-        edgeDim: this.lin_edge?.weight.shape[1] ?? "none",
-      });
-    }
-    if (
-      edgeFeatures !== undefined &&
-      (edgeFeatures.rank !== 2 || edgeFeatures.shape[0] !== graph.edgeCount || edgeFeatures.shape[1] !== this.lin_edge!.weight.shape[1])
-    ) {
-      throw new ShapeError("GATv2Conv", "edgeFeatures must be [edgeCount, edgeDim]", {
-        edgeFeatures: edgeFeatures.shape,
-        edgeCount: graph.edgeCount,
-      });
-    }
+    requireFeatures("GATv2Conv", graph, this.lin_edge, edgeFeatures);
     const left = this.project(x, this.lin_l);
     const right = this.lin_r === this.lin_l ? left : this.project(x, this.lin_r);
-    const pairs = add(indexSelect(left, used.sources), indexSelect(right, used.targets));
-    const hidden = edgeFeatures === undefined ? pairs : add(pairs, reshape(this.lin_edge!.forward(edgeFeatures), pairs.shape));
-    const scores = sum(mul(leakyRelu(hidden, { slope: this.negativeSlope }), this.att), -1);
+    const { graph: ordered, edges } = used.byTarget();
+    const ofEdges =
+      edgeFeatures === undefined
+        ? undefined
+        : reshape(this.lin_edge!.forward(indexSelect(edgeFeatures, edges)), [graph.edgeCount, this.heads, this.outFeatures]);
+    const scores = edgeAdditive(right, left, ofEdges, this.att, this.negativeSlope, ordered.incidence);
     return this.aggregate(scores, left, used);
   }
 }

@@ -1,9 +1,44 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { attention } from "@heed/attention";
-import { randomKey, tensor, transpose, unsqueeze, type Tensor } from "@heed/tensor";
+import {
+  add,
+  grad,
+  indexSelect,
+  leakyRelu,
+  matmul,
+  mean,
+  mul,
+  randomKey,
+  reshape,
+  slice,
+  squeeze,
+  stack,
+  sum,
+  tensor,
+  transpose,
+  unsqueeze,
+  zeros,
+  type Tensor,
+} from "@heed/tensor";
+import type { Score } from "@heed/tensor/terms";
+import { functionalCall } from "@heed/nn";
+import { expectModuleGradient } from "@heed/nn/testing";
 import { expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
-import { edgeAttention, GATConv, GATv2Conv, Graph, segmentMean, segmentSoftmax, segmentSum } from "./index.ts";
+import {
+  edgeAttention,
+  GATConv,
+  GATv2Conv,
+  globalAttentionPool,
+  globalMaxPool,
+  globalMeanPool,
+  Graph,
+  GraphTransformerConv,
+  segmentMean,
+  segmentSoftmax,
+  segmentSum,
+  type GraphTransformerOptions,
+} from "./index.ts";
 
 const edgesOf = (sources: readonly number[], targets: readonly number[]) =>
   tensor(Int32Array.from([...sources, ...targets]), { shape: [2, sources.length] });
@@ -138,6 +173,7 @@ describe("edgeAttention", () => {
         [N, H, E],
         [graph.edgeCount, H],
       ],
+      { second: true },
     );
   });
 
@@ -170,8 +206,157 @@ describe.each(["GATConv", "GATv2Conv"] as const)("%s", (name) => {
     expectClose(segmentSum(weights, used.targets, 5), tensor(new Float32Array(10).fill(1), { shape: [5, 2] }), 1e-6);
   });
 
+  it("has the gradients of its central differences, of x and of every parameter, twice", () => {
+    expectModuleGradient(make(), (layer, x) => layer.forward(x, graph), [[5, 4]], { second: true });
+  });
+
+  it("does not depend on the order of edges, but for that of the weights", () => {
+    const x = randomTensor([5, 4], 1);
+    const layer = make({ addSelfLoops: false });
+    const expected = layer.attend(x, graph);
+    const order = [3, 1, 5, 0, 4, 2];
+    const [sources, targets] = graph.edgeIndex.toArray() as number[][];
+    const shuffled = Graph.fromEdges(
+      edgesOf(
+        order.map((e) => sources![e]!),
+        order.map((e) => targets![e]!),
+      ),
+      { nodeCount: 5 },
+    );
+    const { output, weights } = layer.attend(x, shuffled);
+    expectClose(output, expected.output, 1e-6);
+    expectClose(weights, indexSelect(expected.weights, tensor(Int32Array.from(order))), 1e-6);
+  });
+
   it("says what does not fit", () => {
     expect(() => make().forward(randomTensor([4, 4], 1), graph)).toThrow(/x must be \[N, inFeatures\].*x \[4, 4\], nodes 5/);
     expect(() => make({ heads: 0 })).toThrow(/heads must be a whole number/);
+  });
+});
+
+describe("GATConv on a complete graph", () => {
+  it("is additive self-attention: values and gradients", () => {
+    const [N, heads, out] = [6, 2, 3];
+    const complete = Graph.fromEdges(
+      edgesOf(
+        Array.from({ length: N * N }, (_, e) => e % N),
+        Array.from({ length: N * N }, (_, e) => Math.floor(e / N)),
+      ),
+    );
+    const layer = new GATConv(4, out, { key: randomKey(3), heads });
+    // The same layer from the parts of dense attention: leakyRelu of two terms is an additive score of width 1.
+    const score: Score = {
+      name: "gat",
+      dense: (query, key) => squeeze(leakyRelu(add(unsqueeze(query, -2), unsqueeze(key, -3)), { slope: 0.2 }), -1),
+      lower: (query, key) => ({ form: "additive", query, key, vector: tensor([1]), activation: "leakyRelu" }),
+    };
+    const asDense = (module: GATConv, x: Tensor) => {
+      const h = transpose(reshape(module.lin.forward(x), [N, heads, out]), 0, 1); // [heads, N, out]
+      const term = (att: Tensor) => matmul(h, reshape(att, [heads, out, 1]));
+      const y = attention(term(module.att_dst), term(module.att_src), h, { score });
+      return add(reshape(transpose(y, 0, 1), [N, heads * out]), module.bias!);
+    };
+    const x = randomTensor([N, 4], 1);
+    const parameters = Object.keys(layer.stateDict());
+    const gradients = (run: (module: GATConv, input: Tensor) => Tensor) =>
+      grad((at: Tensor[]) => {
+        const values = Object.fromEntries(parameters.map((name, i) => [name, at[i + 1]!]));
+        const y = functionalCall(layer, values, () => run(layer, at[0]!));
+        return sum(mul(y, randomTensor(y.shape, 9)));
+      })([x, ...parameters.map((name) => layer.stateDict()[name]!)]);
+    expectClose(layer.forward(x, complete), asDense(layer, x), 1e-6);
+    const [sparse, dense] = [gradients((module, input) => module.forward(input, complete)), gradients(asDense)];
+    sparse.forEach((gradient, i) => expectClose(gradient, dense[i]!, 1e-6));
+  });
+});
+
+describe("GraphTransformerConv", () => {
+  const make = (options: Partial<GraphTransformerOptions> = {}) =>
+    new GraphTransformerConv(4, 3, { key: randomKey(5), heads: 2, ...options });
+
+  it("is edge attention of three projections, plus the skip", () => {
+    const x = randomTensor([5, 4], 1);
+    const layer = make();
+    const split = (y: Tensor) => reshape(y, [5, 2, 3]);
+    const [q, k, v] = [layer.lin_query, layer.lin_key, layer.lin_value].map((lin) => split(lin.forward(x)));
+    const { output, weights } = edgeAttention(q!, k!, v!, graph);
+    const found = layer.attend(x, graph);
+    expectClose(found.output, add(reshape(output, [5, 6]), layer.lin_skip!.forward(x)), 1e-6);
+    expectClose(found.weights, weights, 1e-6);
+  });
+
+  it("adds edge features to keys and values", () => {
+    const [x, features] = [randomTensor([5, 4], 1), randomTensor([6, 2], 2)];
+    const layer = make({ edgeDim: 2, heads: 1, rootWeight: false });
+    const rows = (lin: typeof layer.lin_query) => lin.forward(x).toArray() as number[][];
+    const [q, k, v] = [layer.lin_query, layer.lin_key, layer.lin_value].map(rows);
+    const e = layer.lin_edge!.forward(features).toArray() as number[][];
+    const dot = (a: number[], b: number[]) => a.reduce((total, value, i) => total + value * b[i]!, 0);
+    const expected = Array.from({ length: 5 }, (_, i) => {
+      const incoming = [0, 1, 2, 3, 4, 5].filter((edge) => graph.targetOf(edge) === i);
+      const powers = incoming.map((edge) => {
+        const key = k![graph.sourceOf(edge)]!.map((value, f) => value + e[edge]![f]!);
+        return Math.exp(dot(q![i]!, key) / Math.sqrt(3));
+      });
+      const total = powers.reduce((a, b) => a + b, 0);
+      return [0, 1, 2].map((f) =>
+        incoming.reduce((y, edge, n) => y + (powers[n]! / total) * (v![graph.sourceOf(edge)]![f]! + e[edge]![f]!), 0),
+      );
+    });
+    expectClose(layer.forward(x, graph, features), expected, 1e-5);
+  });
+
+  it("has the gradients of its central differences, of x, edges and every parameter", () => {
+    expectModuleGradient(make({ edgeDim: 2, beta: true }), (layer, x, features) => layer.forward(x, graph, features), [
+      [5, 4],
+      [6, 2],
+    ]);
+  });
+
+  it("says what does not fit", () => {
+    expect(() => make().forward(randomTensor([5, 4], 1), graph, randomTensor([6, 2], 1))).toThrow("edge features and edgeDim go together");
+    expect(() => make({ edgeDim: 2 }).forward(randomTensor([5, 4], 1), graph, randomTensor([5, 2], 1))).toThrow(
+      "GraphTransformerConv: edgeFeatures must be [edgeCount, edgeDim]; got edgeFeatures [5, 2], edgeCount 6",
+    );
+    expect(() => make({ beta: true, rootWeight: false })).toThrow("beta weighs the skip");
+  });
+});
+
+describe("pooling", () => {
+  const pair = Graph.batch([graph, Graph.fromEdges(edgesOf([0], [1]))]);
+  const empty = Graph.fromEdges(edgesOf([], []), { nodeCount: 2, graphOfNode: Int32Array.of(2, 2) });
+
+  it("takes mean, maximum and weighted sum within each graph; a graph without nodes gives zeros", () => {
+    const x = randomTensor([7, 3], 1);
+    const rows = x.toArray() as number[][];
+    const most = (from: number, to: number) => [0, 1, 2].map((f) => Math.max(...rows.slice(from, to).map((row) => row[f]!)));
+    expectClose(globalMeanPool(x, pair), stack([mean(slice(x, 0, 0, 5), 0), mean(slice(x, 0, 5), 0)]), 1e-6);
+    expectClose(globalMaxPool(x, pair), [most(0, 5), most(5, 7)]);
+    const { output, weights } = globalAttentionPool(x, zeros([7, 1]), pair);
+    expectClose(output, globalMeanPool(x, pair), 1e-6);
+    expectClose(segmentSum(weights, pair.membership.rows, 2), [[1], [1]], 1e-6);
+    for (const pooled of [globalMeanPool(zeros([2, 3]), empty), globalMaxPool(zeros([2, 3]), empty)]) {
+      expectClose(pooled, zeros([3, 3]));
+    }
+    expect((globalMaxPool(tensor([[1], [NaN], [2], [0], [0], [3], [4]]), pair).toArray() as number[][]).flat()).toEqual([NaN, 4]);
+  });
+
+  it("has the gradients of its central differences", () => {
+    expectGradient((x) => globalMeanPool(x, pair), [[7, 3]]);
+    expectGradient((x) => globalMaxPool(x, pair), [[7, 3]]);
+    expectGradient(
+      (x, gate) => globalAttentionPool(x, gate, pair).output,
+      [
+        [7, 3],
+        [7, 3],
+      ],
+    );
+  });
+
+  it("says what does not fit", () => {
+    expect(() => globalMeanPool(zeros([6, 3]), pair)).toThrow(
+      "globalMeanPool: x must be [N, F], N the graph's nodes; got x [6, 3], nodes 7",
+    );
+    expect(() => globalAttentionPool(zeros([7, 3]), zeros([7, 2]), pair)).toThrow("gate must be [N, 1] or [N, F]");
   });
 });

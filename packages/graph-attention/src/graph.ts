@@ -1,4 +1,5 @@
-import { DTypeError, HeedError, ShapeError, Tensor, tensor } from "@heed/tensor";
+import { DTypeError, HeedError, keep, ShapeError, Tensor, tensor } from "@heed/tensor";
+import { groupedBy, Incidence } from "./internal/incidence.ts";
 
 /**
  * A directed graph: edges from sources to targets, in the caller's order. A query is a target, its keys are the sources of
@@ -13,14 +14,21 @@ export class Graph {
   /** Of a batch: which graph each node belongs to, `[N]`; else absent. */
   readonly graphOfNode: Int32Array | undefined;
   readonly graphCount: number;
+  /** @internal Rows are targets, columns sources. */
+  readonly incidence: Incidence;
   #csr: Csr | undefined;
+  #looped: Graph | undefined;
+  #membership: Incidence | undefined;
+  #ordered: { graph: Graph; edges: Tensor; places: Tensor } | undefined;
   readonly #edges: Int32Array;
 
   /** @internal Use `Graph.fromEdges`. */
   constructor(edges: Int32Array, nodeCount: number, graphOfNode?: Int32Array, graphCount = 1) {
     this.#edges = edges;
     this.nodeCount = nodeCount;
-    this.edgeIndex = tensor(edges, { shape: [2, edges.length / 2] });
+    const count = edges.length / 2;
+    this.edgeIndex = keep(tensor(edges, { shape: [2, count] }));
+    this.incidence = new Incidence(edges.subarray(count), edges.subarray(0, count), nodeCount, nodeCount);
     this.graphOfNode = graphOfNode;
     this.graphCount = graphCount;
   }
@@ -67,23 +75,20 @@ export class Graph {
 
   /** Several graphs as one, side by side: nodes and edges follow one another in order. */
   static batch(graphs: readonly Graph[]): Graph {
-    const starts: number[] = [];
-    let nodeCount = 0;
-    for (const graph of graphs) {
-      starts.push(nodeCount);
-      nodeCount += graph.nodeCount;
-    }
-    const sources: number[] = [];
-    const targets: number[] = [];
+    const nodeCount = graphs.reduce((sum, graph) => sum + graph.nodeCount, 0);
+    const edgeCount = graphs.reduce((sum, graph) => sum + graph.edgeCount, 0);
+    const edges = new Int32Array(2 * edgeCount);
     const graphOfNode = new Int32Array(nodeCount);
+    let [node, edge] = [0, 0];
     graphs.forEach((graph, g) => {
-      for (let e = 0; e < graph.edgeCount; e++) {
-        sources.push(graph.sourceOf(e) + starts[g]);
-        targets.push(graph.targetOf(e) + starts[g]);
+      for (let e = 0; e < graph.edgeCount; e++, edge++) {
+        edges[edge] = graph.sourceOf(e) + node;
+        edges[edgeCount + edge] = graph.targetOf(e) + node;
       }
-      graphOfNode.fill(g, starts[g], starts[g] + graph.nodeCount);
+      graphOfNode.fill(g, node, node + graph.nodeCount);
+      node += graph.nodeCount;
     });
-    return new Graph(Int32Array.from([...sources, ...targets]), nodeCount, graphOfNode, graphs.length);
+    return new Graph(edges, nodeCount, graphOfNode, graphs.length);
   }
 
   get edgeCount(): number {
@@ -100,46 +105,77 @@ export class Graph {
 
   /** Sources, int32 `[edgeCount]`. */
   get sources(): Tensor {
-    return tensor(this.#edges.slice(0, this.edgeCount));
+    return this.incidence.columns;
   }
 
   /** Targets, int32 `[edgeCount]`. */
   get targets(): Tensor {
-    return tensor(this.#edges.slice(this.edgeCount));
+    return this.incidence.rows;
   }
 
-  /** The same edges without self loops, then one loop per node. */
+  /** @internal Rows are graphs, "edges" their nodes. */
+  get membership(): Incidence {
+    const nodes = Int32Array.from({ length: this.nodeCount }, (_, i) => i);
+    const graphs = this.graphOfNode ?? new Int32Array(this.nodeCount);
+    return (this.#membership ??= new Incidence(graphs, nodes, this.graphCount, this.nodeCount));
+  }
+
+  /** The same edges without self loops, then one loop per node. Made once. */
   withSelfLoops(): Graph {
-    const kept = Array.from({ length: this.edgeCount }, (_, e) => e).filter((e) => this.sourceOf(e) !== this.targetOf(e));
-    const loops = Array.from({ length: this.nodeCount }, (_, i) => i);
-    const edges = Int32Array.from([...kept.map((e) => this.sourceOf(e)), ...loops, ...kept.map((e) => this.targetOf(e)), ...loops]);
-    return new Graph(edges, this.nodeCount, this.graphOfNode, this.graphCount);
+    if (this.#looped !== undefined) return this.#looped;
+    let kept = 0;
+    for (let e = 0; e < this.edgeCount; e++) if (this.sourceOf(e) !== this.targetOf(e)) kept++;
+    const count = kept + this.nodeCount;
+    const edges = new Int32Array(2 * count);
+    for (let e = 0, at = 0; e < this.edgeCount; e++) {
+      const [source, target] = [this.sourceOf(e), this.targetOf(e)];
+      if (source === target) continue;
+      edges[at] = source;
+      edges[count + at++] = target;
+    }
+    for (let i = 0; i < this.nodeCount; i++) edges[kept + i] = edges[count + kept + i] = i;
+    return (this.#looped = new Graph(edges, this.nodeCount, this.graphOfNode, this.graphCount));
+  }
+
+  /**
+   * @internal The same edges ordered by target: what belongs to the edges of one target then lies side by side. With the caller's number of each edge, and
+   * the place of each of the caller's edges.
+   */
+  byTarget(): { graph: Graph; edges: Tensor; places: Tensor } {
+    if (this.#ordered !== undefined) return this.#ordered;
+    const { edges } = this.toCsr();
+    const places = new Int32Array(edges.length);
+    edges.forEach((edge, place) => (places[edge] = place));
+    const both = new Int32Array(2 * edges.length);
+    edges.forEach((edge, place) => {
+      both[place] = this.sourceOf(edge);
+      both[edges.length + place] = this.targetOf(edge);
+    });
+    const graph = new Graph(both, this.nodeCount, this.graphOfNode, this.graphCount);
+    return (this.#ordered = { graph, edges: keep(tensor(edges)), places: keep(tensor(places)) });
   }
 
   /** Each edge in both directions, duplicates once, ordered by source, then target. */
   toUndirected(): Graph {
-    const codes = new Set<number>();
+    const N = this.nodeCount;
+    const codes = new Float64Array(2 * this.edgeCount);
     for (let e = 0; e < this.edgeCount; e++) {
-      codes.add(this.sourceOf(e) * this.nodeCount + this.targetOf(e));
-      codes.add(this.targetOf(e) * this.nodeCount + this.sourceOf(e));
+      codes[2 * e] = this.sourceOf(e) * N + this.targetOf(e);
+      codes[2 * e + 1] = this.targetOf(e) * N + this.sourceOf(e);
     }
-    const sorted = [...codes].sort((a, b) => a - b);
-    const edges = Int32Array.from([
-      ...sorted.map((code) => Math.floor(code / this.nodeCount)),
-      ...sorted.map((code) => code % this.nodeCount),
-    ]);
-    return new Graph(edges, this.nodeCount, this.graphOfNode, this.graphCount);
+    const each = codes.sort().filter((code, i) => i === 0 || code !== codes[i - 1]);
+    const edges = new Int32Array(2 * each.length);
+    each.forEach((code, e) => {
+      edges[e] = Math.floor(code / N);
+      edges[each.length + e] = code % N;
+    });
+    return new Graph(edges, N, this.graphOfNode, this.graphCount);
   }
 
   /** Incoming edges by target: those of node i are `edges[offsets[i]] … edges[offsets[i + 1] − 1]`, in the caller's order. */
   toCsr(): Csr {
     if (this.#csr !== undefined) return this.#csr;
-    const offsets = new Int32Array(this.nodeCount + 1);
-    for (let e = 0; e < this.edgeCount; e++) offsets[this.targetOf(e) + 1]++;
-    for (let i = 0; i < this.nodeCount; i++) offsets[i + 1] += offsets[i];
-    const next = offsets.slice();
-    const edges = new Int32Array(this.edgeCount);
-    for (let e = 0; e < this.edgeCount; e++) edges[next[this.targetOf(e)]++] = e;
+    const { offsets, edges } = groupedBy(this.#edges.subarray(this.edgeCount), this.nodeCount);
     return (this.#csr = { offsets, edges });
   }
 }

@@ -1,7 +1,8 @@
-import { mean, mul, reshape, ShapeError, unsqueeze, indexSelect, zeros, type RandomKey, type Tensor } from "@heed/tensor";
+import { add, HeedError, indexSelect, mean, reshape, ShapeError, transpose, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import { Dropout, Linear, Module, Parameter, xavierUniform } from "@heed/nn";
 import type { Graph } from "../graph.ts";
-import { segmentSoftmax, segmentSum } from "../segments.ts";
+import { SparseMatrix, sparseMatmul } from "../sparse-matrix.ts";
+import { edgeSoftmax, weightedSum } from "./edge-operations.ts";
 
 /** Names as in PyTorch Geometric. */
 export interface GraphConvOptions {
@@ -45,9 +46,7 @@ export abstract class GraphConv extends Module {
     { heads = 1, concat = true, negativeSlope = 0.2, dropoutP = 0, addSelfLoops = true, bias = true }: GraphConvOptions,
   ) {
     super();
-    for (const [name, n] of Object.entries({ inFeatures, outFeatures, heads })) {
-      if (!Number.isInteger(n) || n < 1) throw new ShapeError(where, `${name} must be a whole number from 1 on`, { [name]: n });
-    }
+    requireSizes(where, { inFeatures, outFeatures, heads });
     this.heads = heads;
     this.outFeatures = outFeatures;
     this.concat = concat;
@@ -58,26 +57,58 @@ export abstract class GraphConv extends Module {
   }
 
   /** `[N, in]` → `[N, heads, out]`. */
-  protected project(x: Tensor, lin: Linear): Tensor {
-    return reshape(lin.forward(x), [x.shape[0], this.heads, this.outFeatures]);
+  protected project(x: Tensor | SparseMatrix, lin: Linear): Tensor {
+    return reshape(linear(x, lin), [x.shape[0], this.heads, this.outFeatures]);
   }
 
-  protected edgesFor(where: string, x: Tensor, graph: Graph): Graph {
-    if (x.rank !== 2 || x.shape[0] !== graph.nodeCount) {
+  protected edgesFor(where: string, x: Tensor | SparseMatrix, graph: Graph): Graph {
+    if (x.shape.length !== 2 || x.shape[0] !== graph.nodeCount) {
       throw new ShapeError(where, "x must be [N, inFeatures], N the graph's nodes", { x: x.shape, nodes: graph.nodeCount });
     }
     return this.addSelfLoops ? graph.withSelfLoops() : graph;
   }
 
-  /** Softmax of scores `[edges, heads]` over each target's edges, and the weighted sum of values `[N, heads, out]`. */
-  protected aggregate(scores: Tensor, values: Tensor, graph: Graph): GraphConvResult {
-    const { sources, targets, nodeCount } = graph;
-    const weights = segmentSoftmax(scores, targets, nodeCount);
-    const messages = mul(unsqueeze(this.attentionDropout.forward(weights), -1), indexSelect(values, sources));
-    const summed = segmentSum(messages, targets, nodeCount);
-    const joined = this.concat ? reshape(summed, [nodeCount, this.heads * this.outFeatures]) : mean(summed, 1);
-    return { output: this.bias === null ? joined : joined.add(this.bias), weights, graph };
+  /**
+   * Softmax of scores `[edges, heads]` over each target's edges, and the weighted sum of values `[N, heads, out]`. Edges are ordered by target.
+   * @param used the graph with the caller's order, in which weights are given back when they are asked for
+   */
+  protected aggregate(scores: Tensor, values: Tensor, used: Graph): { output: Tensor; result(): GraphConvResult } {
+    const { graph, places } = used.byTarget();
+    const weights = edgeSoftmax(scores, graph.incidence);
+    const summed = weightedSum(values, this.attentionDropout.forward(weights), graph.incidence);
+    const joined = this.concat ? reshape(summed, [used.nodeCount, this.heads * this.outFeatures]) : mean(summed, 1);
+    const output = this.bias === null ? joined : joined.add(this.bias);
+    return { output, result: () => ({ output, weights: indexSelect(weights, places), graph: used }) };
   }
+}
+
+export function requireSizes(where: string, sizes: Readonly<Record<string, number>>): void {
+  for (const [name, n] of Object.entries(sizes)) {
+    if (!Number.isInteger(n) || n < 1) throw new ShapeError(where, `${name} must be a whole number from 1 on`, { [name]: n });
+  }
+}
+
+/** Edge features go with a layer that has a width for them, one row per edge. */
+export function requireFeatures(where: string, graph: Graph, lin: Linear | null, features: Tensor | undefined): void {
+  if ((features !== undefined) !== (lin !== null)) {
+    throw new HeedError(where, "edge features and edgeDim go together", {
+      edgeFeatures: features?.shape ?? "none",
+      edgeDim: lin?.weight.shape[1] ?? "none",
+    });
+  }
+  if (
+    features !== undefined &&
+    (features.rank !== 2 || features.shape[0] !== graph.edgeCount || features.shape[1] !== lin!.weight.shape[1])
+  ) {
+    throw new ShapeError(where, "edgeFeatures must be [edgeCount, edgeDim]", { edgeFeatures: features.shape, edgeCount: graph.edgeCount });
+  }
+}
+
+/** A linear map of rows that are dense or sparse. */
+export function linear(x: Tensor | SparseMatrix, lin: Linear): Tensor {
+  if (!(x instanceof SparseMatrix)) return lin.forward(x);
+  const y = sparseMatmul(x, transpose(lin.weight));
+  return lin.bias === null ? y : add(y, lin.bias);
 }
 
 /** Fresh attention vectors `[1, heads, out]`, as PyTorch Geometric draws them. */
