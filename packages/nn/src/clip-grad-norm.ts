@@ -1,5 +1,6 @@
+import { unaryKernels } from "@heed/kernels";
 import { abs, HeedError, max, noGrad, norm, scope, sum, type Tensor } from "@heed/tensor";
-import { scaleInPlace } from "@heed/tensor/operation";
+import { mutateRuns, requireReal } from "@heed/tensor/operation";
 
 export interface ClipOptions {
   /** 1, 2 (default) or "inf". */
@@ -17,7 +18,7 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, { no
   if (!(maxNorm > 0)) throw new HeedError("clipGradNorm", "maxNorm must be above 0", { maxNorm });
   if (normType !== 1 && normType !== 2 && normType !== "inf")
     throw new HeedError("clipGradNorm", 'normType is 1, 2 or "inf"', { normType });
-  const gradients = [...parameters].flatMap(({ grad }) => (grad === null ? [] : [grad]));
+  const gradients = [...parameters].flatMap(({ heldGrad }) => (heldGrad === null ? [] : [heldGrad]));
   const total = noGrad(() =>
     scope(() =>
       jointNorm(
@@ -27,7 +28,13 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, { no
     ),
   );
   const factor = Math.min(1, maxNorm / (total + 1e-6));
-  if (factor < 1) for (const gradient of gradients) scaleInPlace(gradient, factor);
+  if (factor < 1) {
+    // Gradients of a resident model lie in one piece: one call.
+    const rows = gradients.map((gradient) => ({ targets: [gradient], inputs: [], group: gradient.dtype }));
+    mutateRuns("clipGradNorm", rows, ([at], row, elements) => {
+      if (elements > 0) unaryKernels.on(requireReal("clipGradNorm", gradients[row].dtype)).scale(at, at, elements, factor, 0);
+    });
+  }
   return total;
 }
 

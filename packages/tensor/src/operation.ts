@@ -10,6 +10,7 @@ export {
   type OutputSpec,
   type Scratch,
 } from "./core/compute.ts";
+export { mutateRuns, type Elements } from "./core/mutate-runs.ts";
 export { bytesPer, isReal, requireReal, type RealDType } from "./core/dtype.ts";
 export type { Stateful } from "./core/resident.ts";
 export { collectTensors, refuseAsync } from "./core/scope.ts";

@@ -1,9 +1,8 @@
-import { math, optimiserKernels } from "@heed/kernels";
+import { math } from "@heed/kernels";
 import { HeedError, zeros, type Tensor } from "@heed/tensor";
-import { mutate, packed } from "@heed/tensor/operation";
 import { requireRate } from "../internal/require.ts";
 import type { Parameter } from "../parameter.ts";
-import { Optimiser } from "./optimiser.ts";
+import { Optimiser, type Addresses, type Update } from "./optimiser.ts";
 
 export interface AdamOptions {
   /** Default 1e-3. */
@@ -22,10 +21,10 @@ export interface AdamOptions {
 
 /**
  * m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; w ← w − lr · m̂ / (√v̂ + eps), with m̂, v̂ corrected for their start at 0: divided by
- * 1 − β₁ᵗ and 1 − β₂ᵗ at step t = 1, 2 …
+ * 1 − β₁ᵗ and 1 − β₂ᵗ at update t = 1, 2 … of the parameter
  * @throws {HeedError} without parameters, or for rates, betas or decays out of range; {DTypeError} unless parameters are float32 or float64.
  *
- * One pass per parameter; state of twice their size (three times with `amsgrad`).
+ * One pass; state of twice their size (three times with `amsgrad`).
  * @see Kingma, Ba 2015 (arXiv:1412.6980); Reddi, Kale, Kumar 2018 (amsgrad)
  */
 export class Adam extends Optimiser {
@@ -58,33 +57,21 @@ export class Adam extends Optimiser {
     return { m: this.#m, v: this.#v, vmax: this.#vmax };
   }
 
-  protected update(parameter: Parameter, gradient: Tensor, index: number, lr: number): void {
+  protected get kernel() {
+    return "adam" as const;
+  }
+
+  protected decayOf(index: number): number {
+    return this.#decays[index]!;
+  }
+
+  protected call({ parameter, gradient, moments: [m, v, vmax = 0] }: Addresses, elements: number, { lr, updates, decay }: Update) {
     const {
       betas: [beta1, beta2],
       eps,
     } = this.options;
-    const targets = [parameter, this.#m[index], this.#v[index], ...(this.#vmax.length > 0 ? [this.#vmax[index]] : [])];
-    const dtype = parameter.dtype as "float32" | "float64";
-    mutate("Adam", targets, [packed(gradient)], ([p, m, v, vmax = 0], [g]) =>
-      optimiserKernels
-        .on(dtype)
-        .adam(
-          p,
-          g,
-          m,
-          v,
-          vmax,
-          parameter.size,
-          lr,
-          beta1,
-          beta2,
-          eps,
-          this.#decays[index],
-          Number(this.#decoupled),
-          1 - math.pow(beta1, this.steps),
-          1 - math.pow(beta2, this.steps),
-        ),
-    );
+    const [correction1, correction2] = [beta1, beta2].map((beta) => 1 - math.pow(beta, updates));
+    return [parameter, gradient, m!, v!, vmax, elements, lr, beta1, beta2, eps, decay, Number(this.#decoupled), correction1!, correction2!];
   }
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { profileKernels } from "@heed/kernels";
 import { add, cast, memory, mul, normal, randomKey, resident, scope, sum, tensor, zeros, type Tensor } from "@heed/tensor";
 import { eachBackend, expectClose, loadGolden } from "@heed/tensor/testing";
-import { Adam, AdamW, Parameter, SGD, type Optimiser } from "../index.ts";
+import { Adam, AdamW, clipGradNorm, Parameter, SGD, type Optimiser } from "../index.ts";
 
 interface GoldenOptions {
   readonly kind: "sgd" | "adam" | "adamw";
@@ -135,6 +136,60 @@ describe("optimisers", () => {
     optimiser.step();
     expect(b.toArray()).toEqual(before);
     expect(a.toArray()).not.toEqual(draw()[0].toArray());
+  });
+
+  it.each(kinds)("%s counts the updates of each parameter by itself, also after loading", (_, make) => {
+    const [a, b] = draw();
+    const optimiser = make([a, b]);
+    for (let n = 0; n < 2; n++) {
+      setGradients([a], gradients(n));
+      optimiser.step();
+      optimiser.zeroGrad();
+    }
+    // b starts late: it fares as with an optimiser of its own.
+    const loaded = [new Parameter(a), new Parameter(b)];
+    const again = make(loaded);
+    again.loadStateDict(optimiser.stateDict());
+    const [, alone] = draw();
+    const own = make([alone]);
+    for (let n = 2; n < 4; n++) {
+      for (const [parameters, each] of [
+        [[a, b], optimiser],
+        [loaded, again],
+      ] as const)
+        step(parameters, each, n);
+      setGradients([alone], [gradients(n)[1]]);
+      own.step();
+      own.zeroGrad();
+    }
+    expect(b.toArray()).toEqual(alone.toArray());
+    expect(loaded.map((parameter) => parameter.toArray())).toEqual([a.toArray(), b.toArray()]);
+  });
+
+  it.each(kinds)("%s updates a resident model in one call, to the bits of a model on the heap", (_, make) => {
+    const parameters = [...draw(), new Parameter(zeros([0])), new Parameter(normal(key.split("c"), [17]))];
+    const [resides, stays] = [parameters, parameters.map((parameter) => new Parameter(parameter))];
+    const [one, other] = [make(resides), make(stays)];
+    const owner = resident([one]);
+    for (let n = 0; n < 3; n++) {
+      for (const [at, optimiser] of [
+        [resides, one],
+        [stays, other],
+      ] as const) {
+        setGradients(
+          at,
+          at.map(({ shape }, i) => normal(key.split(n).split(i), shape)),
+        );
+        const { kernels } = profileKernels(() => optimiser.step());
+        const calls = kernels.filter(({ family }) => family === "optimiser").map((kernel) => kernel.calls);
+        expect(calls).toEqual([at === resides ? 1 : 3]);
+        expect(clipGradNorm(at, 0.1)).toBeGreaterThan(0.1);
+        optimiser.zeroGrad();
+      }
+    }
+    resides.forEach((parameter, i) => expect(parameter.toArray()).toEqual(stays[i].toArray()));
+    owner.release();
+    expect(memory().liveBytes).toBe(0);
   });
 
   it("decay what noDecay leaves", () => {

@@ -1,9 +1,7 @@
-import { optimiserKernels } from "@heed/kernels";
 import { HeedError, zeros, type Tensor } from "@heed/tensor";
-import { mutate, packed } from "@heed/tensor/operation";
 import { requireRate } from "../internal/require.ts";
 import type { Parameter } from "../parameter.ts";
-import { Optimiser } from "./optimiser.ts";
+import { Optimiser, type Addresses, type Update } from "./optimiser.ts";
 
 export interface SGDOptions {
   readonly lr: number;
@@ -17,11 +15,11 @@ export interface SGDOptions {
 }
 
 /**
- * g ← g + weightDecay · w; buffer ← momentum · buffer + (1 − dampening) · g (at the optimiser's first step: g); w ← w − lr · buffer.
+ * g ← g + weightDecay · w; buffer ← momentum · buffer + (1 − dampening) · g (at the parameter's first update: g); w ← w − lr · buffer.
  * @throws {HeedError} without parameters, for rates out of range, or for nesterov without momentum; {DTypeError} unless parameters are float32
  * or float64.
  *
- * One pass per parameter; with momentum, state of their size.
+ * One pass; with momentum, state of their size.
  * @see Sutskever et al. 2013; PyTorch's form
  */
 export class SGD extends Optimiser {
@@ -42,14 +40,16 @@ export class SGD extends Optimiser {
     return { buffer: this.#buffers };
   }
 
-  protected update(parameter: Parameter, gradient: Tensor, index: number, lr: number): void {
-    const { momentum, dampening, nesterov, weightDecay } = this.options;
-    const buffer = this.#buffers[index];
-    const dtype = parameter.dtype as "float32" | "float64";
-    mutate("SGD", buffer === undefined ? [parameter] : [parameter, buffer], [packed(gradient)], ([p, b = 0], [g]) =>
-      optimiserKernels
-        .on(dtype)
-        .sgd(p, g, b, parameter.size, lr, momentum, dampening, Number(nesterov), weightDecay, Number(this.steps === 1)),
-    );
+  protected get kernel() {
+    return "sgd" as const;
+  }
+
+  protected decayOf(): number {
+    return this.options.weightDecay;
+  }
+
+  protected call({ parameter, gradient, moments: [buffer = 0] }: Addresses, elements: number, { lr, updates, decay }: Update) {
+    const { momentum, dampening, nesterov } = this.options;
+    return [parameter, gradient, buffer, elements, lr, momentum, dampening, Number(nesterov), decay, Number(updates === 1)];
   }
 }

@@ -1,6 +1,7 @@
-import { HeedError, ScopeError } from "@heed/kernels";
+import { float32View, HeedError, ScopeError } from "@heed/kernels";
 import { afterEach, describe, expect, it } from "vitest";
 import { add, mul } from "../operations/arithmetic.ts";
+import { concat } from "../operations/concat.ts";
 import { sum } from "../operations/reductions.ts";
 import { slice } from "../operations/views.ts";
 import { eachBackend } from "../testing/each-backend.ts";
@@ -61,6 +62,36 @@ describe.each(eachBackend())("resident on $name", ({ use }) => {
 });
 
 describe("owners", () => {
+  it("keep a gradient that somebody holds when it is forgotten, and use its place again", () => {
+    const w = leaf();
+    const owner = resident([w]);
+    sum(w).backward();
+    const held = w.grad!;
+    clearGrad([w]);
+    expect([w.grad, held.storage.home, held.toArray()]).toEqual([null, "heap", [1, 1, 1]]);
+    const addresses = [0, 1].map(() => {
+      sum(w).backward();
+      const address = w.heldGrad!.storage.addressInMemory("test");
+      clearGrad([w]);
+      return address;
+    });
+    expect(addresses[0]).toBe(addresses[1]);
+    owner.release();
+  });
+
+  it("lay out state one behind another, gradients alike, with zeros in the gaps", () => {
+    const [a, b, c] = [leaf(), leaf([1, 2, 3, 4, 5]), leaf()];
+    const owner = resident([model(a, b, c)]);
+    sum(concat([a, b, c])).backward();
+    const at = (of: (x: Tensor) => Tensor) =>
+      [a, b, c].map((x) => of(x).storage.addressInMemory("test") - of(a).storage.addressInMemory("test"));
+    expect(at((x) => x)).toEqual([0, 64, 128]);
+    expect(at((x) => x.heldGrad!)).toEqual([0, 64, 128]);
+    const start = b.heldGrad!.storage.addressInMemory("test") / 4;
+    expect([...float32View().subarray(start, start + 16)]).toEqual([1, 1, 1, 1, 1, ...Array<number>(11).fill(0)]);
+    owner.release();
+  });
+
   it("overlap: what they share stays until the last one releases, in whatever order", () => {
     for (const order of [
       [0, 1, 2],

@@ -127,7 +127,7 @@ export function collectTensors(value: unknown, into: Set<Tensor>, seen: Set<obje
   seen.add(value);
   if (value instanceof Tensor) {
     into.add(value);
-    if (value.grad !== null) into.add(value.grad);
+    if (value.heldGrad !== null) into.add(value.heldGrad);
   } else if (Array.isArray(value)) for (const item of value) collectTensors(item, into, seen);
   else {
     const prototype: unknown = Object.getPrototypeOf(value);

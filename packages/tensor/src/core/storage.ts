@@ -1,4 +1,5 @@
-import { allocateBlock, configuration, freeBlock, linearMemory, ScopeError, type Region } from "@heed/kernels";
+import { configuration, linearMemory, ScopeError, type Region } from "@heed/kernels";
+import { Arena, type Place } from "./arena.ts";
 import { bytesPer, heapArray, viewOf, type DType, type TypedArray } from "./dtype.ts";
 import type { Scope } from "./scope.ts";
 
@@ -18,7 +19,7 @@ interface Shadow {
  *
  * - `heap`: an ordinary typed array, which the engine collects.
  * - `scope`: a block of a scope's region.
- * - `resident`: a block of linear memory with at least one owner.
+ * - `resident`: a place in linear memory, with at least one owner.
  * - `ended`: gone; touching it throws.
  */
 export class Storage {
@@ -30,6 +31,10 @@ export class Storage {
   /** Owners that keep it resident. */
   owners = 0;
   scope: Scope | undefined;
+  /** Of a resident leaf: where its gradients go, one after the other. */
+  gradientPlace: Place | undefined;
+  #place: Place | undefined;
+  #keepsGradients = false;
   #pointer = 0;
   #array: TypedArray | undefined;
   /** Copies in the region of the open outermost scope. All those of the present version, and perhaps older ones. */
@@ -53,15 +58,19 @@ export class Storage {
     return storage;
   }
 
-  /** A new, uninitialised storage in linear memory that its maker owns. */
-  static createResident(dtype: DType, length: number): Storage {
-    const storage = new Storage(dtype, length);
-    storage.#pointer = allocateBlock(storage.bytes);
-    storage.home = "resident";
-    storage.owners = 1;
-    residentBytes += storage.bytes;
-    remember(storage);
-    return storage;
+  /** A new, uninitialised storage for a gradient by these elements, or by `length` of them: it lives where they live. */
+  createGradient(length: number): Storage {
+    if (this.home !== "resident") return Storage.create(this.dtype, length, this.home === "scope" ? this.scope : undefined);
+    const gradient = new Storage(this.dtype, length);
+    const place = this.gradientPlace;
+    const fits = place !== undefined && !place.taken && length === this.length;
+    gradient.#settle(fits ? place : new Arena().place(gradient.bytes));
+    if (fits && !this.#keepsGradients) {
+      // The next gradient finds its place again: gradients come and go with each step.
+      place.arena.enter();
+      this.#keepsGradients = true;
+    }
+    return gradient;
   }
 
   /** Throws when what it belonged to has ended. */
@@ -163,27 +172,38 @@ export class Storage {
     this.#pointer = target;
   }
 
-  /** Gives an owner: from now on the elements stay in linear memory. */
-  own(): void {
+  /** Gives an owner: from now on the elements stay in linear memory, in `place` if that is given and nobody owned them before. */
+  own(place?: Place): void {
     this.check("resident");
     if (this.owners > 0) {
       this.owners++;
       return;
     }
-    const block = allocateBlock(this.bytes);
+    const free = place === undefined || place.taken ? new Arena().place(this.bytes) : place;
+    const address = free.arena.enter() + free.offset;
+    try {
+      if (this.home === "heap") {
+        this.#flush();
+        this.#shadows = []; // Their blocks end with the region.
+        copyIn(this.#array!, 0, this.length, address);
+        this.#array = undefined;
+      } else {
+        new Uint8Array(linearMemory().buffer).copyWithin(address, this.#pointer, this.#pointer + this.bytes);
+        this.#leave();
+      }
+      this.#settle(free);
+    } finally {
+      free.arena.leave();
+    }
+  }
+
+  #settle(place: Place): void {
+    this.#pointer = place.arena.enter() + place.offset;
+    this.#place = place;
+    place.taken = true;
+    this.home = "resident";
     this.owners = 1;
     residentBytes += this.bytes;
-    if (this.home === "heap") {
-      this.#flush();
-      this.#shadows = []; // Their blocks end with the region.
-      copyIn(this.#array!, 0, this.length, block);
-      this.#array = undefined;
-    } else {
-      new Uint8Array(linearMemory().buffer).copyWithin(block, this.#pointer, this.#pointer + this.bytes);
-      this.#leave();
-    }
-    this.#pointer = block;
-    this.home = "resident";
     remember(this);
   }
 
@@ -222,7 +242,12 @@ export class Storage {
   #leave(): void {
     if (this.home === "scope" && !this.scope!.ended) this.scope!.region.release(this.#pointer, this.bytes);
     if (this.home === "resident") {
-      freeBlock(this.#pointer);
+      const place = this.#place!;
+      place.taken = false;
+      place.arena.leave();
+      if (this.#keepsGradients) this.gradientPlace!.arena.leave();
+      this.#keepsGradients = false;
+      this.gradientPlace = this.#place = undefined;
       residentBytes -= this.bytes;
     }
     this.scope = undefined;

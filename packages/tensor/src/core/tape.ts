@@ -318,27 +318,18 @@ class Pending {
 
 /** Adds to `.grad`, which lives where the leaf lives. */
 function accumulate(leaf: Tensor, gradient: Tensor): void {
-  if (leaf.grad !== null) {
-    addInPlace(leaf.grad, gradient);
+  if (leaf.heldGrad !== null) {
+    addInPlace(leaf.heldGrad, gradient);
     return;
   }
-  const { home, scope: homeScope } = leaf.storage;
-  const storage =
-    home === "resident"
-      ? Storage.createResident(leaf.dtype, leaf.size)
-      : Storage.create(leaf.dtype, leaf.size, home === "scope" ? homeScope : undefined);
-  const grad = new Tensor(storage, leaf.shape);
+  const grad = new Tensor(leaf.storage.createGradient(leaf.size), leaf.shape);
   copyInto(grad, gradient);
-  leaf.grad = grad;
+  leaf.takeGrad(grad);
 }
 
-/** Forgets gradients: the next `backward` starts from zero. */
+/** Forgets gradients: the next `backward` starts from zero. Who still holds one keeps it. */
 export function clearGrad(tensors: Iterable<Tensor>): void {
-  for (const tensor of tensors) {
-    const storage = tensor.grad?.storage;
-    if (storage?.home === "resident") storage.end();
-    tensor.grad = null;
-  }
+  for (const tensor of tensors) tensor.clearGrad();
 }
 
 /** A tensor, or tensors in an array or a plain object: what `grad` differentiates by. */

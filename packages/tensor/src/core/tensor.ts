@@ -34,6 +34,8 @@ export class Tensor {
   recordingLost = false;
   #leaf: boolean;
   #grad: Tensor | null = null;
+  /** Somebody besides the leaf may hold the gradient. */
+  #gradSeen = false;
 
   /** @internal Use `tensor(…)`. */
   constructor(storage: Storage, shape: Shape, strides: readonly number[] = rowMajor(shape), offset = 0, requiresGrad = false) {
@@ -62,6 +64,7 @@ export class Tensor {
 
   /** Of a leaf with `requiresGrad`: the sum of what `backward` found so far, or null. */
   get grad(): Tensor | null {
+    this.#gradSeen = true;
     return this.#grad;
   }
 
@@ -70,6 +73,25 @@ export class Tensor {
     this.#grad = value;
     // Whoever still holds the old one finds it on the heap; linear memory keeps none that no leaf leads to.
     if (before !== null && before !== value) before.storage.leaveResidency();
+    this.#gradSeen = true;
+  }
+
+  /** @internal `grad`, for whoever does not hand it on. */
+  get heldGrad(): Tensor | null {
+    return this.#grad;
+  }
+
+  /** @internal Takes a gradient that nobody else holds. */
+  takeGrad(value: Tensor): void {
+    this.grad = value;
+    this.#gradSeen = false;
+  }
+
+  /** @internal Forgets the gradient. One that nobody else can hold ends at once. */
+  clearGrad(): void {
+    const storage = this.#grad?.storage;
+    if (storage?.home === "resident" && !this.#gradSeen) storage.end();
+    this.grad = null;
   }
 
   /** @internal */
@@ -144,7 +166,7 @@ export class Tensor {
       for (const input of recording.inputs) {
         if (input.recording === undefined) {
           storages.add(input.storage);
-          if (input.grad !== null) storages.add(input.grad.storage);
+          if (input.heldGrad !== null) storages.add(input.heldGrad.storage);
         }
         open.push(input.recording);
       }
