@@ -13,7 +13,12 @@ export { matmulScratchBytes } from "./matmul/blocking.ts";
 export { cutProduct, type Block } from "./matmul/cut.ts";
 export { matmul as matmulKernels, type MatmulKernels } from "./matmul/matmul.ts";
 export { norm as normKernels, type NormKernels } from "./norm/norm.ts";
-export { convolution as convolutionKernels, type ConvolutionKernels } from "./convolution/convolution.ts";
+export {
+  convolution as convolutionKernels,
+  correlateScratchBytes,
+  packedKernelBytes,
+  type ConvolutionKernels,
+} from "./convolution/convolution.ts";
 export { optimiser as optimiserKernels, type OptimiserKernels } from "./optimiser/optimiser.ts";
 export { pooling as poolingKernels, type PoolingKernels } from "./pooling/pooling.ts";
 export { random as randomKernels, type RandomKernels } from "./random/random.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { expectNear, implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
-import { convolution } from "./convolution.ts";
+import { expectNear, implementationsOf, inWorkspace, noise, unitRoundoff } from "../testing/workspace.ts";
+import { convolution, correlateScratchBytes, packedKernelBytes } from "./convolution.ts";
 
 interface Geometry {
   title: string;
@@ -131,5 +131,74 @@ describe.each(implementationsOf(convolution))("convolution, $name", ({ kernels, 
       const y = [0, 1, 2, 3].map((p) => weight.reduce((sum, value, tap) => sum + value * patches[tap * 4 + p], 0));
       expectNear(y, [5421, 6532, 8754, 9865], 0);
     });
+  });
+});
+
+/** C, O, H, W, kernel, padding (top, left), dilation, output size. */
+const strips: [string, number, number, number, number, [number, number], [number, number], [number, number], [number, number]][] = [
+  ["1 × 1", 3, 5, 4, 6, [1, 1], [0, 0], [1, 1], [4, 6]],
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13].map((O): (typeof strips)[number] => [`${O} filters`, 2, O, 4, 8, [3, 3], [1, 1], [1, 1], [4, 8]]),
+  ...[1, 2, 5, 7, 8, 9, 14, 15, 16, 17, 24, 32].map((W): (typeof strips)[number] => [
+    `a width of ${W}`,
+    2,
+    7,
+    3,
+    W,
+    [3, 3],
+    [1, 1],
+    [1, 1],
+    [3, W],
+  ]),
+  ["without padding", 2, 6, 7, 10, [3, 3], [0, 0], [1, 1], [5, 8]],
+  ["dilation", 2, 6, 9, 11, [3, 2], [2, 3], [2, 3], [9, 14]],
+  ["more terms than one pass takes", 150, 7, 4, 8, [3, 3], [1, 1], [1, 1], [4, 8]],
+  ["more terms, rows that tiles do not fill", 150, 7, 4, 5, [3, 3], [1, 1], [1, 1], [4, 5]],
+  ["a kernel of more terms than one pass", 2, 4, 30, 30, [27, 26], [3, 2], [1, 1], [10, 9]],
+  ["padding wider than the kernel", 1, 6, 2, 3, [2, 2], [4, 5], [1, 1], [9, 12]],
+  ["pixels left out, by negative padding", 2, 6, 6, 9, [3, 3], [-1, -2], [1, 1], [2, 4]],
+  ["a strip below the first", 2, 6, 8, 8, [3, 3], [1 - 3, 1], [1, 1], [3, 8]],
+  ["no output", 2, 6, 3, 3, [3, 3], [0, 0], [1, 1], [0, 1]],
+  ["no filters", 2, 0, 3, 3, [3, 3], [0, 0], [1, 1], [1, 1]],
+];
+
+describe.each(implementationsOf(convolution))("correlate, $name", ({ kernels, dtype }) => {
+  it.each(strips)("is the sum that it says: %s", (_, C, O, H, W, [kh, kw], [top, left], [dilationH, dilationW], [outH, outW]) => {
+    const width = dtype === "float32" ? 4 : 8;
+    const taps = kh * kw;
+    const rowY = outH * outW + 3;
+    const [x, weight, bias] = [noise(C * H * W, 1), noise(O * C * taps, 2), noise(O, 3)];
+    for (const turned of [false, true]) {
+      // Turned: the same kernel stored the other way round, which strides undo.
+      const stored = turned ? weight.map((__, i) => weight[(Math.floor(i / taps) + 1) * taps - 1 - (i % taps)]) : weight;
+      inWorkspace(dtype, (w) => {
+        const packed = w.bytes(packedKernelBytes(width, O, C, taps));
+        const first = w.reals(stored, 1) + (turned ? (taps - 1) * width : 0);
+        kernels.packKernel(first, packed, O, C, taps, C * taps, taps, turned ? -1 : 1);
+        const y = w.reals(Array<number>(O * rowY).fill(9), 2);
+        const [lines, pitch] = [outH + (kh - 1) * dilationH, outW + (kw - 1) * dilationW];
+        const scratch = w.bytes(correlateScratchBytes(C, O, taps, lines, pitch));
+        const [px, pb] = [w.reals(x, 3), turned ? 0 : w.reals(bias, 1)];
+        kernels.correlate(px, packed, pb, y, C, H, W, O, kh, kw, top, left, dilationH, dilationW, outH, outW, rowY, scratch);
+        const actual = w.readReals(y, O * rowY);
+        for (let o = 0; o < O; o++) {
+          for (let r = 0; r < outH; r++) {
+            for (let s = 0; s < outW; s++) {
+              let [sum, size] = [turned ? 0 : bias[o], 1];
+              for (let term = 0; term < C * taps; term++) {
+                const [c, i, j] = [Math.floor(term / taps), Math.floor((term % taps) / kw), term % kw];
+                const [h, v] = [r + i * dilationH - top, s + j * dilationW - left];
+                if (h < 0 || h >= H || v < 0 || v >= W) continue;
+                const product = weight[o * C * taps + (term % taps) + c * taps] * x[(c * H + h) * W + v];
+                sum += product;
+                size += Math.abs(product);
+              }
+              // Each of the terms is added once: at most terms · ε of all their sizes, and of that but the root on average.
+              expectNear([actual[o * rowY + r * outW + s]], [sum], 4 * Math.sqrt(C * taps + 2) * unitRoundoff(dtype) * size);
+            }
+          }
+          expect(actual.slice(o * rowY + outH * outW, (o + 1) * rowY)).toEqual([9, 9, 9]);
+        }
+      });
+    }
   });
 });

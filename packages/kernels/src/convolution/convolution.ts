@@ -52,6 +52,50 @@ export interface ConvolutionKernels {
     outW: number,
     row: number,
   ): void;
+  /**
+   * A kernel in the order in which `correlate` reads it: of entry (o, c, tap) at `o · strideO + c · strideC + tap · strideTap`. Strides may
+   * be negative: a kernel turned round, with O and C exchanged, gives the gradient of the image.
+   * @param packed `packedKernelBytes`
+   */
+  packKernel(weight: number, packed: number, O: number, C: number, taps: number, strideO: number, strideC: number, strideTap: number): void;
+  /**
+   * With stride 1, without patches:
+   * `y[o, r · outW + s] = bias[o] + Σ x[c, r + i · dilationH − padTop, s + j · dilationW − padLeft] · weight[o, c, i, j]`.
+   * @param packed by `packKernel`
+   * @param bias `[O]` or 0
+   * @param rowY elements from one channel of y to the next
+   * @param scratch `correlateScratchBytes`
+   */
+  correlate(
+    x: number,
+    packed: number,
+    bias: number,
+    y: number,
+    C: number,
+    H: number,
+    W: number,
+    O: number,
+    kh: number,
+    kw: number,
+    padTop: number,
+    padLeft: number,
+    dilationH: number,
+    dilationW: number,
+    outH: number,
+    outW: number,
+    rowY: number,
+    scratch: number,
+  ): void;
+}
+
+/** Bytes of what `packKernel` writes, for numbers of `width` bytes. */
+export function packedKernelBytes(width: number, O: number, C: number, taps: number): number {
+  return width * (O + 5) * C * taps;
+}
+
+/** Bytes of scratch space that `correlate` needs. */
+export function correlateScratchBytes(C: number, O: number, taps: number, lines: number, pitch: number): number {
+  return 4 * (C * (lines * pitch + 16) + 16 * (O + 7) + taps);
 }
 
 export const convolution: Family<ConvolutionKernels> = /* @__PURE__ */ defineFamily("convolution", wasm, reference);

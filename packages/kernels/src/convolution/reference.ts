@@ -1,20 +1,50 @@
 import type { Views } from "../memory/views.ts";
 import type { ConvolutionKernels } from "./convolution.ts";
 
-/** Patches in plain loops: the definition. */
+/** Patches and convolution in plain loops: the definition. */
 export function reference(views: Views): ConvolutionKernels {
+  const at = (pointer: number) => pointer >>> views.shift;
   return {
     patches(x, out, ...geometry) {
       const reals = views.real();
       each(geometry, (pixel, entry) => {
-        reals[(out >>> views.shift) + entry] = pixel < 0 ? 0 : reals[(x >>> views.shift) + pixel];
+        reals[at(out) + entry] = pixel < 0 ? 0 : reals[at(x) + pixel];
       });
     },
     patchesGrad(g, dx, ...geometry) {
       const reals = views.real();
       each(geometry, (pixel, entry) => {
-        if (pixel >= 0) reals[(dx >>> views.shift) + pixel] += reals[(g >>> views.shift) + entry];
+        if (pixel >= 0) reals[at(dx) + pixel] += reals[at(g) + entry];
       });
+    },
+    // Packed is in the reference: (o, tap, c), dense.
+    packKernel(weight, packed, O, C, taps, strideO, strideC, strideTap) {
+      const reals = views.real();
+      for (let o = 0; o < O; o++) {
+        for (let tap = 0; tap < taps; tap++) {
+          for (let c = 0; c < C; c++)
+            reals[at(packed) + (o * taps + tap) * C + c] = reals[at(weight) + o * strideO + tap * strideTap + c * strideC];
+        }
+      }
+    },
+    correlate(x, packed, bias, y, C, H, W, O, kh, kw, padTop, padLeft, dilationH, dilationW, outH, outW, rowY) {
+      const reals = views.real();
+      for (let o = 0; o < O; o++) {
+        for (let r = 0; r < outH; r++) {
+          for (let s = 0; s < outW; s++) {
+            let sum = bias === 0 ? 0 : reals[at(bias) + o];
+            for (let i = 0; i < kh; i++) {
+              for (let j = 0; j < kw; j++) {
+                const [h, w] = [r + i * dilationH - padTop, s + j * dilationW - padLeft];
+                if (h < 0 || h >= H || w < 0 || w >= W) continue;
+                const tap = at(packed) + (o * kh * kw + i * kw + j) * C;
+                for (let c = 0; c < C; c++) sum += reals[tap + c] * reals[at(x) + (c * H + h) * W + w];
+              }
+            }
+            reals[at(y) + o * rowY + r * outW + s] = sum;
+          }
+        }
+      }
     },
   };
 }

@@ -1,4 +1,13 @@
-import { convolutionKernels, DTypeError, matmulKernels, matmulScratchBytes, ShapeError } from "@heed/kernels";
+import {
+  convolutionKernels,
+  correlateScratchBytes,
+  DTypeError,
+  matmulKernels,
+  matmulScratchBytes,
+  packedKernelBytes,
+  runParallel,
+  ShapeError,
+} from "@heed/kernels";
 import { computeOne, packed, type Scratch } from "../core/compute.ts";
 import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
@@ -135,6 +144,13 @@ function correlate(x: Tensor, weight: Tensor, bias: Tensor | undefined, geometry
     shape,
     dtype,
     ([image, kernel, shift], write, scratch) => {
+      if (isDirect(geometry)) {
+        // The kernel takes biases that are neighbours.
+        const shifts = bias === undefined ? 0 : scratch(groups * O * bytesPer(dtype));
+        if (bias !== undefined) copy(dtype, [groups * O], shift, bias.strides, shifts);
+        directly(dtype, geometry, shape[0], image, kernel, shifts, write, scratch);
+        return;
+      }
       if (bias !== undefined) copy(dtype, shape, shift, [0, bias.strides[0], 0, 0], write);
       const accumulate = bias === undefined ? 0 : 1;
       const { gemm } = matmulKernels.on(dtype);
@@ -157,6 +173,11 @@ function inputGradient(g: Tensor, weight: Tensor, shape: Shape, geometry: Geomet
   const dtype = requireReal("conv2d", g.dtype);
   const { O } = geometry;
   const out = computeOne("conv2d gradient", [packed(g), packed(weight)], shape, dtype, ([slope, kernel], write, scratch) => {
+    const turned = turnedRound(geometry);
+    if (isDirect(turned)) {
+      directly(dtype, turned, shape[0], slope, kernel, 0, write, scratch, true);
+      return;
+    }
     fillZero(dtype, write, shape);
     const { gemm } = matmulKernels.on(dtype);
     eachStrip(dtype, geometry, shape[0], scratch, ({ weight: at, pixels, steps, patches, outputs, space }) => {
@@ -187,6 +208,64 @@ function weightGradient(x: Tensor, g: Tensor, shape: Shape, geometry: Geometry):
     needs[0] ? inputGradient(g, gg, x.shape, geometry) : undefined,
     needs[1] ? correlate(x, gg, undefined, geometry) : undefined,
   ]);
+}
+
+/** Whether a convolution needs no patches, and wins without them: few positions of padded rows are computed for nothing. */
+function isDirect({ C, O, kh, kw, strideH, strideW, dilationW, outH, outW }: Geometry): boolean {
+  const pitch = outW + (kw - 1) * dilationW;
+  return C > 0 && O >= 4 && kh * kw > 1 && strideH === 1 && strideW === 1 && outH > 0 && (outW % 8 === 0 || pitch <= 1.15 * outW);
+}
+
+/** The convolution, with the kernel turned round, that makes the gradient of the image from that of the output (if the stride is 1). */
+function turnedRound(geometry: Geometry): Geometry {
+  const { C, H, W, O, kh, kw, top, left, dilationH, dilationW, outH, outW } = geometry;
+  const [above, before] = [(kh - 1) * dilationH - top, (kw - 1) * dilationW - left];
+  return { ...geometry, C: O, O: C, H: outH, W: outW, outH: H, outW: W, top: above, left: before };
+}
+
+/** A padded strip of an image should stay in the second cache. */
+const directBytes = 512 * 1024;
+
+/** `y` from images and weights, a strip of output rows of one group of one image after the other; `turned`: see `turnedRound`. */
+function directly(
+  dtype: RealDType,
+  { C, H, W, O, kh, kw, top, left, dilationH, dilationW, outH, outW, groups }: Geometry,
+  batch: number,
+  images: number,
+  weight: number,
+  bias: number,
+  y: number,
+  scratch: Scratch,
+  turned = false,
+): void {
+  const width = bytesPer(dtype);
+  const taps = kh * kw;
+  const { packKernel } = convolutionKernels.on(dtype);
+  const packedBytes = packedKernelBytes(width, O, C, taps);
+  const weights = Array.from({ length: groups }, (_, group) => {
+    const [at, to] = [weight + group * O * C * taps * width, scratch(packedBytes)];
+    if (turned) packKernel(at + (taps - 1) * width, to, O, C, taps, taps, O * taps, -1);
+    else packKernel(at, to, O, C, taps, C * taps, taps, 1);
+    return to;
+  });
+  const [span, pitch] = [(kh - 1) * dilationH, outW + (kw - 1) * dilationW];
+  const fitting = Math.max(1, Math.floor(directBytes / 4 / C / pitch) - span);
+  const strips = Math.ceil(outH / fitting);
+  const first = (strip: number) => Math.floor((strip * outH) / strips);
+  const calls: number[][] = [];
+  for (let image = 0; image < batch * groups; image++) {
+    const group = image % groups;
+    const [from, to] = [images + image * C * H * W * width, y + image * O * outH * outW * width];
+    const shift = bias === 0 ? 0 : bias + group * O * width;
+    for (let strip = 0; strip < strips; strip++) {
+      const [row, rows] = [first(strip), first(strip + 1) - first(strip)];
+      const place = [H, W, O, kh, kw, top - row, left, dilationH, dilationW, rows, outW, outH * outW];
+      calls.push([from, weights[group], shift, to + row * outW * width, C, ...place, 0]);
+    }
+  }
+  const bytes = correlateScratchBytes(C, O, taps, Math.ceil(outH / strips) + span, pitch);
+  const work = 2 * batch * groups * O * C * taps * outH * outW;
+  runParallel(convolutionKernels, dtype, "correlate", calls, { work, scratch: { argument: 17, bytes, allocate: scratch } });
 }
 
 /** Some output rows of one group of one image, or all rows of several small images. */
