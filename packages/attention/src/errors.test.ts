@@ -113,8 +113,12 @@ it("mixed dtypes", () => {
 });
 
 it("the dense definition where it was forbidden", () => {
-  expect(messageOf(of({ strict: true, normaliser: entmax15() }))).toMatchInlineSnapshot(`"UnsupportedError attention: the streaming kernel cannot take normaliser: entmax15 needs whole rows, which the kernel does not hold yet. Leave strict out to run the dense definition."`);
-  expect(messageOf(of({ strict: true, returns: ["weights"] }))).toMatchInlineSnapshot(`"UnsupportedError attention: the streaming kernel cannot take returns: "weights" is an array of L × S. Leave strict out to run the dense definition."`);
+  expect(messageOf(of({ strict: true, normaliser: entmax15() }))).toMatchInlineSnapshot(
+    `"UnsupportedError attention: the streaming kernel cannot take normaliser: entmax15 needs whole rows, which the kernel does not hold yet. Leave strict out to run the dense definition."`,
+  );
+  expect(messageOf(of({ strict: true, returns: ["weights"] }))).toMatchInlineSnapshot(
+    `"UnsupportedError attention: the streaming kernel cannot take returns: "weights" is an array of L × S. Leave strict out to run the dense definition."`,
+  );
   expect(of({ strict: true })().shape).toEqual([B, H, L, D]);
 });
 

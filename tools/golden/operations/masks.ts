@@ -21,7 +21,10 @@ const mask: Operation<MaskOptions> = (given, options) => {
   return { mask: made.toTensor(L!, S!, { queryOffset, B, H }) };
 };
 
-function maskOf({ inputs: { lengths, a, b, k_segments: keys, q_segments: queries } }: Given, { kind, left, right }: MaskOptions): DrawableMask {
+function maskOf(
+  { inputs: { lengths, a, b, k_segments: keys, q_segments: queries } }: Given,
+  { kind, left, right }: MaskOptions,
+): DrawableMask {
   switch (kind) {
     case "causal":
       return masks.causal();

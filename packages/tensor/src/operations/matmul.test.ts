@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { tensor, zeros } from "../core/construct.ts";
+import { zeros } from "../core/construct.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { inFloat64 } from "../reference/in-float64.ts";
