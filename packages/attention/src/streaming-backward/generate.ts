@@ -7,7 +7,15 @@ import { defineScores } from "../streaming/scores.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
 import { jobOf, OF_WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
-import { defineBiasGradients, defineScaleGradient, defineScalesGradient, defineSoftcapGradient, defineSoftmaxGradient } from "./passes.ts";
+import {
+  defineBiasGradients,
+  defineOtherGradient,
+  defineSinkGradient,
+  defineScaleGradient,
+  defineScalesGradient,
+  defineSoftcapGradient,
+  defineSoftmaxGradient,
+} from "./passes.ts";
 
 // One pass over the pairs: tile after tile of keys, and for each the blocks of queries of every head that shares them. The strips of a block are made
 // again as forward made them (scores.ts), beside each the gradient of its weights, dP = dO · Vᵀ; passes turn these into weights P and the gradient of
@@ -26,6 +34,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const { draw, drop } = defineDropout(m);
   const place = definePlace(m);
   const softmaxGradient = defineSoftmaxGradient(m);
+  const otherGradient = defineOtherGradient(m);
+  const sinkGradient = defineSinkGradient(m);
   const biasGradients = defineBiasGradients(m);
   const softcapGradient = defineSoftcapGradient(m);
   const scalesGradient = defineScalesGradient(m);
@@ -98,7 +108,11 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       () => w.setReal("gradientFactor", f32.const(1)),
       () => w.setReal("gradientFactor", w.real("scale")),
     );
-    f.call(softmaxGradient, { work });
+    f.if(
+      i32.eqz(job.int("normaliser")),
+      () => f.call(softmaxGradient, { work }),
+      () => f.call(otherGradient, { work }),
+    );
     f.if(dropout, () => f.call(drop, { work, strip: w.int("strip") }));
     f.if(between, () => {
       f.call(biasGradients, { work });
@@ -178,6 +192,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
       ofHead(h);
       f.call(deltas, { work });
+      f.if(job.int("sinkGradient"), () => f.call(sinkGradient, { work }));
       f.if(job.int("queryGradient"), () => {
         const to = rowOf("queryGradient", zero);
         f.forRange(0, w.int("L"), 1, () => {

@@ -1,6 +1,7 @@
 import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type Local, type ModuleBuilder } from "@heed/kernels/assembler";
-import { Constants, fastDecayBlock } from "@heed/kernels/building-blocks";
-import { BIAS, BIAS_FORMS } from "../streaming/job.ts";
+import { Constants, expBlock, fastDecayBlock } from "@heed/kernels/building-blocks";
+import { BIAS, BIAS_FORMS, NORMALISERS } from "../streaming/job.ts";
+import { defineShare, weightBlock } from "../streaming/normalise.ts";
 import { overStrip } from "../streaming/strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "../streaming/work.ts";
 
@@ -17,6 +18,7 @@ export function savedAt(w: Work, job: ReturnType<typeof jobOf>, row: Int): Retur
  * place, with P = e^(s − maximum) / sum as forward had them. Closed pairs get exactly 0, whatever their operands hold.
  */
 export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
+  const shareOf = defineShare(m);
   return m.internal("softmaxGradient", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
@@ -24,24 +26,82 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
     const lowest = f.let(f32x4.splat(-Infinity));
     const scale = f.let(f32x4.splat(w.real("factor")));
     const factor = f.let(f32x4.splat(w.real("gradientFactor")));
-    const [zero, most, share, delta, ofLse, x, closed] = f.locals("v128", 7);
+    const [zero, most, share, delta, ofLse] = f.locals("v128", 5);
     const [row, saved, pointer, rowBytes] = [w.local("row"), f.local("i32"), f.local("i32"), w.local("stripRow")];
     const [maximums, sums, cotangents] = [job.local("rowMaximum"), job.local("rowSum"), job.local("lseGradient")];
     const gradient = w.local("gradientStrip");
     const deltas = f.let(i32.add(w.int("deltas"), i32.shl(row, 2)));
-    const [inverse, sum] = f.locals("f32", 2);
+    const [maximum, sum] = f.locals("f32", 2);
     overStrip(f, w, {
       row: () => {
         saved.set(savedAt(w, job, row));
-        most.set(v128.load32Splat(i32.add(maximums, saved)));
-        most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
+        maximum.set(f32.load(i32.add(maximums, saved)));
         sum.set(f32.load(i32.add(sums, saved)));
-        inverse.set(0);
-        f.if(f32.ne(sum, 0), () => inverse.set(f32.div(1, sum)));
-        share.set(f32x4.splat(inverse));
+        share.set(f32x4.splat(f.call(shareOf, { work, maximum, sum })));
+        most.set(f32x4.splat(maximum));
+        most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
         delta.set(v128.load32Splat(deltas));
         ofLse.set(zero);
-        f.if(cotangents, () => ofLse.set(f32x4.mul(share, v128.load32Splat(i32.add(cotangents, saved)))));
+        // The sink has no part in lse.
+        f.if(i32.and(i32.ne(cotangents, 0), f32.ne(sum, 0)), () =>
+          ofLse.set(f32x4.splat(f32.div(f32.load(i32.add(cotangents, saved)), sum))),
+        );
+        pointer.set(gradient);
+        f.increment(gradient, rowBytes);
+        f.increment(deltas, 4);
+        f.increment(row, 1);
+      },
+      other: [pointer],
+      vectors: (at) => {
+        // All is read before anything is written: so the wide build makes one vector of two.
+        const scores = [0, 16].map((offset) => f.let(f32x4.mul(v128.load(at, offset), scale)));
+        const gradients = [0, 16].map((offset) => f.let(f32x4.sub(v128.load(pointer, offset), delta)));
+        const changed = scores.map((score, side) => {
+          const closed = f.let(f32x4.eq(score, lowest));
+          const power = f.let(exp(f32x4.sub(score, most)));
+          const weight = f.let(f32x4.mul(power, share));
+          const plain = f.let(f32x4.mul(weight, gradients[side]));
+          plain.set(f32x4.mul(f.madd(power, ofLse, plain), factor));
+          return [f.let(v128.andnot(weight, closed)), f.let(v128.andnot(plain, closed))];
+        });
+        changed.forEach(([weight], side) => f.store(at, weight, 16 * side));
+        changed.forEach(([, gradient], side) => f.store(pointer, gradient, 16 * side));
+      },
+    });
+  });
+}
+
+/** The same for normalisers that weigh each score by itself, and hard, through which no gradient reaches the scores. */
+export function defineOtherGradient(m: ModuleBuilder): OfWork {
+  return m.internal("otherGradient", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const kind = job.local("normaliser");
+    const bias = f.let(f32x4.splat(job.real("sigmoidBias")));
+    const weigh = weightBlock(f, kind, bias);
+    const [lowest, one] = [f.let(f32x4.splat(-Infinity)), f.let(f32x4.splat(1))];
+    const scale = f.let(f32x4.splat(w.real("factor")));
+    const factor = f.let(f32x4.splat(w.real("gradientFactor")));
+    const lanes = f.let(f32x4.const(0, 1, 2, 3));
+    const four = f.let(f32x4.splat(4));
+    const [zero, delta, share, best, j, x, weight, g, closed] = f.locals("v128", 9);
+    const [row, saved, pointer, rowBytes] = [w.local("row"), f.local("i32"), f.local("i32"), w.local("stripRow")];
+    const [sums, gradient] = [job.local("rowSum"), w.local("gradientStrip")];
+    const deltas = f.let(i32.add(w.int("deltas"), i32.shl(row, 2)));
+    const sum = f.local("f32");
+    overStrip(f, w, {
+      row: () => {
+        saved.set(savedAt(w, job, row));
+        sum.set(f32.load(i32.add(sums, saved)));
+        best.set(f32x4.splat(sum));
+        share.set(one);
+        f.if(i32.ltS(kind, NORMALISERS.sigmoid), () => {
+          share.set(zero);
+          f.if(f32.ne(sum, 0), () => share.set(f32x4.splat(f32.div(1, sum))));
+        });
+        delta.set(zero);
+        f.if(i32.eq(kind, NORMALISERS.reluSum), () => delta.set(v128.load32Splat(deltas)));
+        j.set(f32x4.add(lanes, f32x4.splat(f32.convertI32S(w.int("column")))));
         pointer.set(gradient);
         f.increment(gradient, rowBytes);
         f.increment(deltas, 4);
@@ -52,15 +112,53 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
         for (const offset of [0, 16]) {
           x.set(f32x4.mul(v128.load(at, offset), scale));
           closed.set(f32x4.eq(x, lowest));
-          x.set(exp(f32x4.sub(x, most)));
-          const weight = f.let(f32x4.mul(x, share));
+          g.set(f32x4.sub(v128.load(pointer, offset), delta));
+          f.if(
+            i32.eq(kind, NORMALISERS.hard),
+            () => {
+              // A row with a NaN has no best key: all of its weights are NaN.
+              weight.set(v128.or(v128.and(one, f32x4.eq(j, best)), f32x4.ne(best, best)));
+              j.set(f32x4.add(j, four));
+              g.set(zero);
+            },
+            () => {
+              weigh(x, weight);
+              weight.set(f32x4.mul(weight, share));
+              f.if(i32.eq(kind, NORMALISERS.sigmoid), () => g.set(f32x4.mul(g, f32x4.mul(weight, f32x4.sub(one, weight)))));
+              f.if(i32.ltS(kind, NORMALISERS.sigmoid), () => g.set(v128.and(f32x4.mul(g, share), f32x4.gt(x, zero))));
+            },
+          );
           f.store(at, v128.andnot(weight, closed), offset);
-          const plain = f.let(f32x4.mul(weight, f32x4.sub(v128.load(pointer, offset), delta)));
-          plain.set(f32x4.mul(f.madd(x, ofLse, plain), factor));
-          f.store(pointer, v128.andnot(plain, closed), offset);
+          f.store(pointer, v128.andnot(f32x4.mul(g, factor), closed), offset);
         }
       },
     });
+  });
+}
+
+/** Adds to the gradient of the head's sink: − (its weight) · δ of each of its rows. */
+export function defineSinkGradient(m: ModuleBuilder): OfWork {
+  return m.internal("sinkGradient", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const exp = expBlock(new Constants(f));
+    const [sums, maximums, deltas] = [job.local("rowSum"), job.local("rowMaximum"), w.local("deltas")];
+    const sink = f.let(f32.load(job.address("sink", [w.int("h"), "sinkHead"])));
+    const to = f.let(job.address("sinkGradient", [w.int("chunk"), "sinkGradientChunk"], [w.int("h"), "sinkHead"]));
+    const [total, sum] = f.locals("f32", 2);
+    const [power, saved] = [f.local("v128"), f.local("i32")];
+    f.forRange(0, w.int("L"), 1, (row) => {
+      saved.set(savedAt(w, job, row));
+      sum.set(f32.load(i32.add(sums, saved)));
+      // 1 / (1 + Σ e^(s − sink)), which is 1 / (1 + sum · e^(maximum − sink)); where nothing is open δ is 0.
+      f.if(f32.ne(sum, 0), () => {
+        power.set(f32x4.splat(f32.sub(f32.load(i32.add(maximums, saved)), sink)));
+        power.set(exp(power));
+        const weight = f32.div(1, f32.add(1, f32.mul(sum, f32x4.extractLane(power, 0))));
+        total.set(f32.add(total, f32.mul(weight, f32.load(i32.add(deltas, i32.shl(row, 2))))));
+      });
+    });
+    f.store(to, f32.sub(f32.load(to), total));
   });
 }
 

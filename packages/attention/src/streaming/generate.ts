@@ -1,12 +1,13 @@
 import { f32, f32x4, f64, i32, ModuleBuilder, select, v128, type Build } from "@heed/kernels/assembler";
-import { Constants, definePack, expBlock, logBlock, tileColumns, tileRows } from "@heed/kernels/building-blocks";
+import { Constants, definePack, logBlock, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 import { defineDropout, wordsBytes } from "./dropout.ts";
 import { JOB, MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
-import { defineSoftmax, ROW_BYTES, ROW_STATE } from "./normalise.ts";
+import { defineNormalise, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows } from "./tile.ts";
+import { inPairs } from "./strip.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
 import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
@@ -26,7 +27,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const scores = defineScores(m, product, mask);
   const pack = definePack(m, tileColumns(build));
   const copyRows = defineCopyRows(m);
-  const softmax = defineSoftmax(m);
+  const normalise = defineNormalise(m);
+  const share = defineShare(m);
   const { draw, drop } = defineDropout(m);
   const place = definePlace(m);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
@@ -42,7 +44,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
         end.set(i32.add(out, outRow));
         factor.set(v128.load32Splat(state, ROW_STATE.FACTOR));
         f.doWhile(i32.ltU(at, end), () => {
-          for (const offset of [0, 16]) f.store(at, f32x4.mul(v128.load(at, offset), factor), offset);
+          inPairs(f, at, (value) => f32x4.mul(value, factor));
           f.increment(at, 32);
         });
         f.increment(state, ROW_BYTES);
@@ -59,7 +61,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       const w = workOf(f, work);
       const job = jobOf(f, w.local("job"));
       const k = new Constants(f);
-      const [exp, log] = [expBlock(k), logBlock(k)];
+      const log = logBlock(k);
       const at = f.let(i32.add(w.int("firstQuery"), row));
       const saved = f.let(
         i32.shl(
@@ -78,9 +80,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       const x = f.let(f32x4.splat(sum));
       keep("lse", f32.add(maximum, f32x4.extractLane(log(x), 0)));
 
-      const factor = f.local("f32");
-      f.if(f32.ne(sum, 0), () => factor.set(f32.div(1, sum)));
-      void exp;
+      const factor = f.let(f.call(share, { work, maximum, sum }));
       const factors = f.let(f32x4.splat(factor));
       const E = job.local("E");
       const out = f.let(job.address("output", [w.int("b"), "outputBatch"], [w.int("h"), "outputHead"], [at, "outputRow"]));
@@ -228,7 +228,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
               f.call(scores, { work });
               out.set(i32.add(outs, i32.mul(i32.sub(row, first), outRow)));
               state.set(i32.add(states, i32.mul(i32.sub(row, first), ROW_BYTES)));
-              f.if(f.call(softmax, { work, state }), () => f.call(rescale, { rows: w.int("rows"), state, out, outRow }));
+              f.if(f.call(normalise, { work, state }), () => f.call(rescale, { rows: w.int("rows"), state, out, outRow }));
               f.if(job.int("dropout"), () => {
                 f.call(draw, { work });
                 f.call(drop, { work, strip: w.int("strip") });

@@ -1,4 +1,4 @@
-import { f32x4, i32, type Expression, type FunctionBuilder, type I32, type Local, type V128 } from "@heed/kernels/assembler";
+import { f32x4, i32, v128, type Expression, type FunctionBuilder, type I32, type Local, type V128 } from "@heed/kernels/assembler";
 import type { Int, Work } from "./work.ts";
 
 /**
@@ -22,6 +22,17 @@ export function overVectors(f: FunctionBuilder, at: Int, end: Int, other: readon
     body();
     for (const pointer of [at, ...other]) f.increment(pointer, 32);
   });
+}
+
+/**
+ * Replaces two vectors, at `at` and 16 bytes on, and gives what they became. Both are read before either is written: so the wide build makes
+ * one vector of them.
+ */
+export function inPairs(f: FunctionBuilder, at: Int, value: (x: Local<"v128">, offset: number) => V128): Local<"v128">[] {
+  const before = [0, 16].map((offset) => f.let(v128.load(at, offset)));
+  const after = before.map((x, side) => f.let(value(x, 16 * side) as Expression<"v128">));
+  after.forEach((x, side) => f.store(at, x, 16 * side));
+  return after;
 }
 
 interface Steps {

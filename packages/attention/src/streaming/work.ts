@@ -79,7 +79,9 @@ const WORK_FIELDS = {
 } as const satisfies Fields;
 
 export const WORK = /* @__PURE__ */ layout(WORK_FIELDS);
-/** Bytes kept for it. */
+/** Room for two vectors, behind the fields. */
+export const PAIR = WORK.bytes;
+/** Bytes kept for it all. */
 export const WORK_BYTES = 256;
 
 type Names<F extends Fields, T> = { [K in keyof F]: F[K] extends T ? K : never }[keyof F] & string;
