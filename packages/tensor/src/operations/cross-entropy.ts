@@ -1,7 +1,7 @@
-import { DTypeError, HeedError, ShapeError, softmaxKernels } from "@heed/kernels";
+import { DTypeError, HeedError, runItems, ShapeError, softmaxKernels } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { tensor } from "../core/construct.ts";
-import { requireReal, type RealDType } from "../core/dtype.ts";
+import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
 import { sameShape } from "../core/shape.ts";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
@@ -79,11 +79,18 @@ function countTargets(target: Tensor, classes: number, ignoreIndex: number | und
 /** What no target is: int32's least number, where nothing is to be ignored. */
 const NOTHING = -(2 ** 31);
 
+/** For `runItems`: most of it is the exponential. */
+const workPerElement = 30;
+
 function lossesOf(logits: Tensor, target: Tensor, dtype: RealDType, smoothing: number, ignore: number = NOTHING): Tensor {
   const n = logits.shape.at(-1)!;
   const rows = target.size;
+  const width = bytesPer(dtype);
   const out = computeOne("crossEntropy", [packed(logits), packed(target)], target.shape, dtype, ([from, ids], write) => {
-    if (rows > 0) softmaxKernels.on(dtype).crossEntropy(from, ids, write, rows, n, smoothing, ignore);
+    const args = (first: number, count: number) => {
+      return [from + first * n * width, ids + 4 * first, write + first * width, count, n, smoothing, ignore];
+    };
+    runItems(softmaxKernels, dtype, "crossEntropy", rows, args, { work: workPerElement * n, rows: true });
   });
   return record("crossEntropy", out, [logits], [logits, target], (g) => {
     const dlogits = computeOne(
@@ -92,7 +99,11 @@ function lossesOf(logits: Tensor, target: Tensor, dtype: RealDType, smoothing: n
       logits.shape,
       dtype,
       ([from, ids, atG], write) => {
-        if (rows > 0) softmaxKernels.on(dtype).crossEntropyGrad(from, ids, atG, write, rows, n, smoothing, ignore);
+        const args = (first: number, count: number) => {
+          const [logit, other] = [first * n * width, first * width];
+          return [from + logit, ids + 4 * first, atG + other, write + logit, count, n, smoothing, ignore];
+        };
+        runItems(softmaxKernels, dtype, "crossEntropyGrad", rows, args, { work: workPerElement * n, rows: true });
       },
     );
     const dense: Dense = (at) => [

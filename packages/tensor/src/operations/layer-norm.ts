@@ -1,11 +1,12 @@
-import { normKernels, ShapeError } from "@heed/kernels";
+import { normKernels, runItems, ShapeError } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
-import { requireReal } from "../core/dtype.ts";
+import { bytesPer, requireReal } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { recordMany } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { recordFusedGradient, type Dense } from "./dense-gradient.ts";
+import { runGradient, workPerElement } from "./internal/run-gradient.ts";
 import { places, present, sameDType, spread, vector, wanted } from "./internal/parameters.ts";
 import { rsqrt, square } from "./powers.ts";
 import { mean } from "./reductions.ts";
@@ -40,12 +41,18 @@ export function layerNorm(x: Tensor, { axes = 1, weight, bias, eps = 1e-5 }: Lay
   const dtype = requireReal("layerNorm", operands[0]!.dtype);
   sameDType("layerNorm", { x: operands[0], weight: operands[1], bias: operands[2] });
   const n = sizeOf(inner);
+  const width = bytesPer(dtype);
   const rows = sizeOf(x.shape.slice(0, x.rank - axes));
   const inputs = present(operands);
   const statistic = { shape: [rows], dtype };
   const [out, mu, rstd] = compute("layerNorm", inputs.map(packed), [{ shape: x.shape, dtype }, statistic, statistic], (reads, writes) => {
     const [from, atWeight, atBias] = places(reads, operands);
-    normKernels.on(dtype).layerNorm(from, atWeight, atBias, writes[0], writes[1], writes[2], rows, n, eps);
+    const [to, toMean, toRstd] = writes;
+    const args = (first: number, count: number) => {
+      const [row, statistic] = [first * n * width, first * width];
+      return [from + row, atWeight, atBias, to + row, toMean + statistic, toRstd + statistic, count, n, eps];
+    };
+    runItems(normKernels, dtype, "layerNorm", rows, args, { work: workPerElement * n, rows: true });
   });
   const dense: Dense = (...at) => {
     const [from, scale, shift] = spread(at, operands);
@@ -66,7 +73,12 @@ export function layerNorm(x: Tensor, { axes = 1, weight, bias, eps = 1e-5 }: Lay
       (reads, writes) => {
         const [from, atWeight, atMean, atRstd, atG] = places(reads, given);
         const [dx, dweight, dbias] = places(writes, shapes);
-        normKernels.on(dtype).layerNormGrad(from, atWeight, atMean, atRstd, atG, dx, dweight, dbias, rows, n);
+        const args = (first: number, count: number, [toX, toWeight, toBias]: readonly number[]) => {
+          const [row, statistic] = [first * n * width, first * width];
+          const inputs = [from + row, atWeight, atMean + statistic, atRstd + statistic, atG + row];
+          return [...inputs, toX && toX + row, toWeight, toBias, count, n];
+        };
+        runGradient(normKernels, dtype, "layerNormGrad", rows, args, [dx, dweight, dbias], workPerElement * n);
       },
     );
     const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);

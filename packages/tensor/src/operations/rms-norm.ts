@@ -1,10 +1,11 @@
-import { normKernels, ShapeError } from "@heed/kernels";
+import { normKernels, runItems, ShapeError } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
-import { requireReal } from "../core/dtype.ts";
+import { bytesPer, requireReal } from "../core/dtype.ts";
 import { recordMany } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { add, mul } from "./arithmetic.ts";
 import { recordFusedGradient, type Dense } from "./dense-gradient.ts";
+import { runGradient, workPerElement } from "./internal/run-gradient.ts";
 import { places, present, sameDType, spread, vector, wanted } from "./internal/parameters.ts";
 import { rsqrt, square } from "./powers.ts";
 import { mean } from "./reductions.ts";
@@ -30,6 +31,7 @@ export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}):
   const dtype = requireReal("rmsNorm", operands[0]!.dtype);
   sameDType("rmsNorm", { x: operands[0], weight: operands[1] });
   const n = inner[0];
+  const width = bytesPer(dtype);
   const rows = x.shape.slice(0, -1).reduce((count, length) => count * length, 1);
   const inputs = present(operands);
   const [out, rstd] = compute(
@@ -41,7 +43,12 @@ export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}):
     ],
     (reads, writes) => {
       const [from, atWeight] = places(reads, operands);
-      normKernels.on(dtype).rmsNorm(from, atWeight, writes[0], writes[1], rows, n, eps);
+      const [to, toRstd] = writes;
+      const args = (first: number, count: number) => {
+        const [row, statistic] = [first * n * width, first * width];
+        return [from + row, atWeight, to + row, toRstd + statistic, count, n, eps];
+      };
+      runItems(normKernels, dtype, "rmsNorm", rows, args, { work: workPerElement * n, rows: true });
     },
   );
   const dense: Dense = (...at) => {
@@ -60,7 +67,11 @@ export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}):
       (reads, writes) => {
         const [from, atWeight, atRstd, atG] = places(reads, given);
         const [dx, dweight] = places(writes, shapes);
-        normKernels.on(dtype).rmsNormGrad(from, atWeight, atRstd, atG, dx, dweight, rows, n);
+        const args = (first: number, count: number, [toX, toWeight]: readonly number[]) => {
+          const row = first * n * width;
+          return [from + row, atWeight, atRstd + first * width, atG + row, toX && toX + row, toWeight, count, n];
+        };
+        runGradient(normKernels, dtype, "rmsNormGrad", rows, args, [dx, dweight], workPerElement * n);
       },
     );
     const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);

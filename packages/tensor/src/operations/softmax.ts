@@ -1,6 +1,6 @@
-import { softmaxKernels, type SoftmaxKernels } from "@heed/kernels";
+import { runItems, softmaxKernels, type SoftmaxKernels } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
-import { requireReal } from "../core/dtype.ts";
+import { bytesPer, requireReal } from "../core/dtype.ts";
 import { normalizeAxis } from "../core/shape.ts";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
@@ -67,12 +67,16 @@ function rowSum(x: Tensor): Tensor {
   return sum(x, -1, { keepDims: true });
 }
 
+/** For `runItems`: most of it is the exponential. */
+const workPerElement = 30;
+
 function onRows(where: string, name: keyof SoftmaxKernels, operands: readonly Tensor[]): Tensor {
   const [{ shape, size }] = operands;
   const dtype = requireReal(where, operands[0].dtype);
-  const kernel = softmaxKernels.on(dtype)[name] as (...args: number[]) => void;
   const n = shape.at(-1)!;
+  const rowBytes = n * bytesPer(dtype);
   return computeOne(where, operands.map(packed), shape, dtype, (reads, write) => {
-    if (size > 0) kernel(...reads, write, size / n, n);
+    const args = (first: number, count: number) => [...[...reads, write].map((at) => at + first * rowBytes), count, n];
+    if (size > 0) runItems(softmaxKernels, dtype, name, size / n, args, { work: workPerElement * n, rows: true });
   });
 }

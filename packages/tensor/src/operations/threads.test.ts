@@ -1,10 +1,20 @@
 import { backend, configuration, configure, features, profileKernels, threads } from "@heed/kernels";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { tensor } from "../core/construct.ts";
 import { scope } from "../core/scope.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
+import { grad } from "../core/tape.ts";
+import { mul } from "./arithmetic.ts";
+import { crossEntropy } from "./cross-entropy.ts";
+import { exp } from "./exponential.ts";
+import { gelu } from "./gelu.ts";
+import { layerNorm } from "./layer-norm.ts";
 import { linear } from "./linear.ts";
 import { matmul } from "./matmul.ts";
+import { sum } from "./reductions.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { logSoftmax, softmax } from "./softmax.ts";
 import { transpose } from "./views.ts";
 
 // Starting threads takes its time on a busy machine.
@@ -17,6 +27,9 @@ type Case = readonly [
   shapes: readonly (readonly number[])[],
   run: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
 ];
+
+const ids = Array.from({ length: 1111 }, (_, i) => (7 * i) % 101);
+const targets = tensor(ids, { dtype: "int32" });
 
 const cases: Case[] = [
   [
@@ -64,9 +77,31 @@ const cases: Case[] = [
     ],
     matmul,
   ],
-  ["linear", "linear", [[301, 157], [203, 157], [203]], linear],
+  ["linear", "linear", [[301, 157], [203, 157], [203]], (x, w, b) => linear(x, w, b)],
   ["linear with GELU", "linear", [[301, 157], [203, 157], [203]], (x, w, b) => linear(x, w, b, { activation: "gelu" })],
+  ["gelu", "geluErf", [[211, 303]], (x) => gelu(x)],
+  ["gradient of gelu", "geluErfGrad", [[211, 303]], grad((x) => sum(gelu(x)))],
+  ["exp", "exp", [[211, 303]], exp],
+  ["softmax", "softmax", [[411, 303]], (x) => softmax(x)],
+  ["gradient of softmax", "softmaxGrad", [[411, 303]], grad((x) => sum(mul(x, softmax(x))))],
+  ["logSoftmax", "logSoftmax", [[411, 303]], (x) => logSoftmax(x)],
+  ["layerNorm", "layerNorm", [[811, 303], [303], [303]], (x, weight, bias) => layerNorm(x, { weight, bias })],
+  ["gradients of layerNorm", "layerNormGrad", [[811, 303], [303], [303]], grads((x, weight, bias) => layerNorm(x, { weight, bias }))],
+  ["rmsNorm", "rmsNorm", [[811, 303], [303]], (x, weight) => rmsNorm(x, { weight })],
+  ["gradients of rmsNorm", "rmsNormGrad", [[811, 303], [303]], grads((x, weight) => rmsNorm(x, { weight }))],
+  ["crossEntropy", "crossEntropy", [[1111, 101]], (x) => crossEntropy(x, targets)],
+  ["gradient of crossEntropy", "crossEntropyGrad", [[1111, 101]], grad((x) => crossEntropy(x, targets))],
 ];
+
+/** Gradients of Σ f(x, …)³ by all of its inputs together. */
+function grads(f: (...inputs: Tensor[]) => Tensor): (...inputs: Tensor[]) => Tensor[] {
+  return (...inputs) => {
+    const leaves = inputs.map((input) => tensor(input.toTypedArray(), { shape: input.shape, requiresGrad: true }));
+    const y = f(...leaves);
+    sum(mul(y, mul(y, y))).backward();
+    return leaves.map((leaf) => leaf.grad!);
+  };
+}
 
 const before = { ...configuration() };
 afterAll(() => configure(before));

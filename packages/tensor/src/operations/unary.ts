@@ -1,6 +1,6 @@
-import { unaryKernels, type UnaryKernels } from "@heed/kernels";
+import { runItems, unaryKernels, type UnaryKernels } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
-import { requireReal } from "../core/dtype.ts";
+import { bytesPer, requireReal } from "../core/dtype.ts";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { mul } from "./arithmetic.ts";
@@ -12,16 +12,21 @@ export type SmoothName = {
   [Name in keyof UnaryKernels]: `${Name}Grad` extends keyof UnaryKernels ? Name : never;
 }[keyof UnaryKernels];
 
-type Kernel = (x: number, out: number, n: number, ...scalars: number[]) => void;
-type GradientKernel = (x: number, g: number, out: number, n: number, ...scalars: number[]) => void;
+/** What a kernel does with an element, for `runItems`: most are arithmetic, and bound by memory. */
+const arithmetic = 8;
+const transcendental = 40;
+const simple = /^(neg|abs|sqrt|reciprocal|square|relu|leakyRelu|clamp|scale)(Grad)?$/;
+const workOf = (name: string): number => (simple.test(name) ? arithmetic : transcendental);
 
 /** `f(x)` element by element, by its kernel; not recorded. Half precision is widened; other dtypes throw. */
 export function applyUnary(where: string, name: keyof UnaryKernels, x: Tensor, ...scalars: number[]): Tensor {
   requireTensor(where, "x", x);
   const dense = packed(widened(x));
-  const kernel = unaryKernels.on(requireReal(where, dense.dtype))[name] as Kernel;
-  return computeOne(where, [dense], x.shape, dense.dtype, ([read], write) => {
-    if (x.size > 0) kernel(read, write, x.size, ...scalars);
+  const dtype = requireReal(where, dense.dtype);
+  const width = bytesPer(dtype);
+  return computeOne(where, [dense], x.shape, dtype, ([read], write) => {
+    const args = (first: number, count: number) => [read + first * width, write + first * width, count, ...scalars];
+    runItems(unaryKernels, dtype, name, x.size, args, { work: workOf(name) });
   });
 }
 
@@ -55,9 +60,11 @@ function slope(
   scalars: readonly number[],
   second: ((x: Tensor) => Operand) | undefined,
 ): Tensor {
-  const kernel = unaryKernels.on(requireReal(where, x.dtype))[`${name}Grad`] as GradientKernel;
-  const out = computeOne(where, [packed(x), packed(g)], x.shape, x.dtype, ([readX, readG], write) => {
-    if (x.size > 0) kernel(readX, readG, write, x.size, ...scalars);
+  const dtype = requireReal(where, x.dtype);
+  const width = bytesPer(dtype);
+  const out = computeOne(where, [packed(x), packed(g)], x.shape, dtype, ([readX, readG], write) => {
+    const args = (first: number, count: number) => [...[readX, readG, write].map((at) => at + first * width), count, ...scalars];
+    runItems(unaryKernels, dtype, `${name}Grad`, x.size, args, { work: workOf(`${name}Grad`) });
   });
   return record(`${where} gradient`, out, [x, g], [x, g], (gg, needs) => [
     needs[0] && second !== undefined ? mul(mul(gg, g), second(x)) : undefined,
