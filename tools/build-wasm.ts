@@ -11,8 +11,8 @@ type Build = (typeof builds)[number] | "wide";
  *
  * - `dist/wasm/<family>.js`: `wasm(build)` that gives both builds in one compressed stream, for pages, where bytes count more than a
  *   few milliseconds at the first call;
- * - `dist/wasm/<family>.node.js`: `wasm(build)` over inline base64, decoded at the first call, which knows the wide build too;
- * - `dist/wasm/<family>.<build>.wasm`: the bytes as they are;
+ * - `dist/wasm/<family>.<build>.wasm`: the bytes as they are; the wide build's where they are its own;
+ * - `dist/wasm/<family>.node.js`: `wasm(build)` over those files, the wide build's too, or the stream where a bundler left them behind;
  * - `dist/wasm/<family>.workerd.js`: `wasm(build)` over those files, for engines that refuse to compile bytes.
  *
  * `imports` of package.json chooses among them under the name `#wasm/<family>`. Returns the families written.
@@ -29,8 +29,11 @@ export async function buildWasm(packageFolder: string): Promise<string[]> {
     mkdirSync(out, { recursive: true });
     const bytes = builds.map((build) => wasm(build));
     builds.forEach((build, i) => writeFileSync(join(out, `${family}.${build}.wasm`), bytes[i]!));
-    writeFileSync(join(out, `${family}.js`), packedModule(bytes[0]!, bytes[1]!));
-    writeFileSync(join(out, `${family}.node.js`), nodeModule([...bytes, wasm("wide")]));
+    const wide = wasm("wide");
+    if (!Buffer.from(wide).equals(bytes[0]!)) writeFileSync(join(out, `${family}.wide.wasm`), wide);
+    const packed = packedModule(bytes[0]!, bytes[1]!);
+    writeFileSync(join(out, `${family}.js`), packed);
+    writeFileSync(join(out, `${family}.node.js`), nodeModule(family, packed));
     writeFileSync(join(out, `${family}.workerd.js`), workerdModule(family));
   }
   assertImports(packageFolder, families);
@@ -57,19 +60,19 @@ export function wasm(build) {
 `;
 }
 
-function nodeModule(all: readonly Uint8Array[]): string {
-  const texts = all.map((bytes) => Buffer.from(bytes).toString("base64"));
-  const value = (i: number) => (texts.indexOf(texts[i]!) < i ? ["relaxed", "simd"][texts.indexOf(texts[i]!)] : `"${texts[i]}"`);
-  return `const relaxed = ${value(0)};
-const simd = ${value(1)};
-const wide = ${value(2)};
-const builds = { relaxed, simd, wide };
+/** Node reads the file of the build that runs: neither does it load the text of others, nor unpack. Bundled, it has the packed text only. */
+function nodeModule(family: string, packedText: string): string {
+  return `${packedText.replace("export function wasm", "function inline")}
+// Deno would ask its user for leave to read.
+const files = globalThis.Deno === undefined ? globalThis.process?.getBuiltinModule?.("node:fs") : undefined;
 
 export function wasm(build) {
-  const text = atob(builds[build]);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
+  const name = \`./${family}.\${build}.wasm\`;
+  try {
+    return new Uint8Array(files.readFileSync(new URL(name, import.meta.url)));
+  } catch {
+    return inline(build);
+  }
 }
 `;
 }
