@@ -1,5 +1,5 @@
 import type { Tensor } from "@heed/tensor";
-import { constant, Expr, select, visit } from "./expr.ts";
+import { constant, select, visit, type Expr } from "./expr.ts";
 
 /** What a table's element adds to the result, where an expression reads it. */
 export interface LookupDerivative {

@@ -268,14 +268,10 @@ describe("lowering of maskMod", () => {
     const [L, S] = [130, 70];
     fc.assert(
       fc.property(ints, ints, fc.constantFrom(...operators), fc.boolean(), (a, b, op, float) => {
-        const mask = maskMod((p) =>
-          float
-            ? reals
-                .at(a(p).mod(9))
-                .mul(b(p))
-                [op](toFloat(a(p)).div(3))
-            : a(p)[op](b(p)),
-        );
+        const mask = maskMod((p) => {
+          const left = float ? reals.at(a(p).mod(9)).mul(b(p)) : a(p);
+          return left[op](float ? toFloat(a(p)).div(3) : b(p));
+        });
         const context = { B: 2, H: 1, L, S, queryOffset: Int32Array.of(-3, 40) };
         expectSame(mask.lower(context), mask.dense(context), L, S);
       }),

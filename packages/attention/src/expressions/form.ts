@@ -1,6 +1,6 @@
 import type { Tensor } from "@heed/tensor";
 import type { Expression, ExpressionForm } from "@heed/tensor/terms";
-import { Expr, visit } from "./expr.ts";
+import { visit, type Expr } from "./expr.ts";
 
 /** An expression as data, its tables numbered in the order in which they are met. Parts that are shared stay shared. */
 export function formOf(root: Expr): ExpressionForm {

@@ -1,7 +1,7 @@
 import { DTypeError, tensor } from "@heed/tensor";
 import type { ExpressionForm, ExpressionVariable, Mask, MaskForm, TermContext } from "@heed/tensor/terms";
 import { boundsOf } from "./bounds.ts";
-import { Expr, refuse, visit, type Operand } from "./expr.ts";
+import { refuse, visit, type Expr, type Operand } from "./expr.ts";
 import { formOf } from "./form.ts";
 import { interpret, tableValues } from "./interpret.ts";
 import { built, pair, type PairVariables } from "./score-mod.ts";
