@@ -1,9 +1,9 @@
-import { mean, normal, ones, randomKey, slice, sum, zeros } from "@heed/tensor";
+import { mean, normal, ones, randomKey, slice, std, sum, zeros } from "@heed/tensor";
 import { expectClose, randomTensor } from "@heed/tensor/testing";
 import { expectModuleGradient } from "@heed/nn/testing";
 import { predict, training } from "@heed/nn";
 import { describe, expect, it } from "vitest";
-import { normalizeImage, resizePositions, VisionTransformer } from "./index.ts";
+import { normalizeImage, resizePositions, VisionTransformer, type VisionTransformerOptions } from "./index.ts";
 
 const key = randomKey(1);
 const small = {
@@ -35,6 +35,26 @@ describe("VisionTransformer", () => {
     // The head starts at zeros, where nothing below it has a gradient.
     model.loadStateDict({ ...model.stateDict(), "head.weight": normal(key, [3, 4]) });
     expectModuleGradient(model, (vit, x) => vit.forward(x), [[1, 1, 4, 6]]);
+  });
+
+  it("starts its blocks with a deviation of 0.02, or as wide as the inputs ask for", () => {
+    const wide = { ...small, embedDim: 32, mlpRatio: 4, depth: 1 } as const;
+    const deviations = (options: Partial<VisionTransformerOptions>) => {
+      const {
+        "blocks.0.attn.qkv.weight": qkv,
+        "blocks.0.mlp.fc2.weight": fc2,
+        pos_embed,
+      } = new VisionTransformer({ ...wide, ...options }).stateDict();
+      return [qkv, fc2, pos_embed].map((x) => std(x).item());
+    };
+    // Cut off at two deviations, a normal distribution keeps 0.8796 of its own; of 224 numbers the estimate is off by 5 % as a rule.
+    const near = (found: readonly number[], expected: readonly number[]) =>
+      found.forEach((deviation, i) => expect(Math.abs(deviation / (0.8796 * expected[i]) - 1)).toBeLessThan(0.15));
+    near(deviations({}), [0.02, 0.02, 0.02]);
+    near(deviations({ init: "fan-in" }), [1 / Math.sqrt(32), 1 / Math.sqrt(128), 0.02]);
+    near(deviations({ positionDeviation: 0.5 }), [0.02, 0.02, 0.5]);
+    expect(() => new VisionTransformer({ ...small, init: "xavier" as "timm" })).toThrow(/init is timm or fan-in; got init "xavier"/);
+    expect(() => new VisionTransformer({ ...small, positionDeviation: -1 })).toThrow(/positionDeviation must be finite and not negative/);
   });
 
   it("starts undecided: the head is zeros", () => {

@@ -44,6 +44,13 @@ export interface VisionTransformerOptions {
   readonly layerNormEps?: number;
   /** In place of the learned table, where positions come from: `[(1 +) P, embedDim]`, fixed. */
   readonly fixedPositions?: Tensor;
+  /**
+   * How weights of blocks start: normal, cut off at two deviations, with deviation 0.02 (`"timm"`, default) or 1/√inputs (`"fan-in"`), which
+   * keeps the size of what passes through at any width. 0.02 suits widths of some thousands: narrow models learn slowly from it.
+   */
+  readonly init?: "timm" | "fan-in";
+  /** Deviation of the learned table of positions at the start. Default 0.02. */
+  readonly positionDeviation?: number;
 }
 
 /** Self-attention of a block, with timm's names: `qkv`, `proj`. */
@@ -53,10 +60,10 @@ class BlockAttention extends Module {
   readonly numHeads: number;
   readonly dropoutP: number;
 
-  constructor({ embedDim, numHeads, dropoutP = 0, qkvBias = true }: VisionTransformerOptions, key: RandomKey) {
+  constructor({ embedDim, numHeads, dropoutP = 0, qkvBias = true, init = "timm" }: VisionTransformerOptions, key: RandomKey) {
     super();
-    this.qkv = new Linear(embedDim, 3 * embedDim, { key: key.split("qkv"), init: small, bias: qkvBias, biasInit: "zeros" });
-    this.proj = new Linear(embedDim, embedDim, { key: key.split("proj"), init: small, biasInit: "zeros" });
+    this.qkv = new Linear(embedDim, 3 * embedDim, { key: key.split("qkv"), init: starts[init], bias: qkvBias, biasInit: "zeros" });
+    this.proj = new Linear(embedDim, embedDim, { key: key.split("proj"), init: starts[init], biasInit: "zeros" });
     this.numHeads = numHeads;
     this.dropoutP = dropoutP;
   }
@@ -91,14 +98,14 @@ class Block extends Module {
 
   constructor(options: VisionTransformerOptions, key: RandomKey) {
     super();
-    const { embedDim, mlpRatio = 4, dropoutP = 0, layerNormEps: eps = 1e-6 } = options;
+    const { embedDim, mlpRatio = 4, dropoutP = 0, layerNormEps: eps = 1e-6, init = "timm" } = options;
     this.norm1 = new LayerNorm(embedDim, { eps });
     this.attn = new BlockAttention(options, key.split("attn"));
     this.norm2 = new LayerNorm(embedDim, { eps });
     this.mlp = new FeedForward(embedDim, Math.round(embedDim * mlpRatio), {
       key: key.split("mlp"),
       dropoutP,
-      init: small,
+      init: starts[init],
       biasInit: "zeros",
     });
     this.drop1 = new Dropout(dropoutP);
@@ -116,9 +123,10 @@ class Block extends Module {
  *
  * Letters: B batch, C channels, P patches, E embedDim.
  * Parameters with timm's names: `cls_token` `[1, 1, E]`, `pos_embed` `[1, (1 +) P, E]`, `patch_embed.proj.weight`,
- * `blocks.0.attn.qkv.weight` …, `norm.weight`, `head.weight`. Weights start normal, deviation 0.02, cut off at two
- * deviations; biases and the head at 0.
- * @throws {ShapeError} when the image is no multiple of the patch, or embedDim none of numHeads.
+ * `blocks.0.attn.qkv.weight` …, `norm.weight`, `head.weight`. Weights of blocks and positions start normal, deviation 0.02 (see `init`), cut
+ * off at two deviations; biases and the head at 0.
+ * @throws {ShapeError} when the image is no multiple of the patch, or embedDim none of numHeads; {HeedError} for an unknown `init` or a negative
+ * deviation.
  * @see Dosovitskiy et al. 2021 (arXiv:2010.11929)
  * @example
  * const vit = new VisionTransformer({ key, imageSize: 64, patchSize: 16, numClasses: 10, embedDim: 128, depth: 4, numHeads: 4 });
@@ -149,7 +157,13 @@ export class VisionTransformer extends Module {
       classToken = globalPool === "token",
       layerNormEps: eps = 1e-6,
       fixedPositions,
+      init = "timm",
+      positionDeviation = 0.02,
     } = options;
+    if (!(init in starts)) throw new HeedError("VisionTransformer", `init is ${Object.keys(starts).join(" or ")}`, { init });
+    if (!(positionDeviation >= 0 && Number.isFinite(positionDeviation))) {
+      throw new HeedError("VisionTransformer", "positionDeviation must be finite and not negative", { positionDeviation });
+    }
     const [height, width] = pairOf("VisionTransformer", "imageSize", options.imageSize);
     const [h, w] = pairOf("VisionTransformer", "patchSize", options.patchSize);
     if (height % h !== 0 || width % w !== 0) {
@@ -172,7 +186,8 @@ export class VisionTransformer extends Module {
       });
     }
     this.cls_token = classToken ? new Parameter(normal(key.split("cls_token"), [1, 1, embedDim], { deviation: 1e-6 })) : null;
-    this.pos_embed = fixedPositions === undefined ? new Parameter(small(key.split("pos_embed"), [1, ...positions])) : null;
+    this.pos_embed =
+      fixedPositions === undefined ? new Parameter(cutNormal(key.split("pos_embed"), [1, ...positions], positionDeviation)) : null;
     this.patch_embed = new PatchEmbed({ key: key.split("patch_embed"), patchSize: [h, w], channels, embedDim });
     this.blocks = Array.from({ length: depth }, (_, i) => new Block(options, key.split("blocks").split(i)));
     this.norm = new LayerNorm(embedDim, { eps });
@@ -223,7 +238,12 @@ export class VisionTransformer extends Module {
   }
 }
 
-/** Normal with deviation 0.02, cut off at two deviations. */
-function small(key: RandomKey, shape: readonly number[]): Tensor {
-  return truncatedNormal(key, shape, { deviation: 0.02 });
+const starts = {
+  timm: (key: RandomKey, shape: readonly number[]) => cutNormal(key, shape, 0.02),
+  "fan-in": (key: RandomKey, shape: readonly number[]) => cutNormal(key, shape, 1 / Math.sqrt(shape[1])),
+};
+
+/** Normal, cut off at two deviations. */
+function cutNormal(key: RandomKey, shape: readonly number[], deviation: number): Tensor {
+  return truncatedNormal(key, shape, { deviation });
 }

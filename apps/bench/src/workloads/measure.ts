@@ -1,4 +1,4 @@
-import { backend, profileKernels } from "@heed/kernels";
+import { backend, configure, profileKernels } from "@heed/kernels";
 import { measurePeak } from "@heed/kernels/benchmarks";
 import type { Workload } from "./vit.ts";
 
@@ -27,8 +27,9 @@ export function measureWorkload({ run, flops }: Workload, { runs = 40, warmUp = 
   return { milliseconds: times[0]!, median: times[times.length >> 1]!, gflops, ofPeak: gflops / peak };
 }
 
-/** Measures a workload and prints the result, then what each kernel took of the fastest of some more runs. */
+/** Measures a workload on one thread and prints the result, then what each kernel took of the fastest of some more runs. */
 export function printWorkload(workload: Workload): void {
+  configure({ threads: 1 });
   const { milliseconds, median, gflops, ofPeak } = measureWorkload(workload);
   console.log(
     `${workload.name} (${backend().build}): ${milliseconds.toFixed(1)} ms best, ${median.toFixed(1)} median, ` +

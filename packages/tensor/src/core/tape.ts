@@ -4,7 +4,7 @@ import { full } from "./construct.ts";
 import { addInPlace, copyInto } from "./compute.ts";
 import { countRecording, journaled, nextRecording, refuseAsync } from "./scope.ts";
 import { sameShape } from "./shape.ts";
-import { Storage } from "./storage.ts";
+import type { Storage } from "./storage.ts";
 import { requireTensor, Tensor } from "./tensor.ts";
 import { isReal } from "./dtype.ts";
 
