@@ -30,7 +30,6 @@ export function obstacleOf({ call, score, biases }: Lowered): Obstacle | undefin
 /** What the plain loops of the kernel do, and its WebAssembly does not yet. */
 function notInWasm(call: Call, score: ScoreForm, biases: Lowered["biases"]): Obstacle | undefined {
   if (call.query.dtype === "float64" || activeBuild() === "reference") return undefined;
-  if (score.form !== "dot") return { option: "score", reason: `the form ${score.form} is not written yet` };
   const bias = biases.find(({ form }) => form === "grid" || form === "queryRelative");
   if (bias !== undefined) return { option: "bias", reason: `the form ${bias.form} is not written yet` };
   if (call.valueTable !== undefined) return { option: "valueTable", reason: "it is not written yet" };

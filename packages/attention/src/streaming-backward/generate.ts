@@ -1,6 +1,7 @@
 import { f32, f32x4, i32, ModuleBuilder, v128, type Build } from "@heed/kernels/assembler";
 import { definePack, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 import { defineDropout, wordsBytes } from "../streaming/dropout.ts";
+import { SCORE_FORMS } from "../streaming/job.ts";
 import { defineMask } from "../streaming/mask.ts";
 import { defineProduct } from "../streaming/product.ts";
 import { defineScores } from "../streaming/scores.ts";
@@ -16,6 +17,7 @@ import {
   defineSoftcapGradient,
   defineSoftmaxGradient,
 } from "./passes.ts";
+import { definePairGradients, defineUnpack } from "./pairs.ts";
 
 // One pass over the pairs: tile after tile of keys, and for each the blocks of queries of every head that shares them. The strips of a block are made
 // again as forward made them (scores.ts), beside each the gradient of its weights, dP = dO · Vᵀ; passes turn these into weights P and the gradient of
@@ -41,6 +43,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const scalesGradient = defineScalesGradient(m);
   const scaleGradient = defineScaleGradient(m);
   const deltas = defineDeltas(m);
+  const pairGradients = definePairGradients(m);
+  const unpack = defineUnpack(m);
 
   /** Packs keys and values of the tile; copies the keys if their rows are no whole panels. Once per tile. */
   const prepareTile = m.internal("prepareTile", { params: OF_WORK }, (f, { work }) => {
@@ -172,6 +176,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const queryRoom = cut(i32.mul(blockRows, widthD));
     const cotangentRoom = cut(i32.mul(blockRows, widthE));
     const sumRoom = cut(i32.mul(widthD, stripRows));
+    const isPairwise = f.let(i32.ne(job.int("scoreForm"), SCORE_FORMS.dot));
+    const pairRoom = cut(i32.shl(D, 5));
     const spans = cut(i32.shl(blockRows, 3));
     const keepIf = (wanted: ReturnType<typeof i32.ne>) => i32.mul(cut(i32.mul(stripRow, stripRows)), wanted);
     w.set("cappedStrip", keepIf(f32.ne(job.real("softcap"), 0)));
@@ -275,7 +281,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
                   high.set(i32.add(column, w.int("columns")));
                   w.set("gradientStrip", i32.add(w.int("strip"), i32.sub(gradients, weights)));
                   f.call(runStrip, { work });
-                  f.if(job.int("queryGradient"), () => {
+                  f.if(isPairwise, () => f.call(pairGradients, { work, ofKeys, sums: pairRoom }));
+                  f.if(i32.and(i32.eqz(isPairwise), i32.ne(job.int("queryGradient"), 0)), () => {
                     const sum = (c: Int, rowC: Int, load: number) =>
                       f.call(product, {
                         rows: w.int("rows"),
@@ -347,7 +354,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
                     }),
                   );
                 sum("valueGradient", weights, cotangents, cotangentRow, ofValues, widthE);
-                sum("keyGradient", gradients, queries, queryRow, ofKeys, widthD);
+                f.if(i32.eqz(isPairwise), () => sum("keyGradient", gradients, queries, queryRow, ofKeys, widthD));
               });
             });
           });
@@ -360,7 +367,17 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
           const toRow = i32.shl(job.int(`${name}Row`), 2);
           f.call(copyRows, { source, sourceRow, rows: i32.sub(tileEnd, tile), bytes: i32.shl(width, 2), to, toRow, padding: 0, flags: 0 });
         });
-      write("keyGradient", ofKeys, widthD, D);
+      f.if(
+        isPairwise,
+        () =>
+          f.if(job.int("keyGradient"), () => {
+            const row = i32.add(w.int("firstKey"), tile);
+            const to = job.address("keyGradient", [b, "keyGradientBatch"], [head, "keyGradientHead"], [row, "keyGradientRow"]);
+            const toRow = i32.shl(job.int("keyGradientRow"), 2);
+            f.call(unpack, { panels: ofKeys, rows: i32.sub(tileEnd, tile), width: D, to, toRow });
+          }),
+        () => write("keyGradient", ofKeys, widthD, D),
+      );
       write("valueGradient", ofValues, widthE, E);
     });
   });

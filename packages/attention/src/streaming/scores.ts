@@ -2,6 +2,7 @@ import { f32, f32x4, i32, v128, type FunctionHandle, type ModuleBuilder } from "
 import { Constants, tanhBlock, tileColumns } from "@heed/kernels/building-blocks";
 import { BIAS, BIAS_FORMS } from "./job.ts";
 import type { MaskFunctions } from "./mask.ts";
+import { definePairScores } from "./pairs.ts";
 import type { Product } from "./product.ts";
 import { flagsOf } from "./setup.ts";
 import { overStrip } from "./strip.ts";
@@ -24,6 +25,7 @@ interface Pass {
 export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions, keeps = false): OfWork {
   const panel = tileColumns(m.build);
   const scale = defineScale(m);
+  const pairScores = definePairScores(m);
   const keep = (where: "rawStrip" | "cappedStrip"): OfWork =>
     m.internal(where, { params: OF_WORK }, (f, { work }) => {
       const w = workOf(f, work);
@@ -55,20 +57,25 @@ export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunct
     const job = jobOf(f, w.local("job"));
     const D = job.local("D");
     const first = i32.mul(i32.shl(i32.sub(w.int("column"), w.int("tile")), 2), D);
-    f.call(product, {
-      rows: w.int("rows"),
-      panels: i32.divU(w.int("width"), panel),
-      steps: D,
-      a: w.int("query"),
-      rowA: w.int("queryRow"),
-      stepA: 4,
-      b: i32.add(w.int("keyPanels"), first),
-      stepB: 4 * panel,
-      panelB: i32.mul(D, 4 * panel),
-      c: w.int("strip"),
-      rowC: w.int("stripRow"),
-      load: 0,
-    });
+    f.if(
+      i32.eqz(job.int("scoreForm")),
+      () =>
+        f.call(product, {
+          rows: w.int("rows"),
+          panels: i32.divU(w.int("width"), panel),
+          steps: D,
+          a: w.int("query"),
+          rowA: w.int("queryRow"),
+          stepA: 4,
+          b: i32.add(w.int("keyPanels"), first),
+          stepB: 4 * panel,
+          panelB: i32.mul(D, 4 * panel),
+          c: w.int("strip"),
+          rowC: w.int("stripRow"),
+          load: 0,
+        }),
+      () => f.call(pairScores, { work }),
+    );
     w.count("cells", i32.mul(w.int("rows"), w.int("width")));
     if (keepRaw !== undefined) f.if(w.int("rawStrip"), () => f.call(keepRaw, { work }));
     // Without other passes the scale is left to the normaliser, which goes over the strip anyway.

@@ -80,6 +80,10 @@ const cases: Readonly<Record<string, Case>> = {
   sigmoid: { H: 2, L: 15, S: 333, D: 8, normaliser: "sigmoid", sigmoidBias: -2, dropout: 0.1, ranges: causal(300) },
   identity: { H: 2, L: 15, S: 333, D: 8, normaliser: "identity", softcap: 1, ranges: causal(300) },
   hard: { H: 2, L: 40, S: 333, D: 8, normaliser: "hard", ranges: (_b, _h, i) => [0, 12 * i] },
+  distance: { B: 2, H: 4, Hkv: 2, L: 15, S: 33, D: 7, score: "distance", scale: -0.7, scales: true, ranges: causal(18) },
+  "additive, tanh": { B: 2, H: 4, Hkv: 2, L: 15, S: 33, D: 7, E: 9, score: "additive", ranges: (_b, _h, i) => [i, i + 13] },
+  "additive, sigmoid": { H: 2, L: 15, S: 333, D: 8, score: "additive", activation: 1, softcap: 2 },
+  "additive, leakyRelu": { H: 2, L: 15, S: 33, D: 8, score: "additive", activation: 2, dropout: 0.2 },
   "all at once": {
     B: 2,
     H: 4,
