@@ -1,6 +1,7 @@
 import { UnsupportedError } from "./errors.ts";
 import { features } from "./features.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
+import { wideObstacle, wideState } from "./wide/wide-obstacle.ts";
 import { stopPool, workersTakingPart } from "./threads/pool.ts";
 
 /**
@@ -13,7 +14,12 @@ export interface Configuration {
   /** `fast` (default) or `deterministic`: the same bits on every engine and at any number of threads. */
   precision: "fast" | "deterministic";
   /** Which implementation runs float32: `auto` (default) takes the best that the engine has and the precision allows. */
-  backend: "auto" | "reference" | Build;
+  backend: "auto" | "reference" | Exclude<Build, "wide">;
+  /**
+   * Where the build would be `relaxed`: the `wide` one instead, for up to twice the speed. Needs Node.js 24 to 26 and an experimental
+   * flag of its engine, which is set while our modules compile; where that has no effect nothing changes, and `backend()` says why.
+   */
+  wide: boolean;
   /** Remembers which call made each live block (`memory().blocks`); slow. */
   debug: boolean;
   /**
@@ -28,7 +34,7 @@ export interface Configuration {
   workerUrl: string | undefined;
 }
 
-const settings: Configuration = { precision: "fast", backend: "auto", debug: false, threads: "auto", workerUrl: undefined };
+const settings: Configuration = { precision: "fast", backend: "auto", wide: false, debug: false, threads: "auto", workerUrl: undefined };
 let active: "reference" | Build | undefined;
 let warned = false;
 
@@ -89,10 +95,29 @@ function choose(): "reference" | Build {
     warned = true;
     return "reference";
   }
-  return settings.precision === "fast" && relaxedSimd ? "relaxed" : "simd";
+  if (settings.precision !== "fast" || !relaxedSimd) return "simd";
+  return settings.wide && wideObstacle() === undefined ? "wide" : "relaxed";
 }
 
-/** What runs, for reports: build, precision, and how many threads take part now. */
-export function backend(): { build: "reference" | Build; precision: Configuration["precision"]; threads: number; sharedMemory: boolean } {
-  return { build: activeBuild(), precision: settings.precision, threads: 1 + workersTakingPart(), sharedMemory: linearMemory().isShared };
+/** What `backend` reports. */
+export interface Backend {
+  readonly build: "reference" | Build;
+  readonly precision: Configuration["precision"];
+  /** Whether the wide build runs: "off", "on" (but for families that it names), or why it cannot. */
+  readonly wide: string;
+  /** How many threads take part now. */
+  readonly threads: number;
+  readonly sharedMemory: boolean;
+}
+
+/** What runs, for reports. */
+export function backend(): Backend {
+  const { precision, wide } = settings;
+  return {
+    build: activeBuild(),
+    precision,
+    wide: wide ? wideState() : "off",
+    threads: 1 + workersTakingPart(),
+    sharedMemory: linearMemory().isShared,
+  };
 }
