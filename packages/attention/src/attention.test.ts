@@ -22,10 +22,13 @@ import {
   type Tensor,
 } from "@heed/tensor";
 import { eachBackend, expectClose, expectGolden, expectGradient, loadGolden, randomTensor } from "@heed/tensor/testing";
-import { and, causal, fromTensor, padding, window, type DrawableMask } from "@heed/masks";
+import { and, causal, fromTensor, not, padding, window, type DrawableMask } from "@heed/masks";
 import { additive, bilinear, dot, gaussian, scaledDot } from "@heed/scoring";
 import { attention, explain, type AttentionOptions, type Normaliser } from "./index.ts";
-import { hard, identity, relu, sigmoid, softmax } from "./normalisers.ts";
+import { lower } from "./internal/lower.ts";
+import { prepare } from "./internal/prepare.ts";
+import { streamed } from "./internal/streamed.ts";
+import { hard, identity, relu, sigmoid, softmax, topK } from "./normalisers.ts";
 
 const [B, H, L, S, D, E] = [2, 3, 5, 7, 4, 6];
 const query = randomTensor([B, H, L, D], 1);
@@ -299,14 +302,43 @@ describe("gradients of attention", () => {
 });
 
 describe("explain", () => {
-  it("says that the dense definition runs, and what it costs, without running it", () => {
-    expect(explain(query, key, value, { mask: causal() })).toEqual({
-      kernel: "dense",
-      reason: "this version has no streaming kernel: every call runs its dense definition",
-      flops: 2 * B * H * L * S * (D + E),
-      workspaceBytes: 2 * B * H * L * S * 4,
-    });
-    expect(explain(query, key, value, { strict: true }).kernel).toBe("dense");
+  const masks = {
+    none: undefined,
+    causal: causal(),
+    window: window(9, 2),
+    lengths: and(causal(), padding([200, 37])),
+    "two ranges": not(window(40, 3)),
+    tiles: fromTensor(bits([150, 261], 5)),
+    scattered: and(window(80, 20), not(window(5, 5)), fromTensor(bits([150, 1], 6))),
+  };
+  const shapes = [
+    [2, 2, 150, 261, 16, 8],
+    [2, 2, 150, 261, 130, 5],
+  ] as const;
+  it.each(Object.entries(masks))("predicts exactly what the kernel counts: %s", (_, mask) => {
+    for (const [b, h, l, s, d, e] of shapes) {
+      for (const { use, name } of eachBackend()) {
+        if (name === "reference") continue; // The plain loops do not count.
+        use(() => {
+          const operands = [randomTensor([b, h, l, d]), randomTensor([b, h, s, d]), randomTensor([b, h, s, e])] as const;
+          const options = mask === undefined ? {} : { mask };
+          const plan = explain(...operands, options);
+          const counters = new Float64Array(2 * plan.chunks.forward);
+          streamed(lower(prepare("attention", ...operands, options)), false, counters);
+          const [cells, tiles] = [0, 1].map((which) => counters.filter((_n, at) => at % 2 === which).reduce((x, y) => x + y, 0));
+          expect([plan.flops.forward, plan.tiles.run]).toEqual([2 * cells * (d + e), tiles]);
+        });
+      }
+    }
+  });
+
+  it("says which kernel runs and why, in words too", () => {
+    const plan = explain(query, key, value, { mask: causal(), returns: ["weights"] });
+    expect(plan.kernel).toBe("streaming");
+    expect(plan.reason).toMatch(/"weights" is an array of L × S and comes of the dense definition/);
+    expect(String(plan)).toMatch(/^streaming \(.*\n.*GFLOP forward.*\nworkspace .*KiB.*\ntiles of keys: \d+ run, 0 skipped/);
+    const dense = explain(query, key, value, { normaliser: topK(2) });
+    expect([dense.kernel, dense.reason]).toEqual(["dense", "normaliser: topK needs whole rows, which the kernel does not hold yet"]);
     expect(() => explain(query, key, value.slice(2, 0, 3))).toThrow(/explain: key and value must share length S/);
   });
 });

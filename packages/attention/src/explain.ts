@@ -1,28 +1,112 @@
-import type { Tensor } from "@heed/tensor";
+import { activeBuild } from "@heed/kernels";
+import { noGrad, type Tensor } from "@heed/tensor";
+import { bytesPer } from "@heed/tensor/operation";
+import type { MaskForm } from "@heed/tensor/terms";
+import { lower } from "./internal/lower.ts";
+import { isEmpty, obstacleInReturns, obstacleOf } from "./internal/obstacle.ts";
+import { lengthsOf } from "./internal/packing.ts";
+import { predict } from "./internal/predict.ts";
 import { prepare } from "./internal/prepare.ts";
-import type { AttentionOptions } from "./options.ts";
+import { planOf } from "./internal/streamed.ts";
+import type { AttentionOptions, Return } from "./options.ts";
+import { backwardScratchBytes, forwardScratchBytes } from "./streaming/plan.ts";
 
 export interface Explanation {
-  /** Which implementation runs. */
-  readonly kernel: "dense";
+  /** Which implementation gives the output. */
+  readonly kernel: "streaming" | "dense";
+  /** Its build: plain loops, or WebAssembly with or without relaxed instructions. */
+  readonly build: string;
   /** Why. */
   readonly reason: string;
-  /** Multiplications and additions of score and sum: 2 · B · H · L · S · (D + E). */
-  readonly flops: number;
-  /** Bytes beside inputs and output: the score matrix and the weights. */
-  readonly workspaceBytes: number;
+  /**
+   * Multiplications and additions of products: of the scores that are computed, closed ones beside open ones too. Backward is that of the same
+   * scores, which it computes again.
+   */
+  readonly flops: { readonly forward: number; readonly backward: number };
+  /** Bytes beside operands and results: of one thread's scratch space, of the lowered mask, of partial gradients; of what forward keeps per row. */
+  readonly workspaceBytes: { readonly forward: number; readonly backward: number; readonly mask: number; readonly saved: number };
+  /** Tiles of keys that blocks of queries run through, and those that the mask empties. */
+  readonly tiles: { readonly run: number; readonly skipped: number };
+  /** Pieces that threads share. */
+  readonly chunks: { readonly forward: number; readonly backward: number };
+  toString(): string;
 }
 
-/** What `attention` would do with the same arguments, without doing it. Throws what it would throw. */
-export function explain(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Explanation {
-  const call = prepare("explain", query, key, value, { ...options, strict: false });
+/**
+ * What `attention` would do with the same arguments, without doing it: scores, biases and masks are lowered, nothing else. Throws what it would
+ * throw, but for `strict`.
+ */
+export function explain(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions & { readonly returns?: readonly Return[] } = {},
+): Explanation {
+  const call = prepare("explain", query, key, value, options);
   const { B, H, L, S } = call.context;
-  const pairs = B * H * L * S;
-  const width = query.dtype === "float64" ? 8 : 4;
-  return {
-    kernel: "dense",
-    reason: "this version has no streaming kernel: every call runs its dense definition",
-    flops: 2 * pairs * (call.query.shape[3] + call.value.shape[3]),
-    workspaceBytes: 2 * pairs * width,
-  };
+  const E = call.value.shape[3];
+  const lowered = noGrad(() => (typeof call.score.lower === "function" ? lower(call) : undefined));
+  const obstacle = lowered === undefined ? { option: "score", reason: `"${call.score.name}" does not lower` } : obstacleOf(lowered);
+  const build = call.query.dtype === "float64" ? "reference" : activeBuild();
+  if (lowered === undefined || obstacle !== undefined || isEmpty(lowered)) {
+    const pairs = B * H * L * S;
+    const D = call.query.shape[3];
+    const bytes = 2 * pairs * bytesPer(call.query.dtype);
+    return readable({
+      kernel: "dense",
+      build,
+      reason: obstacle === undefined ? "there is nothing to compute" : `${obstacle.option}: ${obstacle.reason}`,
+      flops: { forward: 2 * pairs * (D + E), backward: 4 * pairs * (D + E) },
+      workspaceBytes: { forward: bytes, backward: bytes, mask: 0, saved: bytes },
+      tiles: { run: 0, skipped: 0 },
+      chunks: { forward: 1, backward: 1 },
+    });
+  }
+  const plan = planOf(lowered);
+  const { D, Hkv } = plan.sizes;
+  // The plain loops go pair by pair; they are explained as the kernel that they define.
+  const grain = { rows: build === "simd" ? 4 : 6, columns: build === "wide" ? 16 : 8 };
+  const lengths = call.packing === undefined ? undefined : { L: lengthsOf(call.packing.query), S: lengthsOf(call.packing.key) };
+  const { cells, tiles, tilesWithoutMask } = predict(plan.cut, lowered.mask, grain, (b) =>
+    lengths === undefined ? { L, S } : { L: lengths.L[b], S: lengths.S[b] },
+  );
+  const ofPairs = obstacleInReturns(options.returns ?? []);
+  const width = bytesPer(call.query.dtype);
+  return readable({
+    kernel: "streaming",
+    build,
+    reason:
+      ofPairs === undefined
+        ? "every option has its place in the kernel"
+        : `the kernel gives the output; ${ofPairs.reason} and comes of the dense definition`,
+    flops: { forward: 2 * cells * (D + E), backward: 2 * cells * (3 * D + 2 * E) },
+    workspaceBytes: {
+      forward: forwardScratchBytes(plan.cut),
+      backward: backwardScratchBytes(plan.cut) + plan.partialBytes,
+      mask: bytesOf(lowered.mask),
+      saved: 2 * plan.rows.B * H * plan.rows.L * width,
+    },
+    tiles: { run: tiles, skipped: tilesWithoutMask - tiles },
+    chunks: { forward: plan.forwardChunks, backward: Hkv === 0 ? 0 : plan.backward.chunks },
+  });
+}
+
+function bytesOf(mask: MaskForm | undefined): number {
+  if (mask === undefined) return 0;
+  return mask.form === "ranges" ? mask.bounds.byteLength : mask.verdicts.byteLength + mask.bitsAt.byteLength + mask.bits.byteLength;
+}
+
+/** With a text of its own, which does not count as one of its facts. */
+function readable(facts: Omit<Explanation, "toString">): Explanation {
+  const { flops, workspaceBytes: bytes, tiles, chunks } = facts;
+  const kib = (n: number) => `${Math.ceil(n / 1024)} KiB`;
+  const text = [
+    `${facts.kernel} (${facts.build}): ${facts.reason}`,
+    `${(flops.forward / 1e9).toPrecision(3)} GFLOP forward, ${(flops.backward / 1e9).toPrecision(3)} backward`,
+    `workspace ${kib(bytes.forward)} forward, ${kib(bytes.backward)} backward; mask ${kib(bytes.mask)}; kept per row ${kib(bytes.saved)}`,
+    ...(facts.kernel === "streaming"
+      ? [`tiles of keys: ${tiles.run} run, ${tiles.skipped} skipped; chunks: ${chunks.forward} forward, ${chunks.backward} backward`]
+      : []),
+  ].join("\n");
+  return Object.defineProperty({ ...facts }, "toString", { value: () => text, enumerable: false }) as Explanation;
 }

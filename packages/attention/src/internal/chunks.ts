@@ -16,6 +16,8 @@ export interface Chunking {
   readonly chunks: number;
   /** Which gradients are summed from one partial per chunk; the others are written apart. */
   readonly partial: readonly boolean[];
+  /** Of all partials. */
+  readonly bytes: number;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface Chunking {
  * of more samples, else more heads.
  */
 export function chunksOf(B: number, Hkv: number, shared: readonly Shared[], bytesPer: number): Chunking {
-  const cut = (chunkBatches: number, chunkHeads: number): Chunking & { bytes: number } => {
+  const cut = (chunkBatches: number, chunkHeads: number): Chunking => {
     const [down, across] = [Math.ceil(B / chunkBatches), Math.ceil(Hkv / chunkHeads)];
     const partial = shared.map(({ perSample, perHead }) => (down > 1 && !perSample) || (across > 1 && !perHead));
     const numbers = shared.reduce((sum, { size }, i) => sum + (partial[i] ? size : 0), 0);

@@ -1,4 +1,4 @@
-import { int32View, reduceKernels, runParallel, uint8View } from "@heed/kernels";
+import { float64View, int32View, reduceKernels, runParallel, uint8View } from "@heed/kernels";
 import { sum, Tensor, transpose, zeros } from "@heed/tensor";
 import {
   broadcastStrides,
@@ -43,9 +43,10 @@ type Slots = readonly (Tensor | undefined)[];
 
 /**
  * Attention by the streaming kernel, recorded as one operation. A second derivative goes by the dense definition of the operand forms.
+ * @param counters for tests: two numbers per forward chunk, scores computed and tiles packed
  * @returns output `[B, H, L, E]` (packed: `[1, H, tokens, E]`), laid out in memory as the query is; lse without the last axis
  */
-export function streamed(lowered: Lowered, wantsLse: boolean): { output: Tensor; lse?: Tensor } {
+export function streamed(lowered: Lowered, wantsLse: boolean, counters?: Float64Array): { output: Tensor; lse?: Tensor } {
   const { call } = lowered;
   const plan = planOf(lowered);
   const { dtype, sizes, rows } = plan;
@@ -63,6 +64,7 @@ export function streamed(lowered: Lowered, wantsLse: boolean): { output: Tensor;
   const [out, ...perRow] = compute("attention", present(operands), specs, (reads, [output, ...writes], scratch) => {
     const body: Body = { lowered, plan, operands, at: addresses(reads, operands), scratch };
     poison = poisonOf(body);
+    const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
     const pointer = scratch(JOB.bytes);
     writeJob(pointer, {
       ...fields(body, poison),
@@ -72,11 +74,13 @@ export function streamed(lowered: Lowered, wantsLse: boolean): { output: Tensor;
       rowMaximum: records ? writes[0] : 0,
       rowSum: records ? writes[1] : 0,
       lse: wantsLse ? writes.at(-1)! : 0,
+      counters: counted,
     });
     runParallel(streaming, dtype, "forward", pieces(pointer, plan.forwardChunks), {
       work: plan.pairs * 2 * (sizes.D + E),
       scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
     });
+    counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
   });
   const lse = wantsLse ? perRow.at(-1)! : undefined;
   const [rowMaximum, rowSum] = perRow;
@@ -110,6 +114,8 @@ export interface Plan {
   readonly rows: { readonly B: number; readonly L: number; readonly S: number };
   readonly forwardChunks: number;
   readonly backward: Chunking;
+  /** Bytes of partial gradients. */
+  readonly partialBytes: number;
   /** Pairs of query and key, if none were masked. */
   readonly pairs: number;
 }
@@ -122,13 +128,15 @@ export function planOf(lowered: Lowered): Plan {
   const cut = { ...sizes, ...blocksOf(sizes) };
   const rows = call.packing === undefined ? { B, L, S } : { B: 1, L: call.query.shape[2], S: call.key.shape[2] };
   const shared = sharedOf(lowered, slotsOf(lowered)).map(({ shared: one }) => one);
+  const backward = chunksOf(B, sizes.Hkv, shared, bytesPer(dtype));
   return {
     dtype,
     sizes,
     cut,
     rows,
     forwardChunks: forwardChunks(cut),
-    backward: chunksOf(B, sizes.Hkv, shared, bytesPer(dtype)),
+    backward,
+    partialBytes: backward.bytes,
     pairs: B * H * L * S,
   };
 }
@@ -471,6 +479,12 @@ function pieces(job: number, chunks: number): number[][] {
 function putInts(values: Int32Array, scratch: Scratch): number {
   const pointer = scratch(values.byteLength);
   int32View().set(values, pointer >>> 2);
+  return pointer;
+}
+
+function putDoubles(values: Float64Array, scratch: Scratch): number {
+  const pointer = scratch(values.byteLength);
+  float64View().set(values, pointer >>> 3);
   return pointer;
 }
 
