@@ -21,6 +21,8 @@ export function definePairGradients(m: ModuleBuilder): FunctionHandle<{ work: "i
     const [one, two] = [f.let(f32x4.splat(1)), f.let(f32x4.splat(2))];
     const [gradients, slopes] = [f.locals("v128", 2), f.locals("v128", 2)];
     const [x, activated, zero] = f.locals("v128", 3);
+    /** Where the gradient of a score is 0 so is what comes of it, though a masked operand may be too large for the product. */
+    const ofOpen = (half: number, product: ReturnType<typeof f32x4.mul>) => v128.and(product, f32x4.ne(gradients[half], zero));
     const toGradient = f.let(i32.sub(w.int("gradientStrip"), w.int("strip")));
     const toKeys = f.let(i32.sub(ofKeys, w.int("keyPanels")));
     const ofVector = f.let(i32.add(sums, i32.shl(D, 4)));
@@ -69,7 +71,7 @@ export function definePairGradients(m: ModuleBuilder): FunctionHandle<{ work: "i
           () => {
             for (const [half, slope] of slopes.entries()) {
               x.set(f32x4.sub(query, v128.load(keys, 16 * half)));
-              slope.set(f32x4.mul(gradients[half], f32x4.mul(two, x)));
+              slope.set(ofOpen(half, f32x4.mul(gradients[half], f32x4.mul(two, x))));
               f.store(i32.add(keys, toKeys), f32x4.sub(v128.load(i32.add(keys, toKeys), 16 * half), slope), 16 * half);
             }
           },
@@ -79,7 +81,7 @@ export function definePairGradients(m: ModuleBuilder): FunctionHandle<{ work: "i
             for (const [half, slope] of slopes.entries()) {
               x.set(f32x4.add(query, v128.load(keys, 16 * half)));
               activate(x, activated);
-              sum.set(f.madd(gradients[half], activated, sum));
+              sum.set(f32x4.add(sum, ofOpen(half, f32x4.mul(gradients[half], activated))));
               f.if(
                 i32.eq(kind, ACTIVATIONS.tanh),
                 () => slope.set(f32x4.sub(one, f32x4.mul(activated, activated))),
@@ -90,7 +92,7 @@ export function definePairGradients(m: ModuleBuilder): FunctionHandle<{ work: "i
                     () => slope.set(v128.bitselect(negative, one, f32x4.lt(x, zero))),
                   ),
               );
-              slope.set(f32x4.mul(slope, f32x4.mul(gradients[half], weight)));
+              slope.set(ofOpen(half, f32x4.mul(slope, f32x4.mul(gradients[half], weight))));
               f.store(i32.add(keys, toKeys), f32x4.add(v128.load(i32.add(keys, toKeys), 16 * half), slope), 16 * half);
             }
             f.store(i32.add(ofVector, i32.shl(d, 4)), sum);
