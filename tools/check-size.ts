@@ -14,9 +14,11 @@ const pages = [
     contents: `import { tensor } from "@heed/tensor"; document.body.textContent = tensor([1, 2, 3]);`,
   },
   {
-    // The goal is 40 KB. What is too much is no waste: each part below is reached by an option that is plain data (`returns`, `dtype`, `requiresGrad`).
+    // Far from the goal: options that are plain data (`returns`, `dtype`, `requiresGrad`) reach the gradients, the dense definition with all its
+    // operations, and the reference of each kernel, so that no bundler can leave them out.
     name: "a page that computes one attention",
     limit: 100 * KB,
+    goal: 40 * KB,
     contents: `import { tensor } from "@heed/tensor";
 import { attention } from "@heed/attention";
 const data = () => tensor(Float32Array.from({ length: 1024 }, (_, i) => i % 7), { shape: [2, 16, 32] });
@@ -25,7 +27,7 @@ document.body.textContent = attention(data(), data(), data());`,
 ];
 
 let failed = 0;
-for (const { name, limit, contents } of pages) {
+for (const { name, limit, goal = limit, contents } of pages) {
   const { outputFiles, metafile } = await build({
     stdin: { contents, resolveDir: import.meta.dirname },
     bundle: true,
@@ -38,7 +40,9 @@ for (const { name, limit, contents } of pages) {
   const text = outputFiles[0]!.text;
   const bytes = gzipSync(text, { level: 9 }).length;
   if (bytes > limit) failed++;
-  console.log(`${bytes <= limit ? "ok  " : "FAIL"} ${name}: ${kb(bytes)} min + gzip (${kb(text.length)} min), limit ${kb(limit)}`);
+  console.log(
+    `${bytes <= limit ? "ok  " : "FAIL"} ${name}: ${kb(bytes)} min + gzip (${kb(text.length)} min), limit ${kb(limit)}${bytes > goal ? `; the goal of ${kb(goal)} is not reached` : ""}`,
+  );
   const parts = Object.entries(Object.values(metafile.outputs)[0]!.inputs).sort(([, a], [, b]) => b.bytesInOutput - a.bytesInOutput);
   for (const [path, { bytesInOutput }] of parts.slice(0, process.argv.includes("--parts") ? undefined : 8)) {
     console.log(`     ${kb(bytesInOutput).padStart(9)} ${path.replace(/^.*packages\//, "").replace(join("dist", "/"), "")}`);
