@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
+import { configure } from "@heed/kernels";
 import { errorData } from "../errors.ts";
 import type { Runs } from "../experiment.ts";
 import { readCheckpoint, writeCheckpoint } from "../results/checkpoint.ts";
@@ -12,6 +13,8 @@ import { train } from "./train.ts";
 const post = (message: Message): void => parentPort!.postMessage(message);
 
 async function work(task: Task): Promise<void> {
+  // Runs side by side use the machine's threads already; an experiment that measures threads asks for them itself.
+  configure({ threads: 1 });
   const stop = new StopFlag(task.stop);
   const checkStop = (): void => stop.check();
   const { default: runs } = (await import(task.module)) as { default: Runs };
