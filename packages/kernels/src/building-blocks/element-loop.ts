@@ -47,6 +47,18 @@ export function elementLoop(
   const lasts = f.locals("v128", inputs.length, "last");
   const result = f.local("v128", "result");
   const pointers = new Set([...inputs, out]);
+  if (f.build === "wide") {
+    // Pairs first: both are read before either is written, so that the engine makes one vector of them.
+    f.if(i32.geS(n, 8), () => {
+      f.doWhile(i32.geS(n, 8), () => {
+        const sides = [0, 16].map((offset) => inputs.map((pointer) => f.let(v128.load(pointer, offset))));
+        const results = sides.map((side) => f.let(body(...side)));
+        results.forEach((side, index) => f.store(out, side, 16 * index));
+        for (const pointer of pointers) f.increment(pointer, 32);
+        f.increment(n, -8);
+      });
+    });
+  }
   f.block((done) => {
     f.branchIf(done, i32.leS(n, 0));
     const short = f.let(i32.ltS(n, 4), "short");

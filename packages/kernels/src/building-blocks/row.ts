@@ -26,8 +26,18 @@ export function mapRow(
     outputs.forEach((pointer, i) => store(walking.get(pointer)!, computed[i]));
     for (const pointer of walking.values()) f.increment(pointer, bytes);
   };
+  // In pairs where the engine makes one vector of two: both are read before either is written.
+  const rest = f.build === "wide" ? f.let(i32.and(n, 7)) : n;
+  if (f.build === "wide") {
+    f.forRange(0, i32.sub(n, rest), 8, () => {
+      const sides = [0, 16].map((offset) => inputs.map((pointer) => f.let(v128.load(walking.get(pointer)!, offset))));
+      const computed = sides.map((side) => results(side).map((result) => f.let(result)));
+      outputs.forEach((pointer, i) => computed.forEach((side, index) => f.store(walking.get(pointer)!, side[i], 16 * index)));
+      for (const pointer of walking.values()) f.increment(pointer, 32);
+    });
+  }
   f.vectorLoop(
-    n,
+    rest,
     () =>
       turn(
         (pointer) => v128.load(pointer),

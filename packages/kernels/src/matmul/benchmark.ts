@@ -2,6 +2,7 @@ import type { Build } from "../configure.ts";
 import { features } from "../features.ts";
 import { allocateBlock, freeBlock } from "../memory/allocator.ts";
 import { float32View } from "../memory/views.ts";
+import { wideObstacle } from "../wide/wide-obstacle.ts";
 import { measurePeak, type Peak } from "../probe/peak.ts";
 import { matmulScratchBytes } from "./blocking.ts";
 import { matmul } from "./matmul.ts";
@@ -37,12 +38,14 @@ const LAYOUTS = [
 const SAMPLE_MILLISECONDS = 2;
 
 /**
- * Times square matrix products on one thread, every build and layout in turn, the peak probe in between. Synchronous; about half a
+ * Times square matrix products on one thread, every build (the wide one where it can run) and layout in turn, the peak probe in between. Synchronous; about half a
  * second per round with the default sizes.
  */
 export function benchmarkMatmul(options: MatmulBenchmarkOptions = {}): KernelBenchmark {
   const { sizes = [64, 128, 197, 256, 512, 1024], rounds = 40, onRound } = options;
-  const builds = (options.builds ?? ["relaxed", "simd"]).filter((build) => build === "simd" || features().relaxedSimd);
+  const builds = (options.builds ?? ["relaxed", "simd", "wide"]).filter(
+    (build) => build === "simd" || (features().relaxedSimd && (build === "relaxed" || wideObstacle() === undefined)),
+  );
   const largest = Math.max(...sizes);
   const [a, b, c, scratch] = [
     largest * largest,

@@ -1,6 +1,7 @@
 import { wasm } from "#wasm/unary";
 import { defineFamily } from "../family.ts";
 import type { Family } from "../family.ts";
+import { agree } from "./agree.ts";
 import { reference } from "./reference.ts";
 
 /** `out[i] = f(x[i])`, 0 ≤ i < n. Pointers are in bytes; `out` may be `x`. */
@@ -79,4 +80,4 @@ export interface UnaryKernels {
   powScalarGrad(x: number, g: number, out: number, n: number, exponent: number): void;
 }
 
-export const unary: Family<UnaryKernels> = /* @__PURE__ */ defineFamily("unary", wasm, reference);
+export const unary: Family<UnaryKernels> = /* @__PURE__ */ defineFamily("unary", wasm, reference, agree);
