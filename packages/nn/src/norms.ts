@@ -1,4 +1,4 @@
-import { batchNorm, layerNorm, noGrad, ones, rmsNorm, zeros, type Tensor } from "@heed/tensor";
+import { addLayerNorm, batchNorm, layerNorm, noGrad, ones, rmsNorm, zeros, type LayerNormOptions, type Tensor } from "@heed/tensor";
 import { copyInto } from "@heed/tensor/operation";
 import { requireCount } from "./internal/require.ts";
 import { Module } from "./module.ts";
@@ -29,7 +29,16 @@ export class LayerNorm extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return layerNorm(x, { weight: this.weight ?? undefined, bias: this.bias ?? undefined, eps: this.eps, axes: this.axes });
+    return layerNorm(x, this.#options);
+  }
+
+  /** `sum = x + residual`, and its norm as `output`, in one pass. */
+  addForward(x: Tensor, residual: Tensor): { sum: Tensor; output: Tensor } {
+    return addLayerNorm(x, residual, this.#options);
+  }
+
+  get #options(): LayerNormOptions {
+    return { weight: this.weight ?? undefined, bias: this.bias ?? undefined, eps: this.eps, axes: this.axes };
   }
 }
 

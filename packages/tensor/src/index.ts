@@ -36,7 +36,7 @@ export { erf } from "./operations/erf.ts";
 export { exp, log, log1p } from "./operations/exponential.ts";
 export { maximum, minimum } from "./operations/extrema.ts";
 export { gelu, type GeluOptions } from "./operations/gelu.ts";
-export { layerNorm, type LayerNormOptions } from "./operations/layer-norm.ts";
+export { addLayerNorm, layerNorm, type LayerNormOptions } from "./operations/layer-norm.ts";
 export { all, any, logicalAnd, logicalNot, logicalOr, logicalXor } from "./operations/logical.ts";
 export { linear, type LinearOptions } from "./operations/linear.ts";
 export { matmul } from "./operations/matmul.ts";

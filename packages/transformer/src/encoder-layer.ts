@@ -77,11 +77,11 @@ export class TransformerEncoderLayer extends Module {
 
   forward(x: Tensor, options: EncoderCallOptions = {}): Tensor {
     if (this.normFirst) {
-      const y = x.add(this.#attend(this.norm1.forward(x), options));
-      return y.add(this.#feedForward(this.norm2.forward(y)));
+      const { sum, output } = this.norm2.addForward(x, this.#attend(this.norm1.forward(x), options));
+      return sum.add(this.#feedForward(output));
     }
-    const y = this.norm1.forward(x.add(this.#attend(x, options)));
-    return this.norm2.forward(y.add(this.#feedForward(y)));
+    const y = this.norm1.addForward(x, this.#attend(x, options)).output;
+    return this.norm2.addForward(y, this.#feedForward(y)).output;
   }
 
   #attend(x: Tensor, options: EncoderCallOptions): Tensor {

@@ -113,8 +113,8 @@ class Block extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const y = x.add(this.drop1.forward(this.attn.forward(this.norm1.forward(x))));
-    return y.add(this.drop2.forward(this.mlp.forward(this.norm2.forward(y))));
+    const { sum, output } = this.norm2.addForward(x, this.drop1.forward(this.attn.forward(this.norm1.forward(x))));
+    return sum.add(this.drop2.forward(this.mlp.forward(output)));
   }
 }
 

@@ -87,6 +87,7 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
         mean: "i32",
         rstd: "i32",
         g: "i32",
+        more: "i32",
         dx: "i32",
         dweight: "i32",
         dbias: "i32",
@@ -94,7 +95,7 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
         n: "i32",
       },
     },
-    (f, { x, weight, mean, rstd, g, dx, dweight, dbias, rows, n }) => {
+    (f, { x, weight, mean, rstd, g, more, dx, dweight, dbias, rows, n }) => {
       const bytes = f.let(i32.shl(n, 2));
       const count = f.let(f32.convertI32S(n));
       const centres = f.local("v128");
@@ -138,6 +139,10 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
             () => inputGradient([x, g, weight], ([, gradient, scale]) => f32x4.mul(gradient, scale)),
             () => inputGradient([x, g], ([, gradient]) => gradient),
           );
+          f.if(more, () => {
+            mapTo(f, n, [dx, more], dx, ([gradient, besides]) => f32x4.add(gradient, besides));
+            f.increment(more, bytes);
+          });
           f.increment(dx, bytes);
         });
         f.increment(x, bytes);
@@ -154,7 +159,23 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
       { params: { x: "i32", weight: "i32", bias: "i32", out: "i32", mean: "i32", rstd: "i32", rows: "i32", n: "i32", eps: "f32" } },
       (f, args) => f.call(forward, args),
     );
-    m.func("layerNormGrad", { params: backward.signature.params }, (f, args) => f.call(backward, args));
+    const { more: _, ...params } = backward.signature.params;
+    const { x: __, ...rest } = forward.signature.params;
+    m.func("layerNormGrad", { params }, (f, args) => f.call(backward, { ...args, more: 0 }));
+    m.func("addLayerNormGrad", { params: backward.signature.params }, (f, args) => f.call(backward, args));
+    m.func(
+      "addLayerNorm",
+      { params: { x: "i32", y: "i32", sum: "i32", ...rest } },
+      (f, { x, y, sum, weight, bias, out, mean, rstd, rows, n, eps }) => {
+        const bytes = f.let(i32.shl(n, 2));
+        f.forRange(0, rows, 1, () => {
+          mapTo(f, n, [x, y], sum, ([one, other]) => f32x4.add(one, other));
+          f.call(forward, { x: sum, weight, bias, out, mean, rstd, rows: 1, n, eps });
+          for (const pointer of [x, y, sum, out]) f.increment(pointer, bytes);
+          for (const pointer of [mean, rstd]) f.if(pointer, () => f.increment(pointer, 4));
+        });
+      },
+    );
   } else {
     m.func("rmsNorm", { params: { x: "i32", weight: "i32", out: "i32", rstd: "i32", rows: "i32", n: "i32", eps: "f32" } }, (f, args) =>
       f.call(forward, { ...args, bias: 0, mean: 0 }),
@@ -162,7 +183,7 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
     m.func(
       "rmsNormGrad",
       { params: { x: "i32", weight: "i32", rstd: "i32", g: "i32", dx: "i32", dweight: "i32", rows: "i32", n: "i32" } },
-      (f, args) => f.call(backward, { ...args, mean: 0, dbias: 0 }),
+      (f, args) => f.call(backward, { ...args, mean: 0, more: 0, dbias: 0 }),
     );
   }
 }

@@ -217,6 +217,36 @@ describe.each(implementationsOf(norm).slice(1))("norm, $name", ({ kernels, dtype
     expectNear(actual.dbias, expected.dbias, u * G * c.rows ** 2, "dbias");
   });
 
+  it.each(rowCases)("addLayerNorm and its gradient are the two steps that they join, to the bit: $title", (c) => {
+    const { rows, n } = c;
+    const input = rowInputs(c);
+    inWorkspace(dtype, (w) => {
+      const [x, y] = [w.reals(input.x, 1), w.reals(noise(rows * n, 9), 2)];
+      const sums = dtype === "float64" ? (value: number) => value : Math.fround;
+      const sum = w.reals(w.readReals(x, rows * n).map((value, i) => sums(value + w.readReals(y, rows * n)[i])));
+      const [weight, bias] = [c.weight ? w.reals(input.weight, 2) : 0, c.bias ? w.reals(input.bias, 3) : 0];
+      const results = () => ({ out: w.reals(rows * n, 1), mean: w.reals(rows, 1), rstd: w.reals(rows, 2) });
+      const [one, other, total] = [results(), results(), w.reals(rows * n, 3)];
+      kernels.layerNorm(sum, weight, bias, one.out, one.mean, one.rstd, rows, n, EPS);
+      kernels.addLayerNorm(x, y, total, weight, bias, other.out, other.mean, other.rstd, rows, n, EPS);
+      expect(w.readReals(total, rows * n)).toEqual(w.readReals(sum, rows * n));
+      expect(w.readReals(other.out, rows * n)).toEqual(w.readReals(one.out, rows * n));
+      expect([...w.readReals(other.mean, rows), ...w.readReals(other.rstd, rows)]).toEqual([
+        ...w.readReals(one.mean, rows),
+        ...w.readReals(one.rstd, rows),
+      ]);
+
+      const [g, more] = [w.reals(input.g, 3), w.reals(noise(rows * n, 10), 1)];
+      const gradients = () => [w.reals(rows * n, 2), w.reals(n, 1), w.reals(n, 2)] as const;
+      const [plain, joined] = [gradients(), gradients()];
+      kernels.layerNormGrad(sum, weight, one.mean, one.rstd, g, ...plain, rows, n);
+      kernels.addLayerNormGrad(sum, weight, one.mean, one.rstd, g, more, ...joined, rows, n);
+      const besides = w.readReals(more, rows * n);
+      expect(w.readReals(joined[0], rows * n)).toEqual(w.readReals(plain[0], rows * n).map((value, i) => sums(value + besides[i])));
+      for (const i of [1, 2] as const) expect(w.readReals(joined[i], n)).toEqual(w.readReals(plain[i], n));
+    });
+  });
+
   it("writes only what is asked for, in place if asked", () => {
     const c: RowCase = { title: "", rows: 3, n: 9, weight: true, bias: true, shift: 0 };
     const input = rowInputs(c);

@@ -37,6 +37,34 @@ export interface NormKernels {
     rows: number,
     n: number,
   ): void;
+  /** `sum = x + y`, then `out = layerNorm(sum)`, row by row, to the bits of the two. `sum` may be `x` or `y`. */
+  addLayerNorm(
+    x: number,
+    y: number,
+    sum: number,
+    weight: number,
+    bias: number,
+    out: number,
+    mean: number,
+    rstd: number,
+    rows: number,
+    n: number,
+    eps: number,
+  ): void;
+  /** The gradient of `sum`, x: `layerNormGrad`, to whose dx comes what reaches the sum besides, `more` `[rows, n]`, apart from dx. */
+  addLayerNormGrad(
+    x: number,
+    weight: number,
+    mean: number,
+    rstd: number,
+    g: number,
+    more: number,
+    dx: number,
+    dweight: number,
+    dbias: number,
+    rows: number,
+    n: number,
+  ): void;
   /** `out = x · rstd · weight`, `rstd = 1 / √(mean(x²) + eps)`, over each row. `weight` `[n]` or 0, `rstd` `[rows]` or 0. */
   rmsNorm(x: number, weight: number, out: number, rstd: number, rows: number, n: number, eps: number): void;
   /**

@@ -5,7 +5,7 @@ import type { NormKernels } from "./norm.ts";
 export function reference(views: Views): NormKernels {
   const at = (pointer: number) => pointer >>> views.shift;
 
-  return {
+  const kernels: NormKernels = {
     layerNorm(xPointer, weightPointer, biasPointer, outPointer, meanPointer, rstdPointer, rows, n, eps) {
       const reals = views.real();
       const [x, weight, bias, out] = [at(xPointer), at(weightPointer), at(biasPointer), at(outPointer)];
@@ -49,6 +49,19 @@ export function reference(views: Views): NormKernels {
       }
       if (dweightPointer) reals.set(dweight, at(dweightPointer));
       if (dbiasPointer) reals.set(dbias, at(dbiasPointer));
+    },
+
+    addLayerNorm(x, y, sum, weight, bias, out, mean, rstd, rows, n, eps) {
+      const reals = views.real();
+      for (let i = 0; i < rows * n; i++) reals[at(sum) + i] = reals[at(x) + i] + reals[at(y) + i];
+      kernels.layerNorm(sum, weight, bias, out, mean, rstd, rows, n, eps);
+    },
+
+    addLayerNormGrad(x, weight, mean, rstd, g, more, dx, dweight, dbias, rows, n) {
+      kernels.layerNormGrad(x, weight, mean, rstd, g, dx, dweight, dbias, rows, n);
+      if (!dx) return;
+      const reals = views.real();
+      for (let i = 0; i < rows * n; i++) reals[at(dx) + i] += reals[at(more) + i];
     },
 
     rmsNorm(xPointer, weightPointer, outPointer, rstdPointer, rows, n, eps) {
@@ -135,6 +148,7 @@ export function reference(views: Views): NormKernels {
       }
     },
   };
+  return kernels;
 }
 
 /** Mean and population variance of outer × inner numbers, in two passes. */

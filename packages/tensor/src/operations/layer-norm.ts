@@ -1,7 +1,7 @@
 import { normKernels, runItems, ShapeError } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
 import { bytesPer, requireReal } from "../core/dtype.ts";
-import { sizeOf } from "../core/shape.ts";
+import { sameShape, sizeOf } from "../core/shape.ts";
 import { recordMany } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
@@ -31,59 +31,110 @@ export interface LayerNormOptions {
  * @throws {ShapeError} when weight or bias have not the shape of the normalised axes; {DTypeError} when dtypes differ.
  * @see Ba, Kiros and Hinton, 2016 (arXiv:1607.06450).
  */
-export function layerNorm(x: Tensor, { axes = 1, weight, bias, eps = 1e-5 }: LayerNormOptions = {}): Tensor {
-  requireTensor("layerNorm", "x", x);
+export function layerNorm(x: Tensor, options: LayerNormOptions = {}): Tensor {
+  return normalise("layerNorm", x, undefined, options)[0];
+}
+
+/**
+ * `sum = x + residual` and `output = layerNorm(sum)` in one pass, as a residual connection and the norm behind it want them.
+ *
+ * @param residual of the shape and dtype of x
+ * @throws {ShapeError} when the two differ in shape; else as `layerNorm`.
+ */
+export function addLayerNorm(x: Tensor, residual: Tensor, options: LayerNormOptions = {}): { sum: Tensor; output: Tensor } {
+  requireTensor("addLayerNorm", "residual", residual);
+  requireTensor("addLayerNorm", "x", x);
+  if (!sameShape(x.shape, residual.shape)) {
+    throw new ShapeError("addLayerNorm", "x and residual must have one shape", { x: x.shape, residual: residual.shape });
+  }
+  const [output, sum] = normalise("addLayerNorm", x, residual, options);
+  return { sum, output };
+}
+
+/** The normalised sum, and the sum where there is a residual. */
+function normalise(
+  where: string,
+  x: Tensor,
+  residual: Tensor | undefined,
+  { axes = 1, weight, bias, eps = 1e-5 }: LayerNormOptions,
+): Tensor[] {
+  requireTensor(where, "x", x);
   if (!Number.isInteger(axes) || axes < 1 || axes > x.rank) {
-    throw new ShapeError("layerNorm", "axes counts the last axes to normalise, from 1 to the rank", { axes, shape: x.shape });
+    throw new ShapeError(where, "axes counts the last axes to normalise, from 1 to the rank", { axes, shape: x.shape });
   }
   const inner = x.shape.slice(x.rank - axes);
-  const operands = [widened(x), vector("layerNorm", "weight", weight, inner), vector("layerNorm", "bias", bias, inner)];
-  const dtype = requireReal("layerNorm", operands[0]!.dtype);
-  sameDType("layerNorm", { x: operands[0], weight: operands[1], bias: operands[2] });
+  const added = residual === undefined ? undefined : widened(residual);
+  const operands = [widened(x), vector(where, "weight", weight, inner), vector(where, "bias", bias, inner), added];
+  const dtype = requireReal(where, operands[0]!.dtype);
+  sameDType(where, { x: operands[0], weight: operands[1], bias: operands[2], residual: added });
   const n = sizeOf(inner);
   const width = bytesPer(dtype);
   const rows = sizeOf(x.shape.slice(0, x.rank - axes));
   const inputs = present(operands);
-  const statistic = { shape: [rows], dtype };
-  const [out, mu, rstd] = compute("layerNorm", inputs.map(packed), [{ shape: x.shape, dtype }, statistic, statistic], (reads, writes) => {
-    const [from, atWeight, atBias] = places(reads, operands);
-    const [to, toMean, toRstd] = writes;
+  const [statistic, whole] = [
+    { shape: [rows], dtype },
+    { shape: x.shape, dtype },
+  ];
+  const specs = [whole, statistic, statistic, ...(added === undefined ? [] : [whole])];
+  const [out, mu, rstd, sum] = compute(where, inputs.map(packed), specs, (reads, writes) => {
+    const [from, atWeight, atBias, atResidual] = places(reads, operands);
+    const [to, toMean, toRstd, toSum] = writes;
     const args = (first: number, count: number) => {
       const [row, statistic] = [first * n * width, first * width];
-      return [from + row, atWeight, atBias, to + row, toMean + statistic, toRstd + statistic, count, n, eps];
+      const terms = added === undefined ? [from + row] : [from + row, atResidual + row, toSum + row];
+      return [...terms, atWeight, atBias, to + row, toMean + statistic, toRstd + statistic, count, n, eps];
     };
-    runItems(normKernels, dtype, "layerNorm", rows, args, { work: workPerElement * n, rows: true });
+    const kernel = added === undefined ? "layerNorm" : "addLayerNorm";
+    runItems(normKernels, dtype, kernel, rows, args, { work: workPerElement * n, rows: true });
   });
   const dense: Dense = (...at) => {
-    const [from, scale, shift] = spread(at, operands);
-    const flat = reshape(from!, [rows, n]);
+    const [from, scale, shift, other] = spread(at, operands);
+    const total = other === undefined ? from! : add(from!, other);
+    const flat = reshape(total, [rows, n]);
     const centred = sub(flat, mean(flat, 1, { keepDims: true }));
     const normal = mul(centred, rsqrt(add(mean(square(centred), 1, { keepDims: true }), eps)));
     const scaled = scale === undefined ? normal : mul(normal, reshape(scale, [n]));
-    return [reshape(shift === undefined ? scaled : add(scaled, reshape(shift, [n])), x.shape)];
+    return [reshape(shift === undefined ? scaled : add(scaled, reshape(shift, [n])), x.shape), total];
   };
-  recordMany("layerNorm", [out], inputs, [...inputs, mu, rstd], ([g], needs) => {
-    const [needX, needWeight, needBias] = wanted(needs, operands);
-    const shapes = [needX ? x.shape : undefined, needWeight ? inner : undefined, needBias ? inner : undefined];
-    const given = [operands[0], operands[1], mu, rstd, g];
+  const normalised = sum?.detach() ?? operands[0]!;
+  const outputs = sum === undefined ? [out] : [out, sum];
+  recordMany(where, outputs, inputs, [...inputs, mu, rstd, normalised], ([g, more], needs) => {
+    const [needX, needWeight, needBias, needResidual] = wanted(needs, operands);
+    const filled = (slots: (Tensor | undefined)[]) => slots.filter((_, i) => operands[i] !== undefined);
+    if (g === undefined) return filled([more, undefined, undefined, more]);
+    const shapes = [needX || needResidual ? x.shape : undefined, needWeight ? inner : undefined, needBias ? inner : undefined];
+    const given = [normalised, operands[1], mu, rstd, g, more];
     const found = compute(
-      "layerNorm",
+      where,
       present(given).map(packed),
       present(shapes).map((shape) => ({ shape, dtype })),
       (reads, writes) => {
-        const [from, atWeight, atMean, atRstd, atG] = places(reads, given);
+        const [from, atWeight, atMean, atRstd, atG, atMore] = places(reads, given);
         const [dx, dweight, dbias] = places(writes, shapes);
         const args = (first: number, count: number, [toX, toWeight, toBias]: readonly number[]) => {
           const [row, statistic] = [first * n * width, first * width];
-          const inputs = [from + row, atWeight, atMean + statistic, atRstd + statistic, atG + row];
-          return [...inputs, toX && toX + row, toWeight, toBias, count, n];
+          const cotangents = more === undefined ? [atG + row] : [atG + row, atMore + row];
+          return [
+            from + row,
+            atWeight,
+            atMean + statistic,
+            atRstd + statistic,
+            ...cotangents,
+            toX && toX + row,
+            toWeight,
+            toBias,
+            count,
+            n,
+          ];
         };
-        runGradient(normKernels, dtype, "layerNormGrad", rows, args, [dx, dweight, dbias], workPerElement * n);
+        const kernel = more === undefined ? "layerNormGrad" : "addLayerNormGrad";
+        runGradient(normKernels, dtype, kernel, rows, args, [dx, dweight, dbias], workPerElement * n);
       },
     );
-    const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);
-    recordFusedGradient("gradient of layerNorm", gradients, inputs, [g!], dense);
+    const [dx, dweight, dbias] = spread(found, shapes);
+    const gradients = filled([needX ? dx : undefined, dweight, dbias, needResidual ? dx : undefined]);
+    recordFusedGradient(`gradient of ${where}`, gradients, inputs, more === undefined ? [g] : [g, more], dense);
     return gradients;
   });
-  return out;
+  return outputs;
 }

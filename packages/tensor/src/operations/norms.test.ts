@@ -7,9 +7,11 @@ import { expectGolden } from "../testing/expect-golden.ts";
 import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
+import { scope } from "../core/scope.ts";
+import { add, mul } from "./arithmetic.ts";
 import { batchNorm } from "./batch-norm.ts";
-import { layerNorm } from "./layer-norm.ts";
-import { mean, variance } from "./reductions.ts";
+import { addLayerNorm, layerNorm } from "./layer-norm.ts";
+import { mean, sum, variance } from "./reductions.ts";
 import { rmsNorm } from "./rms-norm.ts";
 
 describe.each(eachBackend())("on $name", ({ use }) => {
@@ -58,6 +60,21 @@ describe.each(eachBackend())("on $name", ({ use }) => {
 });
 
 describe("has the gradient of its central differences", () => {
+  it("addLayerNorm, by its sum, its norm, and both", () => {
+    const shapes = [[2, 3, 5], [2, 3, 5], [5], [5]];
+    const tolerance = { second: true, tolerance: 1e-6 };
+    expectGradient((x, residual, weight, bias) => addLayerNorm(x, residual, { weight, bias }), shapes, tolerance);
+    expectGradient((x, residual, weight, bias) => addLayerNorm(x, residual, { weight, bias }).output, shapes, tolerance);
+    expectGradient((x, residual) => addLayerNorm(x, residual).sum, shapes.slice(0, 2));
+    expectGradient(
+      (x, residual) => addLayerNorm(x.transpose(), residual),
+      [
+        [5, 3],
+        [3, 5],
+      ],
+    );
+  });
+
   it("layerNorm, whole and without weight or bias", () => {
     expectGradient((x, weight, bias) => layerNorm(x, { weight, bias }), [[2, 3, 5], [5], [5]], { second: true, tolerance: 1e-6 });
     expectGradient((x) => layerNorm(x), [[3, 5]], { second: true, tolerance: 1e-6 });
@@ -108,4 +125,30 @@ it("says which shape or dtype does not fit", () => {
   expect(() => rmsNorm(x, { weight: zeros([3], { dtype: "float64" }) })).toThrow(/rmsNorm: dtypes must agree/);
   expect(() => batchNorm(zeros([2]))).toThrow(/batchNorm: x must be \[B, C, ...\]/);
   expect(() => batchNorm(x, { mean: zeros([3]) })).toThrow(/batchNorm: mean and variance come together/);
+});
+
+describe.each(eachBackend())("addLayerNorm on $name", ({ use }) => {
+  it("is the sum and its norm, to the bit, with the same gradients", () =>
+    use(() => {
+      const run = (fused: boolean) => {
+        const [x, residual, weight, bias] = [[3, 7], [3, 7], [7], [7]].map((shape, seed) =>
+          randomTensor(shape, seed, { requiresGrad: true }),
+        );
+        const both = () => {
+          const total = add(x, residual);
+          return { sum: total, output: layerNorm(total, { weight, bias }) };
+        };
+        const { sum: total, output } = fused ? addLayerNorm(x, residual, { weight, bias }) : both();
+        add(sum(mul(output, randomTensor([3, 7], 8))), sum(mul(total, randomTensor([3, 7], 9)))).backward();
+        return [total, output, x.grad!, residual.grad!, weight.grad!, bias.grad!].map((found) => found.toArray());
+      };
+      expect(run(true)).toEqual(run(false));
+      scope(() => expect(run(true)).toEqual(run(false)));
+    }));
+
+  it("refuses shapes that differ", () => {
+    expect(() => addLayerNorm(zeros([2, 3]), zeros([3]))).toThrow(
+      /addLayerNorm: x and residual must have one shape; got x \[2, 3\], residual \[3\]/,
+    );
+  });
 });
