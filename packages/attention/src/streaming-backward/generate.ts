@@ -4,12 +4,14 @@ import { defineDropout, wordsBytes } from "../streaming/dropout.ts";
 import { SCORE_FORMS } from "../streaming/job.ts";
 import { defineMask } from "../streaming/mask.ts";
 import { defineProduct } from "../streaming/product.ts";
+import { defineCollect, defineSpread } from "../streaming/relative.ts";
 import { defineScores } from "../streaming/scores.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
 import { jobOf, OF_WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
   defineBiasGradients,
+  defineRelativeGradients,
   defineOtherGradient,
   defineSinkGradient,
   defineScaleGradient,
@@ -29,7 +31,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const product = defineProduct(m);
   const mask = defineMask(m);
-  const scores = defineScores(m, product, mask, true);
+  const [spread, collect] = [defineSpread(m), defineCollect(m)];
+  const scores = defineScores(m, product, mask, spread, true);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
   const pack = definePack(m, panel);
   const copyRows = defineCopyRows(m);
@@ -39,6 +42,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const otherGradient = defineOtherGradient(m);
   const sinkGradient = defineSinkGradient(m);
   const biasGradients = defineBiasGradients(m);
+  const relativeGradients = defineRelativeGradients(m, collect);
   const softcapGradient = defineSoftcapGradient(m);
   const scalesGradient = defineScalesGradient(m);
   const scaleGradient = defineScaleGradient(m);
@@ -101,6 +105,15 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       rowC: w.int("stripRow"),
       load: 0,
     });
+    const valueTable = {
+      work,
+      x: w.int("cotangent"),
+      xRow: w.int("cotangentRow"),
+      table: job.address("valueTable", [w.int("h"), "valueTableHead"]),
+      width: E,
+      most: job.int("valueTableDistance"),
+    };
+    f.if(job.int("valueTable"), () => f.call(spread, { ...valueTable, strip: w.int("gradientStrip") }));
     const dropout = job.local("dropout");
     f.if(dropout, () => {
       f.call(draw, { work });
@@ -118,11 +131,26 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       () => f.call(otherGradient, { work }),
     );
     f.if(dropout, () => f.call(drop, { work, strip: w.int("strip") }));
+    f.if(job.int("valueTableGradient"), () =>
+      f.call(collect, {
+        work,
+        strip: w.int("strip"),
+        x: w.int("cotangent"),
+        xRow: w.int("cotangentRow"),
+        table: 0,
+        width: E,
+        most: job.int("valueTableDistance"),
+        out: 0,
+        outRow: 0,
+        gradient: job.address("valueTableGradient", [w.int("chunk"), "valueTableGradientChunk"], [w.int("h"), "valueTableHead"]),
+      }),
+    );
     f.if(between, () => {
       f.call(biasGradients, { work });
       f.if(w.int("cappedStrip"), () => f.call(softcapGradient, { work }));
       f.if(w.int("rawStrip"), () => f.call(scalesGradient, { work }));
       f.call(scaleGradient, { work });
+      f.call(relativeGradients, { work });
     });
   });
 
@@ -184,6 +212,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     w.set("rawStrip", keepIf(i32.ne(job.int("scalesGradient"), 0)));
     w.set("stripRow", stripRow);
     w.set("wordRow", stripRow);
+    w.set("tableRoom", cut(stripRow));
     w.set("words", cut(wordsBytes(stripRow, stripRows)));
     const allDeltas = cut(i32.const(0));
 

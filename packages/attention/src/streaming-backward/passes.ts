@@ -2,6 +2,8 @@ import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type 
 import { Constants, expBlock, fastDecayBlock } from "@heed/kernels/building-blocks";
 import { BIAS, BIAS_FORMS, NORMALISERS } from "../streaming/job.ts";
 import { defineShare, weightBlock } from "../streaming/normalise.ts";
+import { overGrid } from "../streaming/grid.ts";
+import type { Collect } from "../streaming/relative.ts";
 import { overStrip } from "../streaming/strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "../streaming/work.ts";
 
@@ -303,6 +305,15 @@ export function defineBiasGradients(m: ModuleBuilder): OfWork {
       f.increment(at, gradientRow);
     });
   });
+  const grid = m.internal("gridBiasGradient", { params: { work: "i32", bias: "i32" } }, (f, { work, bias }) => {
+    const w = workOf(f, work);
+    const form = biasOf(f, bias);
+    const gradient = f.let(form.address("gradient", [w.int("chunk"), "gradientChunk"], [w.int("h"), "gradientHead"]));
+    overGrid(f, w, form, w.local("gradientStrip"), (place, at) => {
+      place.set(i32.add(gradient, place));
+      f.store(place, f32.add(f32.load(place), f32.load(at)));
+    });
+  });
   return m.internal("biasGradients", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
@@ -310,6 +321,46 @@ export function defineBiasGradients(m: ModuleBuilder): OfWork {
     f.forRange(0, job.int("biasCount"), 1, () => {
       const form = biasOf(f, bias);
       f.if(i32.and(i32.ne(form.int("gradient"), 0), i32.eq(form.int("form"), BIAS_FORMS.dense)), () => f.call(dense, { work, bias }));
+      f.if(i32.and(i32.ne(form.int("gradient"), 0), i32.eq(form.int("form"), BIAS_FORMS.grid)), () => f.call(grid, { work, bias }));
+      f.increment(bias, BIAS.bytes);
+    });
+  });
+}
+
+/** Gradients of tables that queries take part in, and what they add to those of queries: from the gradient of scores before the scale. */
+export function defineRelativeGradients(m: ModuleBuilder, collect: Collect): OfWork {
+  return m.internal("relativeGradients", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const bias = job.local("biases");
+    const row = f.let(i32.add(w.int("firstQuery"), w.int("row")));
+    const [out, gradient] = f.locals("i32", 2);
+    f.forRange(0, job.int("biasCount"), 1, () => {
+      const form = biasOf(f, bias);
+      f.if(i32.eq(form.int("form"), BIAS_FORMS.queryRelative), () => {
+        out.set(0);
+        gradient.set(0);
+        f.if(job.int("queryGradient"), () =>
+          out.set(
+            job.address("queryGradient", [w.int("b"), "queryGradientBatch"], [w.int("h"), "queryGradientHead"], [row, "queryGradientRow"]),
+          ),
+        );
+        f.if(form.int("gradient"), () =>
+          gradient.set(form.address("gradient", [w.int("chunk"), "gradientChunk"], [w.int("h"), "gradientHead"])),
+        );
+        f.call(collect, {
+          work,
+          strip: w.int("gradientStrip"),
+          x: w.int("query"),
+          xRow: w.int("queryRow"),
+          table: form.address("table", [w.int("h"), "head"]),
+          width: job.int("D"),
+          most: form.int("maxDistance"),
+          out,
+          outRow: i32.shl(job.int("queryGradientRow"), 2),
+          gradient,
+        });
+      });
       f.increment(bias, BIAS.bytes);
     });
   });

@@ -5,6 +5,7 @@ import { JOB, MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
 import { defineNormalise, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
+import { defineCollect, defineSpread } from "./relative.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows } from "./tile.ts";
 import { inPairs } from "./strip.ts";
@@ -24,7 +25,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const product = defineProduct(m);
   const mask = defineMask(m);
-  const scores = defineScores(m, product, mask);
+  const [spread, collect] = [defineSpread(m), defineCollect(m)];
+  const scores = defineScores(m, product, mask, spread);
   const pack = definePack(m, tileColumns(build));
   const copyRows = defineCopyRows(m);
   const normalise = defineNormalise(m);
@@ -165,6 +167,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     w.set("stripRow", stripRow);
     const strip = cut(i32.mul(stripRow, stripRows));
     w.set("wordRow", stripRow);
+    w.set("tableRoom", cut(stripRow));
     w.set("words", cut(wordsBytes(stripRow, stripRows)));
     const states = cut(i32.mul(blockRows, ROW_BYTES));
     const outs = cut(i32.mul(blockRows, outRow));
@@ -248,6 +251,20 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
                 rowC: outRow,
                 load: 1,
               });
+              f.if(job.int("valueTable"), () =>
+                f.call(collect, {
+                  work,
+                  strip: w.int("strip"),
+                  x: 0,
+                  xRow: 0,
+                  table: job.address("valueTable", [w.int("h"), "valueTableHead"]),
+                  width: E,
+                  most: job.int("valueTableDistance"),
+                  out,
+                  outRow,
+                  gradient: 0,
+                }),
+              );
               next.set(f.call(mask.nextRun, { work, from: next, strip }));
             });
           });

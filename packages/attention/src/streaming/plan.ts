@@ -57,7 +57,7 @@ const FIXED_BYTES = 2048;
 /** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
 export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Blocks): number {
   const panels = tileColumns * (D + Math.max(padded(D), padded(E))) + ROWS_OF_STRIP * D;
-  const strips = 2 * ROWS_OF_STRIP * (tileColumns + COLUMN_UNIT);
+  const strips = (2 * ROWS_OF_STRIP + 1) * (tileColumns + COLUMN_UNIT);
   const rows = blockRows * (padded(E) + ROW_NUMBERS);
   return FIXED_BYTES + REAL * (panels + strips + rows);
 }
@@ -67,7 +67,7 @@ export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientCo
   const width = padded(D) + padded(E);
   const stripRow = gradientColumns + COLUMN_UNIT;
   const panels = gradientColumns * (D + 2 * E + width + padded(D));
-  const strips = (2 * gradientRows + 3 * ROWS_OF_STRIP) * stripRow;
+  const strips = (2 * gradientRows + 3 * ROWS_OF_STRIP + 1) * stripRow;
   const rows = gradientRows * (width + 2) + (ROWS_OF_STRIP + 8) * padded(D);
   return FIXED_BYTES + REAL * (panels + strips + rows + (H / Hkv) * L);
 }

@@ -1,9 +1,11 @@
-import { f32, f32x4, i32, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { f32, f32x4, i32, select, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 import { Constants, tanhBlock, tileColumns } from "@heed/kernels/building-blocks";
+import { overGrid } from "./grid.ts";
 import { BIAS, BIAS_FORMS } from "./job.ts";
 import type { MaskFunctions } from "./mask.ts";
 import { definePairScores } from "./pairs.ts";
 import type { Product } from "./product.ts";
+import type { Spread } from "./relative.ts";
 import { flagsOf } from "./setup.ts";
 import { overStrip } from "./strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "./work.ts";
@@ -22,7 +24,7 @@ interface Pass {
  * new option is a pass more in the list.
  * @param keeps whether scores can be kept as they are before the scale and before biases, which their gradients want
  */
-export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions, keeps = false): OfWork {
+export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions, spread: Spread, keeps = false): OfWork {
   const panel = tileColumns(m.build);
   const scale = defineScale(m);
   const pairScores = definePairScores(m);
@@ -76,6 +78,22 @@ export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunct
         }),
       () => f.call(pairScores, { work }),
     );
+    const bias = job.local("biases");
+    f.forRange(0, job.int("biasCount"), 1, () => {
+      const form = biasOf(f, bias);
+      f.if(i32.eq(form.int("form"), BIAS_FORMS.queryRelative), () =>
+        f.call(spread, {
+          work,
+          strip: w.int("strip"),
+          x: w.int("query"),
+          xRow: w.int("queryRow"),
+          table: form.address("table", [w.int("h"), "head"]),
+          width: D,
+          most: form.int("maxDistance"),
+        }),
+      );
+      f.increment(bias, BIAS.bytes);
+    });
     w.count("cells", i32.mul(w.int("rows"), w.int("width")));
     if (keepRaw !== undefined) f.if(w.int("rawStrip"), () => f.call(keepRaw, { work }));
     // Without other passes the scale is left to the normaliser, which goes over the strip anyway.
@@ -191,12 +209,23 @@ function defineBiases(m: ModuleBuilder): OfWork {
         }),
     );
   });
+  const grid = m.internal("gridBias", { params }, (f, { work, bias }) => {
+    const w = workOf(f, work);
+    const form = biasOf(f, bias);
+    const table = f.let(form.address("table", [w.int("h"), "head"]));
+    const added = f.local("f32");
+    overGrid(f, w, form, w.local("strip"), (place, at) => {
+      added.set(f32.load(i32.add(table, place)));
+      f.store(at, select(f32.eq(added, -Infinity), added, f32.add(f32.load(at), added)));
+    });
+  });
   return m.internal("biases", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
     const bias = job.local("biases");
     f.forRange(0, job.int("biasCount"), 1, () => {
       f.if(i32.eq(biasOf(f, bias).int("form"), BIAS_FORMS.dense), () => f.call(dense, { work, bias }));
+      f.if(i32.eq(biasOf(f, bias).int("form"), BIAS_FORMS.grid), () => f.call(grid, { work, bias }));
       f.increment(bias, BIAS.bytes);
     });
   });

@@ -52,6 +52,9 @@ const WORK_FIELDS = {
   words: "i32",
   wordRow: "i32",
 
+  /** Room for a number per column. */
+  tableRoom: "i32",
+
   // ——— Backward only ———
   /** Room to keep a strip of scores before the scale, and before biases; 0 = not wanted. */
   rawStrip: "i32",
