@@ -39,4 +39,16 @@ describe("features", () => {
     expect(features()).toBe(features());
     expect(features().simd, "every engine that runs these tests has SIMD").toBe(true);
   });
+
+  it("gives settings that later changes do not reach, and that nobody can change", () => {
+    const before = configuration();
+    configure({ debug: !before.debug });
+    try {
+      expect(configuration().debug).toBe(!before.debug);
+      expect(before.debug).not.toBe(configuration().debug);
+      expect(Object.isFrozen(configuration())).toBe(true);
+    } finally {
+      configure({ debug: before.debug });
+    }
+  });
 });

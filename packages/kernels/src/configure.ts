@@ -34,7 +34,15 @@ export interface Configuration {
   workerUrl: string | undefined;
 }
 
-const settings: Configuration = { precision: "fast", backend: "auto", wide: false, debug: false, threads: "auto", workerUrl: undefined };
+/** Replaced as a whole by each change, so that what `configuration` gave stays as it was. */
+let settings: Readonly<Configuration> = /* @__PURE__ */ Object.freeze({
+  precision: "fast",
+  backend: "auto",
+  wide: false,
+  debug: false,
+  threads: "auto",
+  workerUrl: undefined,
+});
 let active: "reference" | Build | undefined;
 let warned = false;
 
@@ -73,11 +81,11 @@ export function configure(change: Partial<Configuration>): void {
     throw new UnsupportedError("configure", 'threads is a whole number from 1 on, or "auto"', { threads: next.threads });
   }
   if (next.threads !== settings.threads || next.workerUrl !== settings.workerUrl) stopPool();
-  Object.assign(settings, next);
+  settings = Object.freeze(next);
   active = undefined;
 }
 
-/** The settings in force. */
+/** The settings in force: later changes do not reach what this gave. */
 export function configuration(): Readonly<Configuration> {
   return settings;
 }
