@@ -1,8 +1,5 @@
-import { activeBuild } from "@heed/kernels";
 import type { Return } from "../options.ts";
-import type { ScoreForm } from "@heed/tensor/terms";
 import type { Lowered } from "./lower.ts";
-import type { Call } from "./prepare.ts";
 
 /** Why a call, or a part of it, runs the dense definition: the option at fault, and a sentence. */
 export interface Obstacle {
@@ -24,15 +21,6 @@ export function obstacleOf({ call, score, biases }: Lowered): Obstacle | undefin
   if (call.scoreMod !== undefined) return { option: "scoreMod", reason: "expressions are not compiled into the kernel yet" };
   if (call.dropout !== undefined && Math.round((1 - call.dropout.p) * 2 ** 32) === 0)
     return { option: "dropoutP", reason: "so near to 1 nothing is kept" };
-  return notInWasm(call, score, biases);
-}
-
-/** What the plain loops of the kernel do, and its WebAssembly does not yet. */
-function notInWasm(call: Call, score: ScoreForm, biases: Lowered["biases"]): Obstacle | undefined {
-  if (call.query.dtype === "float64" || activeBuild() === "reference") return undefined;
-  const bias = biases.find(({ form }) => form === "grid" || form === "queryRelative");
-  if (bias !== undefined) return { option: "bias", reason: `the form ${bias.form} is not written yet` };
-  if (call.valueTable !== undefined) return { option: "valueTable", reason: "it is not written yet" };
   return undefined;
 }
 
