@@ -1,23 +1,40 @@
 import type { Experiment, RunResult } from "../../experiment.ts";
 import { number, percent, quantile } from "../../format.ts";
 import type { Outcome, Section } from "../../report/outcome.ts";
-import type { KernelSamples } from "./samples.ts";
+import { judgeKernels, type KernelFigure, type KernelGate } from "./gates.ts";
+import type { KernelSamples, OperationSamples } from "./samples.ts";
 
 /** Each kernel's speed against what a probe of the vector unit reaches in the same run. */
 export const kernels: Experiment = {
   name: "kernels",
   summary: "how near the kernels come to the peak of the machine",
   description:
-    "Matrix products of several sizes, plain and with either operand transposed, in every WebAssembly build, on one thread.\nA probe that does arithmetic in registers only is timed in between; the best it reaches is the peak that counts.\nRun it on an otherwise idle machine.",
+    "Matrix products of several sizes, plain and with either operand transposed, then attention forward and backward, additive scores, row\noperations, recurrence, convolution and the optimiser, in every WebAssembly build, some also on two threads. A probe that does arithmetic in registers only is timed in between; the best it reaches is the peak that counts.\nRun it on an otherwise idle machine.",
   profiles: {
-    smoke: { summary: "n = 64, 128, 256; a few seconds", seeds: 1, sizes: [64, 128, 256], steps: 3 },
+    smoke: {
+      summary: "n = 64, 128, 256, operations once; a few seconds",
+      seeds: 1,
+      sizes: [64, 128, 256],
+      steps: 3,
+      rounds: 1,
+      sampleMilliseconds: 1,
+    },
     quick: {
-      summary: "n = 64 … 1024, 12 times; about half a minute",
+      summary: "n = 64 … 1024, 12 times, operations 5 times; about a minute",
       seeds: 1,
       sizes: [64, 128, 197, 256, 384, 512, 768, 1024],
       steps: 12,
+      rounds: 5,
+      sampleMilliseconds: 20,
     },
-    full: { summary: "n = 64 … 1024, 40 times; about two minutes", seeds: 1, sizes: [64, 128, 197, 256, 384, 512, 768, 1024], steps: 40 },
+    full: {
+      summary: "n = 64 … 1024, 40 times, operations 15 times; about four minutes",
+      seeds: 1,
+      sizes: [64, 128, 197, 256, 384, 512, 768, 1024],
+      steps: 40,
+      rounds: 15,
+      sampleMilliseconds: 40,
+    },
   },
   alone: true,
   stages: [
@@ -26,11 +43,22 @@ export const kernels: Experiment = {
       title: "measure",
       plan: ({ profile, settings }) => [
         { id: "matmul", model: "matmul", seed: settings.seed, config: { sizes: profile.sizes!, steps: profile.steps! } },
+        {
+          id: "operations",
+          model: "operations",
+          seed: settings.seed,
+          config: { steps: profile.rounds!, sampleMilliseconds: profile.sampleMilliseconds! },
+          cost: 3,
+        },
       ],
     },
   ],
   runs: new URL("./runs.ts", import.meta.url),
-  outcome: ({ results }) => outcome(results[0]),
+  outcome: ({ results }) =>
+    outcome(
+      results.find(({ id }) => id === "matmul"),
+      results.find(({ id }) => id === "operations"),
+    ),
 };
 
 interface Row {
@@ -44,7 +72,7 @@ interface Row {
   readonly medianOfPeak: number;
 }
 
-function outcome(result: RunResult | undefined): Outcome {
+function outcome(result: RunResult | undefined, whole: RunResult | undefined): Outcome {
   const samples = result?.details as unknown as KernelSamples | undefined;
   const columns = [
     { label: "kernel" },
@@ -65,6 +93,8 @@ function outcome(result: RunResult | undefined): Outcome {
     const [best, median] = [Math.max(...gflops), quantile(gflops, 0.5)];
     return { name, shape, build, gflops: best, ofPeak: best / peak, medianGflops: median, medianOfPeak: median / medianPeak };
   });
+  const measured = whole?.details === undefined ? [] : figures(whole.details as unknown as OperationSamples);
+  const gates = judgeKernels([...rows.map((row) => ({ ...row, threads: 1, milliseconds: 0 })), ...measured]);
   const judged = rows.filter(({ name, build, shape }) => build === rows[0]!.build && shape[0]! >= 256 && name === `matmul-${shape[0]}`);
   const least = judged.length > 0 ? judged.reduce((a, b) => (b.ofPeak < a.ofPeak ? b : a)) : rows[0]!;
   return {
@@ -83,13 +113,77 @@ function outcome(result: RunResult | undefined): Outcome {
       ]),
       note: `GFLOP/s: the fastest sample, then the median of ${samples.peak.length}. Of peak: the fastest against the fastest probe, the median against the median probe. nt: B transposed, tn: A transposed. One thread.`,
     },
-    sections: [plot(rows, Math.max(...samples.multiplyAdd) / peak)],
+    sections: [
+      plot(rows, Math.max(...samples.multiplyAdd) / peak),
+      ...(measured.length === 0 ? [] : [operationSection(measured)]),
+      gateSection(gates),
+    ],
     extra: {
       peak,
       peakMedian: medianPeak,
       peakUnit: "GFLOP/s",
       peakMultiplyAdd: Math.max(...samples.multiplyAdd),
-      kernels: rows.map((row) => ({ ...row })),
+      kernels: [...rows.map((row) => ({ ...row, threads: 1 })), ...measured.map((figure) => ({ ...figure }))],
+      gates: gates.map((gate) => ({ ...gate })),
+    },
+  };
+}
+
+/** The fastest of each counts, against the fastest probe. */
+function figures({ peak: peaks, operations }: OperationSamples): KernelFigure[] {
+  const peak = Math.max(...peaks);
+  return operations.flatMap(({ name, build, threads, milliseconds: all, flops, bytes }) => {
+    const there = all.filter((time) => time !== null);
+    if (there.length === 0) return [];
+    const milliseconds = Math.min(...there);
+    const gflops = flops === undefined ? null : flops / milliseconds / 1e6;
+    const gbps = bytes === undefined ? null : bytes / milliseconds / 1e6;
+    return [{ name, build, threads, milliseconds, gflops, gbps, ofPeak: gflops === null ? null : gflops / peak }];
+  });
+}
+
+function operationSection(measured: readonly KernelFigure[]): Section {
+  const right = (label: string) => ({ label, align: "right" as const });
+  return {
+    kind: "table",
+    title: "Operations",
+    caption:
+      "Through the public API, copies and bookkeeping included; backward without its forward. The peak is that of vectors of 128 bits, for the wide build too, and of one thread, for two as well. GB/s counts what is read and written once.",
+    table: {
+      columns: [
+        { label: "operation" },
+        { label: "build" },
+        right("threads"),
+        right("ms"),
+        right("GFLOP/s"),
+        right("of peak"),
+        right("GB/s"),
+      ],
+      rows: measured.map(({ name, build, threads, milliseconds, gflops, ofPeak, gbps }) => [
+        name,
+        build,
+        String(threads),
+        number(milliseconds),
+        gflops === null ? "–" : number(gflops),
+        ofPeak === null ? "–" : percent(ofPeak),
+        gbps === null || gbps === undefined ? "–" : number(gbps),
+      ]),
+    },
+  };
+}
+
+function gateSection(gates: readonly KernelGate[]): Section {
+  return {
+    kind: "table",
+    title: "Gates",
+    caption: "What was asked for, and what came out; of several kernels the one that comes off worst.",
+    table: {
+      columns: [{ label: "asked for" }, { label: "measured", align: "right" }, { label: "met" }],
+      rows: gates.map(({ asked, measured, met }) => [
+        asked,
+        measured === null ? "–" : number(measured),
+        met === null ? "not measured" : met ? "yes" : "NO",
+      ]),
     },
   };
 }

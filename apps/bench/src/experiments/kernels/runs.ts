@@ -1,18 +1,22 @@
 import { benchmarkMatmul, type KernelBenchmark } from "@heed/kernels/benchmarks";
 import type { JsonObject, Run, Runs } from "../../experiment.ts";
-import type { KernelSamples } from "./samples.ts";
+import { buildsHere, type Operation, type OperationBuild, type OperationRound, operations, roundOf } from "./operations.ts";
+import type { KernelSamples, OperationSamples } from "./samples.ts";
 
 interface Config extends JsonObject {
-  readonly sizes: readonly number[];
   readonly steps: number;
+  /** Matrix products of these; absent: operations. */
+  readonly sizes?: readonly number[];
+  readonly sampleMilliseconds?: number;
 }
 
 /** The first round of a step learns how many calls fill a sample, the second measures. */
 const roundsPerStep = 2;
 
 const runs: Runs<Config, null> = {
-  prepare: () => ({ description: { name: "matmul" }, data: null }),
-  create: ({ sizes, steps }) => new Measurement(sizes, steps),
+  prepare: () => ({ description: { name: "kernels" }, data: null }),
+  create: ({ sizes, sampleMilliseconds = 20, steps }) =>
+    sizes === undefined ? new OperationMeasurement(sampleMilliseconds, steps) : new Measurement(sizes, steps),
 };
 export default runs;
 
@@ -66,5 +70,53 @@ class Measurement implements Run {
         gflops: all.map(({ kernels }) => kernels[index]!.gflops),
       })),
     };
+  }
+}
+
+/** One step measures every operation once on every build. */
+class OperationMeasurement implements Run {
+  readonly totalSteps: number;
+  readonly evaluateEvery: number;
+  readonly facts = {};
+  readonly #sampleMilliseconds: number;
+  readonly #operations: readonly Operation[] = operations();
+  readonly #builds: readonly OperationBuild[] = buildsHere();
+  #rounds: OperationRound[] = [];
+
+  constructor(sampleMilliseconds: number, steps: number) {
+    this.#sampleMilliseconds = sampleMilliseconds;
+    this.totalSteps = steps;
+    this.evaluateEvery = steps;
+  }
+
+  async step(): Promise<{ examples: number }> {
+    this.#rounds.push(await roundOf(this.#operations, this.#builds, this.#sampleMilliseconds));
+    return { examples: this.#operations.length };
+  }
+
+  evaluate(): { peak: number } {
+    return { peak: Math.max(...this.#rounds.map(({ peak }) => peak)) };
+  }
+
+  finish(): JsonObject {
+    const samples: OperationSamples = {
+      peak: this.#rounds.map(({ peak }) => peak),
+      operations: this.#rounds[0]!.times.map(({ name, build, threads }) => {
+        const { flops, bytes } = this.#operations.find((operation) => operation.name === name)!;
+        const milliseconds = this.#rounds.map(
+          ({ times }) => times.find((time) => time.name === name && time.build === build && time.threads === threads)?.milliseconds ?? null,
+        );
+        return { name, build, threads, milliseconds, ...(flops !== undefined && { flops }), ...(bytes !== undefined && { bytes }) };
+      }),
+    };
+    return samples as unknown as JsonObject;
+  }
+
+  saveState(): Uint8Array {
+    return new TextEncoder().encode(JSON.stringify(this.#rounds));
+  }
+
+  loadState(state: Uint8Array): void {
+    this.#rounds = JSON.parse(new TextDecoder().decode(state)) as OperationRound[];
   }
 }

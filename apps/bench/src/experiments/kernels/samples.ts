@@ -11,3 +11,19 @@ export interface KernelSamples {
     readonly gflops: readonly number[];
   }[];
 }
+
+/** The same of whole operations. */
+export interface OperationSamples {
+  readonly peak: readonly number[];
+  readonly operations: readonly OperationTimes[];
+}
+
+export interface OperationTimes {
+  readonly name: string;
+  readonly build: string;
+  readonly threads: number;
+  /** One per step; null where a step had no second thread. */
+  readonly milliseconds: readonly (number | null)[];
+  readonly flops?: number;
+  readonly bytes?: number;
+}

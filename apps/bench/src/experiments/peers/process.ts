@@ -97,6 +97,9 @@ class Replies {
 }
 
 /** Source or built packages, as in this process. */
-const conditions = (): string[] => process.execArgv.filter((word) => word.startsWith("--conditions"));
+const conditions = (): string[] =>
+  process.execArgv.flatMap((word, i, all) =>
+    /^(--conditions|-C)$/.test(word) ? [`--conditions=${all[i + 1]}`] : word.startsWith("--conditions=") ? [word] : [],
+  );
 
 const lastLine = (text: string): string => text.trim().split("\n").at(-1) ?? "";

@@ -168,7 +168,7 @@ def spots_of(result):
     flat = result.reshape(-1)
     if flat.size <= MOST_SPOTS:
         return flat.tolist()
-    stride = (flat.size // MOST_SPOTS) | 1
+    stride = (flat.size // MOST_SPOTS - 1) | 1
     return flat[: stride * MOST_SPOTS : stride].tolist()
 
 
