@@ -48,9 +48,8 @@ export function wholeRegion({ B, H, L, S, queryOffset }: TermContext): Region {
  * The dense definition of an expression of scores `[B, H, L, S]`: floats by tensor operations, so that gradients reach the scores and float tables;
  * ints and bools, which have none, by plain loops.
  */
-export function evaluate(form: ExpressionForm, scores: Tensor, context: TermContext): Tensor {
+export function evaluate(form: ExpressionForm, scores: Tensor, region: Region): Tensor {
   const dtype = scores.dtype as RealDType;
-  const region = wholeRegion(context);
   const values = tableValues(form);
   const done = new Map<Expression, Float>();
   const blocks = new Map<Expression, Block>();

@@ -24,11 +24,12 @@ import {
   toFloat,
   type Expr,
 } from "../expressions.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, wholeRegion } from "./evaluate.ts";
 import { formOf } from "./form.ts";
 
 const [B, H, L, S, D] = [2, 3, 5, 7, 4];
 const context: TermContext = { B, H, L, S, queryOffset: 2, dtype: "float64" };
+const region = wholeRegion(context);
 const scores = cast(randomTensor([B, H, L, S], 1, { low: -2, high: 2 }), "float64");
 const weights = table(randomTensor([H, 5], 2, { low: 0.5, high: 1.5, dtype: "float64" }));
 const counts = table(tensor([3, 1, 4, 1, 5], { dtype: "int32" }));
@@ -97,13 +98,13 @@ describe("expressions", () => {
     const { expression, dense } = scoreMod(build);
     const derivatives = differentiate(expression);
     const byTape = grad((s: Tensor) => sum(add(dense(s, context), mul(s, 0))))(scores);
-    expectClose(evaluate(formOf(derivatives.score), scores, context), byTape, 1e-12);
+    expectClose(evaluate(formOf(derivatives.score), scores, region), byTape, 1e-12);
     // By each place where a table is read: adding a number there, at that place alone.
     for (const { lookup, derivative } of derivatives.lookups) {
       const step = 1e-6;
-      const shifted = (by: number) => evaluate(formOf(replaced(expression, lookup, lookup.add(by))), scores, context);
+      const shifted = (by: number) => evaluate(formOf(replaced(expression, lookup, lookup.add(by))), scores, region);
       const expected = div(sub(shifted(step), shifted(-step)), 2 * step);
-      expectClose(evaluate(formOf(derivative), scores, context), expected, 1e-8);
+      expectClose(evaluate(formOf(derivative), scores, region), expected, 1e-8);
     }
   });
 
@@ -324,5 +325,5 @@ it("the derivative of soft-capping is what it should be", () => {
   const { expression } = scoreMod(({ score }) => tanh(score.div(30)).mul(30));
   const { score: slope } = differentiate(expression);
   const capped = tanhOf(div(scores, 30));
-  expectClose(evaluate(formOf(slope), scores, context), sub(1, mul(capped, capped)), 1e-12);
+  expectClose(evaluate(formOf(slope), scores, region), sub(1, mul(capped, capped)), 1e-12);
 });

@@ -1,6 +1,6 @@
 import { DTypeError, HeedError } from "@heed/tensor";
 import type { ScoreMod } from "@heed/tensor/terms";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, wholeRegion } from "./evaluate.ts";
 import { expr, Expr, toFloat, variable, type Operand } from "./expr.ts";
 import { formOf } from "./form.ts";
 
@@ -45,7 +45,7 @@ export function scoreMod(
   return {
     name,
     expression: root,
-    dense: (scores, context) => evaluate(form, scores, context),
+    dense: (scores, context) => evaluate(form, scores, wholeRegion(context)),
     lower: () => form,
     parameters: () => Object.fromEntries(learned.map((table, at) => [`table${at}`, table])),
   };
