@@ -57,10 +57,13 @@ function timeGroup(run: () => void): Group {
   return { milliseconds, kernels, flops };
 }
 
-/** Floating-point operations of a matrix product, read off the arguments of its kernel; 0 for other kernels. */
+/**
+ * Floating-point operations of a matrix product, read off the arguments of its kernel; 0 for other kernels, also for those that hold products inside
+ * (attention, recurrences, convolution).
+ */
 export function productFlops(family: string, kernel: string, args: readonly number[]): number {
   if (!isProduct({ family })) return 0;
   if (kernel === "gemmBatched") return 2 * args[0]! * args[4]! * args[5]! * args[6]!;
-  if (kernel === "gemm") return 2 * args[0]! * args[1]! * args[2]!;
+  if (kernel === "gemm" || kernel === "linear") return 2 * args[0]! * args[1]! * args[2]!;
   throw new Error(`internal: a matrix product by an unknown kernel, ${kernel}`);
 }
