@@ -4,6 +4,7 @@ import { parseSync } from "oxc-parser";
 import { mayImport, rowOf } from "./layers.ts";
 
 interface Manifest {
+  readonly private?: boolean;
   name: string;
   exports?: Record<string, unknown>;
   imports?: Record<string, unknown>;
@@ -59,7 +60,8 @@ function importFaults(root: string, self: Package, packages: Package[], rootDev:
         const inOwnSource = target.startsWith(join(self.folder, "src/"));
         const neighbour = packages.find((other) => other !== self && target.startsWith(other.folder + "/"));
         if (neighbour !== undefined) fault(`reaches into ${neighbour.folder}; import it by its name, ${neighbour.manifest.name}`);
-        else if (isSource && !inOwnSource) fault(`leaves ${self.folder}/src, and would not be in the published package`);
+        else if (isSource && !inOwnSource && self.manifest.private !== true)
+          fault(`leaves ${self.folder}/src, and would not be in the published package`);
         else if (isSource && !existsSync(join(root, target.replace(/\?.*$/, "")))) fault("is no file");
         continue;
       }

@@ -73,6 +73,7 @@ async function checkTarball(name: string, folder: string, consumer: string): Pro
 }
 
 interface Manifest {
+  readonly private?: boolean;
   exports: Record<string, unknown>;
   dependencies?: Record<string, string>;
 }

@@ -10,7 +10,7 @@ import type { AttentionOptions, Return } from "./options.ts";
 export type AttentionResult<R extends Return> = { readonly output: Tensor } & { readonly [name in R]: Tensor };
 
 /**
- * Attention, `normaliser(mask(softcap(score(Q, K)) + bias)) V`; by default scaled dot-product, `softmax(Q Kᵀ / √D) V`.
+ * Attention, `normaliser(mask(scoreMod(softcap(score(Q, K)) + bias))) V`; by default scaled dot-product, `softmax(Q Kᵀ / √D) V`.
  *
  * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value.
  * @param query `[B, H, L, D]`; leading axes may be left out (`[H, L, D]`, `[L, D]`) and broadcast
@@ -26,8 +26,8 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  * boolean; {HeedError} for options out of range; {UnsupportedError} for `strict` where only the dense definition runs, and for what does not
  * combine.
  *
- * Runs its dense definition: time O(B H L S (D + E)), memory O(B H L S). With Hkv < H it copies keys once per
- * group. Half precision is widened to float32.
+ * Streams over tiles: time O(B H L S (D + E)), less what the mask empties, workspace at most 4 MiB. What the kernel does not take runs the dense
+ * definition, memory O(B H L S): `explain` says so. Half precision is widened to float32.
  * @see Vaswani et al., "Attention Is All You Need", 2017, §3.2.1, eq. 1 (arXiv:1706.03762)
  * @example
  * const context = attention(query, key, value, { mask: causal() });

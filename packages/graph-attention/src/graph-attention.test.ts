@@ -248,7 +248,7 @@ describe("GATConv on a complete graph", () => {
     const score: Score = {
       name: "gat",
       dense: (query, key) => squeeze(leakyRelu(add(unsqueeze(query, -2), unsqueeze(key, -3)), { slope: 0.2 }), -1),
-      lower: (query, key) => ({ form: "additive", query, key, vector: tensor([1]), activation: "leakyRelu" }),
+      lower: (query, key) => ({ form: "additive", query, key, vector: tensor([1]), activation: "leakyRelu", negativeSlope: 0.2 }),
     };
     const asDense = (module: GATConv, x: Tensor) => {
       const h = transpose(reshape(module.lin.forward(x), [N, heads, out]), 0, 1); // [heads, N, out]

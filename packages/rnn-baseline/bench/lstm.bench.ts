@@ -1,11 +1,14 @@
 // node --conditions=@heed/source packages/rnn-baseline/bench/lstm.bench.ts
 import { noGrad, normal, randomKey, resident, scope, sum } from "@heed/tensor";
+import { configure } from "@heed/kernels";
 import { measurePeak } from "@heed/kernels/benchmarks";
 import { report, secondsOf } from "@heed/kernels/testing";
 import { LSTM } from "@heed/rnn-baseline";
 
+configure({ threads: 1 });
 const key = randomKey(1);
-const peak = measurePeak().fma ?? measurePeak().mulAdd;
+const { fma, mulAdd } = measurePeak();
+const peak = fma ?? mulAdd;
 const share = (seconds: number, flops: number) => `${((100 * flops) / seconds / 1e9 / peak).toFixed(0)} % of peak`;
 for (const [B, L, I, H] of [
   [16, 196, 256, 256],

@@ -235,29 +235,42 @@ describe("lowering of maskMod", () => {
     ),
   );
   const reals = table(tensor([0.5, -1, Infinity, -Infinity, 2, 0.25, 7, -3]));
-  const ints = fc.letrec<{ n: (p: { i: Expr; j: Expr; position: Expr; b: Expr; h: Expr }) => Expr }>((tie) => ({
+  type Make = (p: { i: Expr; j: Expr; position: Expr; b: Expr; h: Expr }) => Expr;
+  const ints = fc.letrec<{ n: Make }>((tie) => ({
     n: fc.oneof(
       { maxDepth: 3, depthIdentifier: "n" },
-      fc.constantFrom("i", "j", "position", "b", "h").map((name) => (p) => p[name as "i"]),
+      fc.constantFrom("i", "j", "position", "b", "h").map(
+        (name): Make =>
+          (p) =>
+            p[name as "i"],
+      ),
       fc.integer({ min: -70, max: 140 }).map(
-        (n) =>
+        (n): Make =>
           ({ i }) =>
             i.sub(i).add(n),
       ),
       fc.tuple(tie("n"), tie("n"), fc.constantFrom("add", "sub", "mul", "floorDiv", "mod")).map(
-        ([a, b, op]) =>
+        ([a, b, op]): Make =>
           (p) =>
             a(p)[op as "add"](b(p)),
       ),
       fc.tuple(tie("n"), tie("n")).map(
-        ([a, b]) =>
+        ([a, b]): Make =>
           (p) =>
             min(a(p), max(b(p), 3)),
       ),
-      tie("n").map((a) => (p) => abs(a(p))),
-      tie("n").map((a) => (p) => numbers.at(a(p))),
+      tie("n").map(
+        (a): Make =>
+          (p) =>
+            abs(a(p)),
+      ),
+      tie("n").map(
+        (a): Make =>
+          (p) =>
+            numbers.at(a(p)),
+      ),
       fc.tuple(tie("n"), tie("n")).map(
-        ([a, b]) =>
+        ([a, b]): Make =>
           (p) =>
             select(a(p).less(b(p)), a(p), b(p).neg()),
       ),

@@ -76,8 +76,9 @@ export function streamed(lowered: Lowered, wantsLse: boolean, counters?: Float64
       lse: wantsLse ? writes.at(-1)! : 0,
       counters: counted,
     });
-    runParallel(streaming, dtype, "forward", pieces(pointer, plan.forwardChunks), {
-      work: plan.pairs * 2 * (sizes.D + E),
+    const work = plan.pairs * 2 * (sizes.D + E);
+    runParallel(streaming, dtype, "forward", pieces(pointer, plan.forwardChunks, work), {
+      work,
       scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
     });
     counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
@@ -455,8 +456,9 @@ function backward(
     };
     const pointer = scratch(JOB.bytes);
     writeJob(pointer, job);
-    runParallel(streamingBackward, dtype, "backward", pieces(pointer, cut.chunks), {
-      work: plan.pairs * 2 * (3 * sizes.D + 2 * sizes.E),
+    const work = plan.pairs * 2 * (3 * sizes.D + 2 * sizes.E);
+    runParallel(streamingBackward, dtype, "backward", pieces(pointer, cut.chunks, work), {
+      work,
       scratch: { argument: 3, bytes: backwardScratchBytes(plan.cut), allocate: scratch },
     });
     for (const { from, to: sum, size } of partials) reduceKernels.on(dtype).sum(from, sum, 1, cut.chunks, size);
@@ -470,9 +472,13 @@ function backward(
   });
 }
 
-/** One call per chunk; many chunks go several to a call. */
-function pieces(job: number, chunks: number): number[][] {
-  const each = Math.ceil(chunks / 1024);
+/** Work of a call at least, some 20 µs: what a call costs besides is then little. */
+const PIECE = 1e6;
+
+/** One call per chunk; many chunks, and small ones, go several to a call. */
+function pieces(job: number, chunks: number, work: number): number[][] {
+  const small = Math.floor((PIECE * chunks) / Math.max(work, 1));
+  const each = Math.min(Math.max(Math.ceil(chunks / 1024), small, 1), Math.max(chunks, 1));
   return Array.from({ length: Math.ceil(chunks / each) }, (_, i) => [job, i * each, Math.min((i + 1) * each, chunks), 0]);
 }
 

@@ -2,7 +2,7 @@ import { f32, f32x4, i32, v128, type FunctionHandle, type ModuleBuilder } from "
 import { tileColumns } from "@heed/kernels/building-blocks";
 import { ACTIVATIONS, SCORE_FORMS } from "../streaming/job.ts";
 import { activationBlock, overPairs } from "../streaming/pairs.ts";
-import { jobOf, OF_WORK, workOf } from "../streaming/work.ts";
+import { jobOf, workOf } from "../streaming/work.ts";
 
 /**
  * From the gradient of a strip's scores to those of its queries (added to `sums`, four lanes for each of D numbers, then to the gradient), of the tile's

@@ -23,7 +23,7 @@ export function reference(views: Views): StreamingBackwardKernels {
 
 /** Gradients of one sample and key/value head. */
 function ofHead(work: ReturnType<typeof rowsOf>, chunk: number, b: number, head: number): void {
-  const { job, biases, reals, start, group, query, key, value, sample } = work;
+  const { job, biases, reals, start, group, query, key, sample } = work;
   const { firstQuery, firstKey, L, S } = sample(b);
   const { D, E } = job;
   const keys = new Float64Array(S * D);
@@ -113,8 +113,6 @@ function ofHead(work: ReturnType<typeof rowsOf>, chunk: number, b: number, head:
       for (let e = 0; e < E; e++) reals[out + e] = values[j * E + e];
     }
   }
-  // The places of operands are asked for above, so that a job of wrong strides fails in the same way here as there.
-  void value;
 }
 
 /** From the gradient of a row's weights to that of its scores and sink; `share`: what each score adds to lse. */

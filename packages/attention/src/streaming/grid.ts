@@ -1,5 +1,5 @@
 import { i32, type FunctionBuilder } from "@heed/kernels/assembler";
-import { biasOf, type Int, type Work } from "./work.ts";
+import type { biasOf, Int, Work } from "./work.ts";
 
 /**
  * Goes over the pairs of a strip whose query and key both lie on the grid of a bias: where the pair's number is, in bytes from the start of the table (or of

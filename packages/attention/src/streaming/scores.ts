@@ -139,7 +139,7 @@ function defineSoftcap(m: ModuleBuilder): OfWork {
 }
 
 /** Whether rows of an operand are flagged. */
-export function hasBad(job: ReturnType<typeof jobOf>): ReturnType<typeof i32.or> {
+function hasBad(job: ReturnType<typeof jobOf>): ReturnType<typeof i32.or> {
   return i32.or(i32.or(job.int("badQuery"), job.int("badKey")), job.int("badValue"));
 }
 

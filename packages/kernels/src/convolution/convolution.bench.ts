@@ -1,6 +1,7 @@
 // node --conditions=@heed/source src/convolution/convolution.bench.ts
 import { allocateBlock } from "../memory/allocator.ts";
 import { report, secondsOf } from "../testing/measure.ts";
+import { benchmarkConvolution } from "./benchmark.ts";
 import { convolution } from "./convolution.ts";
 
 // C, H, W, kernel, stride, padding
@@ -35,3 +36,8 @@ for (const which of ["simd", "reference"] as const) {
     );
   }
 }
+
+const { peak, kernels } = benchmarkConvolution();
+console.log(`peak ${(peak.fma ?? peak.mulAdd).toFixed(1)} GFLOP/s`);
+for (const { name, build, gflops, ofPeak } of kernels)
+  console.log(`${build}: ${name}: ${gflops.toFixed(1)} GFLOP/s, ${(100 * ofPeak).toFixed(0)} % of peak`);

@@ -4,7 +4,7 @@ import type { Family } from "../family.ts";
 import { reference } from "./reference.ts";
 
 /**
- * Convolution as patches times matrix, for one image `[C, H, W]` at a time. With
+ * Convolution of one image `[C, H, W]` at a time: with stride 1 by `correlate`, else as patches times matrix. With
  * `patches` P `[C · kh · kw, outH · outW]` and a weight W `[O, C · kh · kw]` (PyTorch's, flattened), the output is the
  * product `W P`, the gradient of the weight `dy Pᵀ`, and that of the image `patchesGrad(Wᵀ dy)`. A group is a range of
  * channels: move the pointer, give its C. Pointers are in bytes; whatever lies outside the image is 0. Rows of the patches

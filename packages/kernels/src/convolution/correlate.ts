@@ -11,7 +11,7 @@ import { tileRows } from "../matmul/tile.ts";
 type Int = Local<"i32">;
 
 /** Terms of a sum per pass: what a tile reads stays in the first cache. */
-const STEPS = 640;
+const STEPS = 320;
 
 const KERNEL = { weight: "i32", packed: "i32", O: "i32", C: "i32", taps: "i32", strideO: "i32", strideC: "i32", strideTap: "i32" } as const;
 const STRIP = {

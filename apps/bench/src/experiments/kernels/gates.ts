@@ -58,8 +58,8 @@ export function judgeKernels(figures: readonly KernelFigure[]): KernelGate[] {
     atLeast("attention backward full: ≥ 0.80 of peak", 0.8, share(/^attention-1024-full-backward$/, "relaxed")),
     { asked: "attention backward ≤ 2.7 × the forward", measured: backward, met: backward === null ? null : backward <= 2.7 },
     {
-      asked: "additive score, L = 512: ≥ 20 × the dense definition, or within 2.5 × of tanh",
-      measured: ofDense,
+      asked: "additive score, L = 512: ≥ 20 × the dense definition, or (a figure below 20) within 2.5 × of the time of its tanh",
+      measured: ofDense !== null && ofDense >= 20 ? ofDense : ofTanh,
       met: ofDense === null || ofTanh === null ? null : ofDense >= 20 || ofTanh <= 2.5,
     },
     ...["attention-1024-full", "attention-1024-full-backward", "matmul-512-api"].map((name) =>
