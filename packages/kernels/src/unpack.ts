@@ -8,13 +8,17 @@ export interface Packed {
 
 // Where each kind of decision has its probabilities. https://www.7-zip.org/sdk.html, lzma-specification.txt
 const [IS_MATCH, IS_REPEAT, IS_FAR, IS_FARTHER, IS_FARTHEST, IS_LONG] = [0, 192, 204, 216, 228, 240] as const;
-const [SLOT, SPECIAL, ALIGN, LENGTH, REPEAT_LENGTH, LITERAL] = [432, 688, 803, 819, 1333, 1847] as const;
-const COUNT = LITERAL + 0x300 * 8;
+const SLOT = 432;
+const SPECIAL = 688;
+const ALIGN = 803;
+const LENGTH = 819;
+const REPEAT_LENGTH = 1333;
+const LITERAL = 1847;
 
 /** Decodes LZMA. WebAssembly becomes a third shorter than base64 under gzip, and nothing in browsers inflates synchronously. */
 export function unpack({ packed, start, end }: Packed): Uint8Array<ArrayBuffer> {
   const text = atob(packed);
-  const probabilities = new Uint16Array(COUNT).fill(1024);
+  const probabilities = new Uint16Array(LITERAL + 0x300 * 8).fill(1024);
   const out = new Uint8Array(end);
   let [next, range, code] = [1, 0xffffffff, 0];
   const read = () => ((code << 8) | text.charCodeAt(next++)) >>> 0;

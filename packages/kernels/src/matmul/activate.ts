@@ -34,7 +34,7 @@ export function defineActivate(module: ModuleBuilder): Activate {
   const geluErf = define("geluErf", geluErfBlock);
   const geluTanh = define("geluTanh", geluTanhBlock);
   return module.internal("activate", { params: ACTIVATE }, (f, { activation, ...block }) => {
-    f.if(i32.eq(activation, activations.geluErf), () => f.call(geluErf, block));
+    f.if(i32.eq(activation, activations.gelu), () => f.call(geluErf, block));
     f.if(i32.eq(activation, activations.geluTanh), () => f.call(geluTanh, block));
   });
 }

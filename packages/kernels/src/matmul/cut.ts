@@ -9,7 +9,8 @@ export interface Block {
 /** Operations below which a block is not worth a task of its own: some 40 µs. */
 const LEAST = 2e6;
 /** Elements of C above which a block is halved while there are blocks to gain; and the fewest along each axis. */
-const [AREA, SIDE] = [128 * 256, 64];
+const AREA = 128 * 256;
+const SIDE = 64;
 /** Blocks that are wanted even if packing for small ones costs a little, and the most that there are. */
 const [WANTED, MOST] = [4, 64];
 /** Borders lie at multiples of these: of the rows of a tile in every build, and of the columns of a flat one. */

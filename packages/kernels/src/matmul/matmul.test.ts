@@ -223,7 +223,7 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype, whi
   });
 
   describe("linear", () => {
-    const names = ["none", "geluErf", "geluTanh"] as const;
+    const names = ["none", "gelu", "geluTanh"] as const;
     const shapes = [
       [0, 3, 4],
       [5, 7, 0],

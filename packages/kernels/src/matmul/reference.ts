@@ -68,7 +68,7 @@ export function reference(views: Views): MatmulKernels {
       }
       kernels.gemm(m, n, k, a, rowStrideA, columnStrideA, b, rowStrideB, columnStrideB, target, rowStrideC, 1, scratch);
       if (!isActive) return;
-      const gelu = activation === activations.geluErf ? geluErf : geluTanh;
+      const gelu = activation === activations.gelu ? geluErf : geluTanh;
       for (let i = 0; i < m; i++) {
         for (let j = 0; j < n; j++) data[to + i * rowStrideC + j] = gelu(data[from + i * rowStrideC + j]);
       }

@@ -2,4 +2,5 @@
 export const CHAINS = 12;
 
 /** The largest tile of any build. */
-export const [TILE_ROWS, TILE_COLUMNS] = [6, 16] as const;
+export const TILE_ROWS = 6;
+export const TILE_COLUMNS = 16;

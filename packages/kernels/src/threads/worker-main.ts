@@ -111,5 +111,5 @@ export function workerMain(layout: Layout): void {
   }
 
   if (parentPort) parentPort.on("message", receive);
-  else scope.addEventListener("message", (event) => receive(event.data));
+  else scope.addEventListener?.("message", (event) => receive(event.data));
 }

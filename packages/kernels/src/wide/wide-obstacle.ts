@@ -25,7 +25,6 @@ export function wideState(): string {
 }
 
 const STEPS = 256;
-const [A, B, C] = [0, 4 * TILE_ROWS * STEPS, 4 * (TILE_ROWS + TILE_COLUMNS) * STEPS] as const;
 /** Pairs make a tile 1.9 times as fast; where they stay apart it has too few registers, and takes longer than a narrow one. */
 const LEAST_GAIN = 1.4;
 const [SAMPLES, CALLS] = [15, 40] as const;
@@ -52,8 +51,9 @@ function prepare(module: WebAssembly.Module): Prepared {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const { tile } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as ProbeKernels;
   const data = new Float32Array(memory.buffer);
-  for (let i = 0; i < C / 4; i++) data[i] = ((i * 37) % 101) / 50 - 1;
-  return { run: () => tile(STEPS, A, B, C), result: data.subarray(C / 4, C / 4 + TILE_ROWS * TILE_COLUMNS) };
+  const [a, b, c] = [0, 4 * TILE_ROWS * STEPS, 4 * (TILE_ROWS + TILE_COLUMNS) * STEPS];
+  for (let i = 0; i < c / 4; i++) data[i] = ((i * 37) % 101) / 50 - 1;
+  return { run: () => tile(STEPS, a, b, c), result: data.subarray(c / 4, c / 4 + TILE_ROWS * TILE_COLUMNS) };
 }
 
 function compare(wide: Prepared, narrow: Prepared): string | undefined {

@@ -13,10 +13,8 @@ import { widened } from "./widened.ts";
 
 export interface LinearOptions {
   /** What follows in the same pass: nothing (default), or `gelu`, exact or by tanh. */
-  readonly activation?: "none" | "gelu" | "geluTanh";
+  readonly activation?: keyof typeof activations;
 }
-
-const codes = { none: activations.none, gelu: activations.geluErf, geluTanh: activations.geluTanh };
 
 /**
  * A linear layer over the last axis of x, `activation(x Wᵀ + bias)`. Bias and activation are part of the product: their results are not
@@ -43,7 +41,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
       throw new ShapeError("linear", "weight [O, I] and bias [O] must share O", { weight: weight.shape, bias: bias.shape });
     }
   }
-  if (!(activation in codes)) throw new HeedError("linear", `activation is ${Object.keys(codes).join(", ")}`, { activation });
+  if (!(activation in activations)) throw new HeedError("linear", `activation is ${Object.keys(activations).join(", ")}`, { activation });
 
   const [from, matrix, shift] = [widened(x), widened(weight), bias === undefined ? undefined : widened(bias)];
   const dtype = requireReal("linear", from.dtype);
@@ -73,7 +71,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
           [atX + fromX, rowX, columnX],
           [atW + fromW, columnW, rowW],
         ];
-        const outputs = [atBias && atBias + fromBias, to + toC, O, codes[activation], kept && kept + toC, 0];
+        const outputs = [atBias && atBias + fromBias, to + toC, O, activations[activation], kept && kept + toC, 0];
         return [block.rows, block.columns, I, ...x, ...w, ...outputs];
       });
       const bytes = Math.max(...blocks.map((block) => matmulScratchBytes(block.rows, block.columns, I)));
