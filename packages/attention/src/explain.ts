@@ -2,12 +2,13 @@ import { activeBuild } from "@heed/kernels";
 import { noGrad, type Tensor } from "@heed/tensor";
 import { bytesPer } from "@heed/tensor/operation";
 import type { MaskForm } from "@heed/tensor/terms";
+import { planOf } from "./internal/call-plan.ts";
 import { lower } from "./internal/lower.ts";
 import { isEmpty, obstacleInReturns, obstacleOf } from "./internal/obstacle.ts";
 import { lengthsOf } from "./internal/packing.ts";
 import { predict } from "./internal/predict.ts";
 import { prepare } from "./internal/prepare.ts";
-import { planOf } from "./internal/streamed.ts";
+import { gradientPlan } from "./internal/streamed.ts";
 import type { AttentionOptions, Return } from "./options.ts";
 import { backwardScratchBytes, forwardScratchBytes } from "./streaming/plan.ts";
 
@@ -63,6 +64,7 @@ export function explain(
     });
   }
   const plan = planOf(lowered);
+  const backward = gradientPlan(lowered);
   const { D, Hkv } = plan.sizes;
   // The plain loops go pair by pair; they are explained as the kernel that they define.
   const grain = { rows: build === "simd" ? 4 : 6, columns: build === "wide" ? 16 : 8 };
@@ -82,12 +84,12 @@ export function explain(
     flops: { forward: 2 * cells * (D + E), backward: 2 * cells * (3 * D + 2 * E) },
     workspaceBytes: {
       forward: forwardScratchBytes(plan.cut),
-      backward: backwardScratchBytes(plan.cut) + plan.partialBytes,
+      backward: backwardScratchBytes(plan.cut) + backward.bytes,
       mask: bytesOf(lowered.mask),
       saved: 2 * plan.rows.B * H * plan.rows.L * width,
     },
     tiles: { run: tiles, skipped: tilesWithoutMask - tiles },
-    chunks: { forward: plan.forwardChunks, backward: Hkv === 0 ? 0 : plan.backward.chunks },
+    chunks: { forward: plan.forwardChunks, backward: Hkv === 0 ? 0 : backward.chunks },
   });
 }
 

@@ -1,0 +1,231 @@
+import { float64View, int32View, uint8View, type Family } from "@heed/kernels";
+import type { Tensor } from "@heed/tensor";
+import { broadcastStrides, bytesPer, rowMajor, type Scratch, type Shape } from "@heed/tensor/operation";
+import type { BiasForm, MaskForm } from "@heed/tensor/terms";
+import type { Normaliser } from "../normalisers.ts";
+import {
+  ACTIVATIONS,
+  BIAS,
+  BIAS_FORMS,
+  MASK_FORMS,
+  NORMALISERS,
+  SCORE_FORMS,
+  writeBiases,
+  type BiasRecord,
+  type Job,
+} from "../streaming/job.ts";
+import type { Sizes } from "../streaming/plan.ts";
+import type { StreamingKernels } from "../streaming/streaming.ts";
+import type { Plan } from "./call-plan.ts";
+import type { Lowered } from "./lower.ts";
+import { KEY, QUERY, SCALE, SINK, TABLES, VALUE, VALUE_TABLE, VECTOR, type Slots } from "./operands.ts";
+
+/** What a kernel's call knows: a plan, operands and where they lie. */
+export interface Body {
+  readonly kernels: Family<StreamingKernels>;
+  readonly lowered: Lowered;
+  readonly plan: Plan;
+  readonly operands: Slots;
+  readonly at: readonly number[];
+  readonly scratch: Scratch;
+}
+
+/** The fields of a job that forward and backward share, but for biases. */
+export function fields(body: Body, poison: Poison): Partial<Job> {
+  const { lowered, plan, operands, at, scratch } = body;
+  const { call, score, mask } = lowered;
+  const [query, key, value, scale, vector, sink, valueTable] = operands;
+  const { queryOffset } = call.context;
+  const offsets = typeof queryOffset !== "number";
+  return {
+    ...plan.cut,
+    ...strided("query", at[QUERY], query!.shape, query!.strides),
+    ...strided("key", at[KEY], key!.shape, key!.strides),
+    ...strided("value", at[VALUE], value!.shape, value!.strides),
+    cuSeqlensQuery: call.packing === undefined ? 0 : putInts(call.packing.query, scratch),
+    cuSeqlensKey: call.packing === undefined ? 0 : putInts(call.packing.key, scratch),
+    scoreForm: SCORE_FORMS[score.form],
+    scale: score.form !== "additive" && typeof score.scale === "number" ? score.scale : 1,
+    scales: at[SCALE],
+    scalesHead: scale !== undefined && scale.size > 1 ? 1 : 0,
+    vector: at[VECTOR],
+    vectorHead: vector?.rank === 2 && vector.shape[0] > 1 ? vector.shape[1] : 0,
+    activation: score.form === "additive" ? ACTIVATIONS[score.activation] : 0,
+    negativeSlope: score.form === "additive" ? (score.negativeSlope ?? 0.01) : 0,
+    softcap: call.softcap ?? 0,
+    biasCount: lowered.biases.length,
+    queryOffsets: offsets ? putInts(queryOffset, scratch) : 0,
+    queryOffset: offsets ? 0 : queryOffset,
+    valueTable: at[VALUE_TABLE],
+    valueTableHead: valueTable !== undefined && valueTable.shape[0] > 1 ? valueTable.shape[1] * valueTable.shape[2] : 0,
+    valueTableDistance: valueTable === undefined ? 0 : (valueTable.shape[1] - 1) / 2,
+    ...maskFields(mask, plan.sizes, scratch),
+    ...normaliserFields(call.normaliser),
+    sink: at[SINK],
+    sinkHead: sink === undefined ? 0 : 1,
+    ...(call.dropout === undefined
+      ? {}
+      : {
+          dropout: 1,
+          dropoutKey0: call.dropout.key.words[0],
+          dropoutKey1: call.dropout.key.words[1],
+          dropoutLimit: Math.round((1 - call.dropout.p) * 2 ** 32) - 1,
+          dropoutFactor: 1 / (1 - call.dropout.p),
+        }),
+    ...(poison.bad ? badFields(body) : {}),
+  };
+}
+
+export function savedFields({ call }: Lowered, { sizes, rows }: Plan): Partial<Job> {
+  return { savedBatch: call.packing === undefined ? sizes.H * rows.L : 0, savedHead: rows.L, savedRow: 1 };
+}
+
+function normaliserFields(normaliser: Normaliser): Partial<Job> {
+  if (normaliser.kind === "relu") return { normaliser: normaliser.divideBy === "count" ? NORMALISERS.reluCount : NORMALISERS.reluSum };
+  return {
+    normaliser: NORMALISERS[normaliser.kind],
+    sigmoidBias: normaliser.kind === "sigmoid" ? normaliser.bias : 0,
+    topK: normaliser.kind === "topK" ? normaliser.k : 0,
+  };
+}
+
+function maskFields(mask: MaskForm | undefined, { L, S }: Sizes, scratch: Scratch): Partial<Job> {
+  if (mask === undefined) return { maskForm: MASK_FORMS.none };
+  const { batches, heads } = mask;
+  const each = mask.form === "ranges" ? L * mask.ranges * 2 : Math.ceil(L / mask.rows) * Math.ceil(S / mask.columns);
+  const strides = { maskBatch: batches > 1 ? heads * each : 0, maskHead: heads > 1 ? each : 0 };
+  if (mask.form === "ranges")
+    return { maskForm: MASK_FORMS.ranges, bounds: putInts(mask.bounds, scratch), ranges: mask.ranges, ...strides };
+  return {
+    maskForm: MASK_FORMS.tiles,
+    verdicts: putBytes(mask.verdicts, scratch),
+    bitsAt: putInts(mask.bitsAt, scratch),
+    bits: putBytes(mask.bits, scratch),
+    ...strides,
+  };
+}
+
+/** What a record of a bias says of a table of that shape. */
+function biasRecord(
+  bias: BiasForm,
+  { B, H, L, S }: Sizes,
+  shape: Shape,
+  strides: Shape,
+  pointer: number,
+  width: number,
+): Partial<BiasRecord> {
+  const [first, rows, columns] = shape;
+  switch (bias.form) {
+    case "dense": {
+      const [batch, head, row, column] = broadcastStrides(shape, strides, [B, H, L, S]);
+      return { form: BIAS_FORMS.dense, table: pointer, batch, head, row, column };
+    }
+    case "relative": {
+      // [samples, heads, L + S − 1], read at j − i + L − 1
+      const table = pointer + Math.max(L - 1, 0) * width;
+      return { form: BIAS_FORMS.dense, table, batch: first > 1 ? rows * columns : 0, head: rows > 1 ? columns : 0, row: -1, column: 1 };
+    }
+    case "grid": {
+      const [gridRows, gridColumns] = [(rows + 1) / 2, (columns + 1) / 2];
+      return { form: BIAS_FORMS.grid, table: pointer, head: first > 1 ? rows * columns : 0, gridRows, gridColumns, prefix: bias.prefix };
+    }
+    case "queryRelative":
+      return { form: BIAS_FORMS.queryRelative, table: pointer, head: first > 1 ? rows * columns : 0, maxDistance: bias.maxDistance };
+  }
+}
+
+/** Where a gradient is added up: one place, or one per chunk, so many elements apart. */
+export interface Target {
+  readonly pointer: number;
+  readonly chunk: number;
+}
+
+/** Writes the records of biases, with their gradients where those are wanted. */
+export function putBiases({ lowered, plan, operands, at, scratch }: Body, gradients: readonly (Target | undefined)[] = []): number {
+  const { biases } = lowered;
+  if (biases.length === 0) return 0;
+  const width = bytesPer(plan.dtype);
+  const pointer = scratch(BIAS.bytes * biases.length);
+  const records = biases.map((bias, i): Partial<BiasRecord> => {
+    const table = operands[TABLES + i]!;
+    const record = biasRecord(bias, plan.sizes, table.shape, table.strides, at[TABLES + i], width);
+    const gradient = gradients[i];
+    if (gradient === undefined) return record;
+    const own = biasRecord(bias, plan.sizes, table.shape, rowMajor(table.shape), gradient.pointer, width);
+    return {
+      ...record,
+      gradient: own.table,
+      gradientBatch: own.batch,
+      gradientHead: own.head,
+      gradientRow: own.row,
+      gradientColumn: own.column,
+      gradientChunk: gradient.chunk,
+    };
+  });
+  writeBiases(pointer, records);
+  return pointer;
+}
+
+/** Whether rows that are not finite must be kept from being heard; found by forward, read again by backward. */
+export interface Poison {
+  /** A mask, or a bias with −∞ in it, closes pairs. */
+  closes: boolean;
+  /** Some row of query, key or value is not finite. */
+  bad: boolean;
+}
+
+export function poisonOf({ kernels, lowered, plan, operands, at, scratch }: Body): Poison {
+  const { flagRows } = kernels.on(plan.dtype);
+  const count = (x: Tensor, pointer: number) => {
+    const [b, h, n, width] = [1, 1, 1, 1, ...x.shape].slice(-4);
+    const [batch, head, row] = [0, 0, 0, 0, ...x.strides].slice(-4);
+    return flagRows(pointer, b, h, n, width, batch, head, row, scratch(b * h * n));
+  };
+  const some = (first: number, last: number) => operands.slice(first, last).some((x, i) => x !== undefined && count(x, at[first + i]) > 0);
+  const closes = lowered.mask !== undefined || some(TABLES, operands.length);
+  return { closes, bad: closes && some(QUERY, SCALE) };
+}
+
+/** Flags of rows that are not finite. */
+function badFields({ kernels, plan, operands, at, scratch }: Body): Partial<Job> {
+  const { flagRows } = kernels.on(plan.dtype);
+  const fieldsOf = (name: "Query" | "Key" | "Value", slot: number) => {
+    const { shape, strides } = operands[slot]!;
+    const [b, h, n, width] = shape;
+    const flags = scratch(b * h * n);
+    flagRows(at[slot], b, h, n, width, strides[0], strides[1], strides[2], flags);
+    return { [`bad${name}`]: flags, [`bad${name}Batch`]: b === 1 ? 0 : h * n, [`bad${name}Head`]: n };
+  };
+  return { ...fieldsOf("Query", QUERY), ...fieldsOf("Key", KEY), ...fieldsOf("Value", VALUE) };
+}
+
+export type StridedName = "query" | "key" | "value" | "output" | "outputGradient" | "queryGradient" | "keyGradient" | "valueGradient";
+
+/** An operand of rank 4 in a job; `turned`: its axes are `[B, L, H, D]`. */
+export function strided(name: StridedName, pointer: number, shape: Shape, strides: Shape, turned = false): Partial<Job> {
+  const [head, row] = turned ? [2, 1] : [1, 2];
+  return {
+    [name]: pointer,
+    [`${name}Batch`]: shape[0] === 1 ? 0 : strides[0],
+    [`${name}Head`]: strides[head],
+    [`${name}Row`]: strides[row],
+  };
+}
+
+function putInts(values: Int32Array, scratch: Scratch): number {
+  const pointer = scratch(values.byteLength);
+  int32View().set(values, pointer >>> 2);
+  return pointer;
+}
+
+export function putDoubles(values: Float64Array, scratch: Scratch): number {
+  const pointer = scratch(values.byteLength);
+  float64View().set(values, pointer >>> 3);
+  return pointer;
+}
+
+function putBytes(values: Uint8Array, scratch: Scratch): number {
+  const pointer = scratch(values.byteLength);
+  uint8View().set(values, pointer);
+  return pointer;
+}

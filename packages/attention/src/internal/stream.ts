@@ -1,0 +1,79 @@
+import { float64View, runParallel, type Family } from "@heed/kernels";
+import { transpose, type Tensor } from "@heed/tensor";
+import { compute, isRecording, rowMajor, type OutputSpec, type Shape } from "@heed/tensor/operation";
+import { JOB, writeJob } from "../streaming/job.ts";
+import { forwardScratchBytes } from "../streaming/plan.ts";
+import type { StreamingKernels } from "../streaming/streaming.ts";
+import { pieces, planOf, type Plan } from "./call-plan.ts";
+import { fields, poisonOf, putBiases, putDoubles, savedFields, strided, type Body, type Poison } from "./job-fields.ts";
+import type { Lowered } from "./lower.ts";
+import { addresses, operandsOf, present, rowsFirst, slotsOf, type Slots } from "./operands.ts";
+
+/** What a gradient needs of a call of the kernel. */
+export interface Streamed {
+  readonly lowered: Lowered;
+  readonly plan: Plan;
+  readonly slots: Slots;
+  readonly poison: Poison;
+  /** `[B, H, L, E]`, or `[B, L, H, E]`: as it lies in memory. */
+  readonly out: Tensor;
+  readonly outputShape: Shape;
+  readonly rowMaximum: Tensor;
+  readonly rowSum: Tensor;
+  readonly lse: Tensor | undefined;
+}
+
+/**
+ * Attention by the streaming kernel.
+ * @param record is told of a call that somebody may differentiate, to record it; without it nothing is kept for a gradient
+ * @param counters for tests: two numbers per forward chunk, scores computed and tiles packed
+ * @returns output `[B, H, L, E]` (packed: `[1, H, tokens, E]`), laid out in memory as the query is; lse without the last axis
+ */
+export function stream(
+  kernels: Family<StreamingKernels>,
+  lowered: Lowered,
+  wantsLse: boolean,
+  record?: (call: Streamed) => void,
+  counters?: Float64Array,
+): { output: Tensor; lse?: Tensor } {
+  const { call } = lowered;
+  const plan = planOf(lowered);
+  const { dtype, sizes, rows } = plan;
+  const slots = slotsOf(lowered);
+  const operands = operandsOf(lowered, slots);
+  const records = record !== undefined && isRecording() && slots.some((x) => x?.requiresGrad === true);
+
+  const turned = rowsFirst(call.query);
+  const { H, E } = sizes;
+  const outputShape = turned ? [rows.B, rows.L, H, E] : [rows.B, H, rows.L, E];
+  const rowSpec: OutputSpec = { shape: [rows.B, H, rows.L], dtype };
+  const specs = [{ shape: outputShape, dtype }, ...(records ? [rowSpec, rowSpec] : []), ...(wantsLse ? [rowSpec] : [])];
+  let poison: Poison = { closes: false, bad: false };
+  const [out, ...perRow] = compute("attention", present(operands), specs, (reads, [output, ...writes], scratch) => {
+    const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, operands), scratch };
+    poison = poisonOf(body);
+    const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
+    const pointer = scratch(JOB.bytes);
+    writeJob(pointer, {
+      ...fields(body, poison),
+      ...savedFields(lowered, plan),
+      biases: putBiases(body),
+      ...strided("output", output, outputShape, rowMajor(outputShape), turned),
+      rowMaximum: records ? writes[0] : 0,
+      rowSum: records ? writes[1] : 0,
+      lse: wantsLse ? writes.at(-1)! : 0,
+      counters: counted,
+    });
+    const work = plan.pairs * 2 * (sizes.D + E);
+    runParallel(kernels, dtype, "forward", pieces(pointer, plan.forwardChunks, work), {
+      work,
+      scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
+    });
+    counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
+  });
+  const lse = wantsLse ? perRow.at(-1)! : undefined;
+  const [rowMaximum, rowSum] = perRow;
+
+  if (records) record({ lowered, plan, slots, poison, out, outputShape, rowMaximum, rowSum, lse });
+  return { output: turned ? transpose(out, 1, 2) : out, ...(lse === undefined ? {} : { lse }) };
+}
