@@ -4,9 +4,16 @@ import { visit, type Expr } from "./expr.ts";
 
 /** An expression as data, its tables numbered in the order in which they are met. Parts that are shared stay shared. */
 export function formOf(root: Expr): ExpressionForm {
+  const { expressions, tables } = formsOf([root]);
+  return { form: "expression", expression: expressions[0], tables };
+}
+
+/** Several expressions, which share tables and parts. */
+export function formsOf(roots: readonly Expr[]): { expressions: Expression[]; tables: Tensor[] } {
   const tables: Tensor[] = [];
   const made = new Map<Expr, Expression>();
-  visit(root, (x) => {
+  const make = (x: Expr) => {
+    if (made.has(x)) return;
     const { node, type } = x;
     if (node.op === "constant") made.set(x, { op: "constant", type, value: node.value });
     else if (node.op === "variable") made.set(x, { op: "variable", type: type as "float" | "int", name: node.name });
@@ -16,6 +23,7 @@ export function formOf(root: Expr): ExpressionForm {
       const indices = node.indices.map((index) => made.get(index)!);
       made.set(x, { op: "lookup", type, table: tables.indexOf(table), shape: table.shape, indices, outside });
     } else made.set(x, { op: node.op, type, operands: node.operands.map((operand) => made.get(operand)!) });
-  });
-  return { form: "expression", expression: made.get(root)!, tables };
+  };
+  for (const root of roots) visit(root, make);
+  return { expressions: roots.map((root) => made.get(root)!), tables };
 }

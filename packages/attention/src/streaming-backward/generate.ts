@@ -5,6 +5,7 @@ import { SCORE_FORMS } from "../streaming/job.ts";
 import { defineMask } from "../streaming/mask.ts";
 import { defineProduct } from "../streaming/product.ts";
 import { defineCollect, defineSpread } from "../streaming/relative.ts";
+import type { ScorePass } from "../streaming/score-pass.ts";
 import { defineScores } from "../streaming/scores.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
@@ -26,13 +27,16 @@ import { definePairGradients, defineUnpack } from "./pairs.ts";
 // scores dS (passes.ts). dQ += dS · K is added strip by strip. When the block's strips are done, dV += Pᵀ · dO and dK += dSᵀ · Q for six keys at a time:
 // their rows are six neighbouring columns of P and dS, so nothing is transposed. dK and dV of the tile stay in the second cache.
 
-/** The WebAssembly of streaming attention, backward. */
-export function wasm(build: Build): Uint8Array<ArrayBuffer> {
+/**
+ * The WebAssembly of streaming attention, backward.
+ * @param pass a scoreMod that it holds
+ */
+export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const product = defineProduct(m);
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
-  const scores = defineScores(m, product, mask, spread, true);
+  const scores = defineScores(m, product, mask, spread, pass, true);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
   const pack = definePack(m, panel);
   const copyRows = defineCopyRows(m);
@@ -46,6 +50,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const softcapGradient = defineSoftcapGradient(m);
   const scalesGradient = defineScalesGradient(m);
   const scaleGradient = defineScaleGradient(m);
+  const scoreModGradient = pass?.defineGradient?.(m);
   const deltas = defineDeltas(m);
   const pairGradients = definePairGradients(m);
   const unpack = defineUnpack(m);
@@ -119,7 +124,8 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       f.call(draw, { work });
       f.call(drop, { work, strip: w.int("gradientStrip") });
     });
-    const between = f.let(i32.or(i32.or(job.int("biasCount"), w.int("cappedStrip")), w.int("rawStrip")));
+    const options = i32.or(i32.or(job.int("biasCount"), w.int("cappedStrip")), w.int("rawStrip"));
+    const between = f.let(pass === undefined ? options : i32.const(1));
     f.if(
       between,
       () => w.setReal("gradientFactor", f32.const(1)),
@@ -146,6 +152,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       }),
     );
     f.if(between, () => {
+      if (scoreModGradient !== undefined) f.call(scoreModGradient, { work });
       f.call(biasGradients, { work });
       f.if(w.int("cappedStrip"), () => f.call(softcapGradient, { work }));
       f.if(w.int("rawStrip"), () => f.call(scalesGradient, { work }));
@@ -210,6 +217,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     const keepIf = (wanted: ReturnType<typeof i32.ne>) => i32.mul(cut(i32.mul(stripRow, stripRows)), wanted);
     w.set("cappedStrip", keepIf(f32.ne(job.real("softcap"), 0)));
     w.set("rawStrip", keepIf(i32.ne(job.int("scalesGradient"), 0)));
+    if (pass?.keepsScores === true) w.set("scoreStrip", keepIf(i32.const(1)));
     w.set("stripRow", stripRow);
     w.set("wordRow", stripRow);
     w.set("tableRoom", cut(stripRow));

@@ -2,18 +2,13 @@ import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type 
 import { Constants, expBlock, fastDecayBlock } from "@heed/kernels/building-blocks";
 import { BIAS, BIAS_FORMS, NORMALISERS } from "../streaming/job.ts";
 import { defineShare, weightBlock } from "../streaming/normalise.ts";
+import { savedAt } from "../streaming/setup.ts";
 import { overGrid } from "../streaming/grid.ts";
 import type { Collect } from "../streaming/relative.ts";
 import { overStrip } from "../streaming/strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "../streaming/work.ts";
 
 type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
-
-/** The byte offset of what is saved of a row (counted within the sequence). */
-export function savedAt(w: Work, job: ReturnType<typeof jobOf>, row: Int): ReturnType<typeof i32.shl> {
-  const ofHead = i32.add(i32.mul(w.int("b"), job.int("savedBatch")), i32.mul(w.int("h"), job.int("savedHead")));
-  return i32.shl(i32.add(ofHead, i32.mul(i32.add(w.int("firstQuery"), row), job.int("savedRow"))), 2);
-}
 
 /**
  * From the strip's scores s and the gradient of its weights dP to weights P and the gradient of scores dS = P (dP − δ) + p · (cotangent of lse), both in

@@ -1,13 +1,14 @@
 import type { Views } from "@heed/kernels";
 import { ACTIVATIONS, BIAS_FORMS, NORMALISERS, SCORE_FORMS } from "../streaming/job.ts";
 import { rowsOf, type Row } from "../streaming/reference.ts";
+import type { ScorePass } from "../streaming/score-pass.ts";
 import type { StreamingBackwardKernels } from "./streaming-backward.ts";
 
 /** The gradient of streaming attention in plain loops, row by row: each step undoes one of `reference` of streaming. */
-export function reference(views: Views): StreamingBackwardKernels {
+export function reference(views: Views, pass?: ScorePass): StreamingBackwardKernels {
   return {
     backward(pointer, from, to) {
-      const work = rowsOf(views, pointer);
+      const work = rowsOf(views, pointer, pass);
       const { job } = work;
       const across = Math.ceil(job.Hkv / job.chunkHeads);
       for (let chunk = from; chunk < to; chunk++) {
@@ -23,7 +24,7 @@ export function reference(views: Views): StreamingBackwardKernels {
 
 /** Gradients of one sample and key/value head. */
 function ofHead(work: ReturnType<typeof rowsOf>, chunk: number, b: number, head: number): void {
-  const { job, biases, reals, start, group, query, key, sample } = work;
+  const { job, biases, reals, rules, start, group, query, key, sample } = work;
   const { firstQuery, firstKey, L, S } = sample(b);
   const { D, E } = job;
   const keys = new Float64Array(S * D);
@@ -61,6 +62,7 @@ function ofHead(work: ReturnType<typeof rowsOf>, chunk: number, b: number, head:
       for (let j = 0; j < S; j++) {
         if (!row.isOpen(j)) continue;
         let g = scores[j] + ofLse * share[j];
+        if (rules !== undefined) g = rules.gradient(g, work.pairOf(b, h, i, j, row.biased[j]), chunk);
         for (const bias of biases) {
           if (bias.form === BIAS_FORMS.queryRelative) continue;
           const place = work.placeOf(bias, i, j, bias.gradientRow, bias.gradientColumn);

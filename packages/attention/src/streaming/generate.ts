@@ -6,6 +6,7 @@ import { defineMask } from "./mask.ts";
 import { defineNormalise, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
 import { defineCollect, defineSpread } from "./relative.ts";
+import type { ScorePass } from "./score-pass.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows } from "./tile.ts";
 import { inPairs } from "./strip.ts";
@@ -20,13 +21,16 @@ import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 // To add a pass over scores: a function of the work that changes the strip in place (overStrip of strip.ts), and a line in the list of
 // scores.ts; its fields in job.ts, its meaning in reference.ts, its gradient in the list of streaming-backward.
 
-/** The WebAssembly of streaming attention, forward. */
-export function wasm(build: Build): Uint8Array<ArrayBuffer> {
+/**
+ * The WebAssembly of streaming attention, forward.
+ * @param pass a scoreMod that it holds
+ */
+export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const product = defineProduct(m);
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
-  const scores = defineScores(m, product, mask, spread);
+  const scores = defineScores(m, product, mask, spread, pass);
   const pack = definePack(m, tileColumns(build));
   const copyRows = defineCopyRows(m);
   const normalise = defineNormalise(m);

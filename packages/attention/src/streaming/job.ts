@@ -25,6 +25,8 @@ const JOB_FIELDS = {
   tileColumns: "i32",
   gradientRows: "i32",
   gradientColumns: "i32",
+  /** Bytes of scores that a thread may hold, where the normaliser needs whole rows; what is longer is computed again for each of its sweeps. */
+  heldBytes: "i32",
 
   // ——— Operands, real ———
   query: "i32",
@@ -78,6 +80,9 @@ const JOB_FIELDS = {
   valueTableHead: "i32",
   valueTableDistance: "i32",
 
+  /** What a compiled scoreMod reads, `writePass` of score-pass.ts; read by modules that were made for one. */
+  pass: "i32",
+
   // ——— Mask ———
   /** MASK_FORMS */
   maskForm: "i32",
@@ -128,10 +133,13 @@ const JOB_FIELDS = {
   // ——— What `forward` leaves per row, real; `backward` needs maximum and sum ———
   /**
    * softmax: the greatest score, and Σ e^(s − maximum), both without the sink. relu: −, and what was divided by. hard: −, and the key.
-   * topK, sparsemax, entmax15: maximum and sum or threshold, as the normaliser says.
+   * topK as softmax, of the keys kept: scores above the threshold, and those equal to it up to the key `rowTie`. sparsemax, entmax15: the greatest score,
+   * how many weights are above 0 or the sum of their roots, and the threshold of s − maximum, or of its half.
    */
   rowMaximum: "i32",
   rowSum: "i32",
+  rowThreshold: "i32",
+  rowTie: "i32",
   /** ln Σ e^s, −∞ where nothing is open. */
   lse: "i32",
   savedBatch: "i32",

@@ -67,7 +67,7 @@ export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientCo
   const width = padded(D) + padded(E);
   const stripRow = gradientColumns + COLUMN_UNIT;
   const panels = gradientColumns * (D + 2 * E + width + padded(D));
-  const strips = (2 * gradientRows + 3 * ROWS_OF_STRIP + 1) * stripRow;
+  const strips = (2 * gradientRows + 4 * ROWS_OF_STRIP + 1) * stripRow;
   const rows = gradientRows * (width + 2) + (ROWS_OF_STRIP + 8) * padded(D);
   return FIXED_BYTES + REAL * (panels + strips + rows + (H / Hkv) * L);
 }

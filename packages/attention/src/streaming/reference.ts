@@ -1,12 +1,13 @@
 import { threefry, type Views } from "@heed/kernels";
 import { ACTIVATIONS, BIAS_FORMS, MASK_FORMS, NORMALISERS, readBiases, readJob, SCORE_FORMS, type BiasRecord, type Job } from "./job.ts";
+import type { Pair, ScorePass } from "./score-pass.ts";
 import type { StreamingKernels } from "./streaming.ts";
 
-/** Streaming attention in plain loops, row by row: the definition of what a job means. */
-export function reference(views: Views): StreamingKernels {
+/** Streaming attention in plain loops, row by row: the definition of what a job means. With a scoreMod, that of what its pass means. */
+export function reference(views: Views, pass?: ScorePass): StreamingKernels {
   return {
     forward(pointer, from, to) {
-      const work = rowsOf(views, pointer);
+      const work = rowsOf(views, pointer, pass);
       const { job, reals, start } = work;
       const blocks = Math.ceil(job.L / job.blockRows);
       for (let chunk = from; chunk < to; chunk++) {
@@ -52,9 +53,10 @@ export interface Row {
   readonly b: number;
   readonly h: number;
   readonly i: number;
-  /** Before the scale; after scale and softcap; after bias and mask: −∞ where closed. */
+  /** Before the scale; after scale and softcap; after biases; after scoreMod and mask: −∞ where closed. */
   readonly raw: Float64Array;
   readonly capped: Float64Array;
+  readonly biased: Float64Array;
   readonly scores: Float64Array;
   readonly weights: Float64Array;
   readonly maximum: number;
@@ -70,8 +72,9 @@ export const clipped = (distance: number, most: number): number => Math.max(-mos
 
 /** Reads a job: rows of weights, and where the operands' numbers lie (indices into `reals`). */
 // eslint-disable-next-line typescript/explicit-module-boundary-types
-export function rowsOf(views: Views, pointer: number) {
+export function rowsOf(views: Views, pointer: number, pass?: ScorePass) {
   const job = readJob(views, pointer);
+  const rules = pass?.reference(views, job);
   const biases = readBiases(views, job);
   const [reals, ints, bytes] = [views.real(), views.i32(), views.u8()];
   const start = (address: number) => address >>> views.shift;
@@ -168,9 +171,11 @@ export function rowsOf(views: Views, pointer: number) {
     return words[element % 2] <= job.dropoutLimit >>> 0 ? job.dropoutFactor : 0;
   };
 
+  const pairOf = (b: number, h: number, i: number, j: number, score: number): Pair => ({ score, b, h, i, j, position: i + offset(b) });
+
   function row(b: number, h: number, i: number): Row {
     const { S } = sample(b);
-    const [raw, capped, scores] = [new Float64Array(S), new Float64Array(S), new Float64Array(S)];
+    const [raw, capped, biased, scores] = Array.from({ length: 4 }, () => new Float64Array(S));
     for (let j = 0; j < S; j++) {
       const added = biases.map((bias) => biasOf(bias, b, h, i, j));
       const open = maskOpens(b, h, i, j) && !added.includes(-Infinity);
@@ -179,7 +184,8 @@ export function rowsOf(views: Views, pointer: number) {
       raw[j] = isBad(b, h, i, j) ? NaN : rawScore(b, h, i, j);
       const scaled = raw[j] * scale(h);
       capped[j] = job.softcap === 0 ? scaled : job.softcap * Math.tanh(scaled / job.softcap);
-      scores[j] = added.reduce((sum, bias) => sum + bias, capped[j]);
+      biased[j] = added.reduce((sum, bias) => sum + bias, capped[j]);
+      scores[j] = rules === undefined ? biased[j] : rules.value(pairOf(b, h, i, j, biased[j]));
     }
     const sink = job.sink === 0 ? -Infinity : reals[start(job.sink) + h * job.sinkHead];
     const { weights, maximum, sum } = normalised(job, scores, sink);
@@ -190,6 +196,7 @@ export function rowsOf(views: Views, pointer: number) {
       i,
       raw,
       capped,
+      biased,
       scores,
       weights,
       maximum,
@@ -218,6 +225,8 @@ export function rowsOf(views: Views, pointer: number) {
     relative,
     placeOf,
     valueTable,
+    rules,
+    pairOf,
     row,
     /** A number of the value that a pair hears. */
     valueOf({ b, h, i }: Row, j: number, e: number) {

@@ -6,6 +6,7 @@ import type { MaskFunctions } from "./mask.ts";
 import { definePairScores } from "./pairs.ts";
 import type { Product } from "./product.ts";
 import type { Spread } from "./relative.ts";
+import type { ScorePass } from "./score-pass.ts";
 import { flagsOf } from "./setup.ts";
 import { overStrip } from "./strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "./work.ts";
@@ -13,22 +14,30 @@ import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "./work.ts";
 type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
 
 /** One step from a strip of scores to the next, on a strip in place. */
-interface Pass {
+interface Step {
   readonly run: OfWork;
   /** Whether the job has it. */
   readonly wanted: (job: ReturnType<typeof jobOf>, w: Work) => ReturnType<typeof i32.ne>;
 }
 
 /**
- * The scores of a strip, −∞ where closed: the product of queries and keys, then pass after pass, in the order of the law: scale, softcap, biases, mask. A
+ * The scores of a strip, −∞ where closed: the product of queries and keys, then pass after pass, in the order of the law: scale, softcap, biases, scoreMod, mask. A
  * new option is a pass more in the list.
- * @param keeps whether scores can be kept as they are before the scale and before biases, which their gradients want
+ * @param pass of a scoreMod
+ * @param keeps whether scores can be kept as they are before the scale, before biases and before a scoreMod, which their gradients want
  */
-export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunctions, spread: Spread, keeps = false): OfWork {
+export function defineScores(
+  m: ModuleBuilder,
+  product: Product,
+  mask: MaskFunctions,
+  spread: Spread,
+  pass: ScorePass | undefined,
+  keeps = false,
+): OfWork {
   const panel = tileColumns(m.build);
   const scale = defineScale(m);
   const pairScores = definePairScores(m);
-  const keep = (where: "rawStrip" | "cappedStrip"): OfWork =>
+  const keep = (where: "rawStrip" | "cappedStrip" | "scoreStrip"): OfWork =>
     m.internal(where, { params: OF_WORK }, (f, { work }) => {
       const w = workOf(f, work);
       const [to, rowBytes] = [f.local("i32"), w.local("stripRow")];
@@ -45,11 +54,14 @@ export function defineScores(m: ModuleBuilder, product: Product, mask: MaskFunct
       });
     });
   const keepRaw = keeps ? keep("rawStrip") : undefined;
-  const passes: Pass[] = [
+  const always = () => i32.const(1);
+  const passes: Step[] = [
     { run: defineSoftcap(m), wanted: (job) => f32.ne(job.real("softcap"), 0) },
     ...(keeps ? [{ run: keep("cappedStrip"), wanted: (_: unknown, w: Work) => w.int("cappedStrip") }] : []),
     { run: definePoison(m), wanted: (job) => hasBad(job) },
     { run: defineBiases(m), wanted: (job) => job.int("biasCount") },
+    ...(keeps && pass?.keepsScores === true ? [{ run: keep("scoreStrip"), wanted: always }] : []),
+    ...(pass === undefined ? [] : [{ run: pass.define(m), wanted: always }]),
     { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")) },
     { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")) },
   ];

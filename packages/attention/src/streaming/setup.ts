@@ -46,6 +46,12 @@ export function flagsOf(
   return select(job.int(`bad${operand}`), flags, i32.const(0));
 }
 
+/** The byte offset of what is saved of a row (counted within the sequence). */
+export function savedAt(w: Work, job: ReturnType<typeof jobOf>, row: Int): ReturnType<typeof i32.shl> {
+  const ofHead = i32.add(i32.mul(w.int("b"), job.int("savedBatch")), i32.mul(w.int("h"), job.int("savedHead")));
+  return i32.shl(i32.add(ofHead, i32.mul(i32.add(w.int("firstQuery"), row), job.int("savedRow"))), 2);
+}
+
 /** Cuts scratch space: each call gives an address, aligned to 64. */
 export function cutter(f: FunctionBuilder, start: Int): (bytes: ReturnType<typeof i32.mul>) => Int {
   const next = f.let(start);

@@ -55,10 +55,33 @@ const WORK_FIELDS = {
   /** Room for a number per column. */
   tableRoom: "i32",
 
+  // ——— Forward: the sweep over a block's tiles ———
+  /** Columns [from, to) that the block may see, in tiles of so many. */
+  from: "i32",
+  to: "i32",
+  columnsOfTile: "i32",
+  /** Whether the sweep computes scores, and whether it weighs values. */
+  scores: "i32",
+  weighs: "i32",
+  /** The block's first row, and what is kept of its rows: outputs so far, `outRow` bytes each, state, and thresholds. */
+  firstRow: "i32",
+  outs: "i32",
+  outRow: "i32",
+  states: "i32",
+  holds: "i32",
+  /** Room for a strip, and for the scores of held rows from `firstHeld` on, `heldRow` bytes each; 0 = none are held. */
+  stripRoom: "i32",
+  stripRoomRow: "i32",
+  held: "i32",
+  heldRow: "i32",
+  firstHeld: "i32",
+
   // ——— Backward only ———
   /** Room to keep a strip of scores before the scale, and before biases; 0 = not wanted. */
   rawStrip: "i32",
   cappedStrip: "i32",
+  /** The same of the scores before a scoreMod. */
+  scoreStrip: "i32",
   /** Rows as in the strip: gradients of its weights, then of its scores. */
   gradientStrip: "i32",
   /** Values of the tile, packed; rows of its keys, in place or copied. */
@@ -85,7 +108,7 @@ export const WORK = /* @__PURE__ */ layout(WORK_FIELDS);
 /** Room for two vectors, behind the fields. */
 export const PAIR = WORK.bytes;
 /** Bytes kept for it all. */
-export const WORK_BYTES = 256;
+export const WORK_BYTES = 384;
 
 type Names<F extends Fields, T> = { [K in keyof F]: F[K] extends T ? K : never }[keyof F] & string;
 
