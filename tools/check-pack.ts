@@ -58,7 +58,8 @@ async function checkTarball(name: string, folder: string, consumer: string): Pro
   const unpacked = join(consumer, "node_modules/@heed", name);
   mkdirSync(unpacked, { recursive: true });
   await run("tar", ["-xzf", tarball, "-C", unpacked, "--strip-components=1"]);
-  for (const dependency of Object.keys(manifestOf(unpacked).dependencies ?? {})) {
+  const { dependencies, peerDependencies } = manifestOf(unpacked);
+  for (const dependency of Object.keys({ ...dependencies, ...peerDependencies })) {
     const installed = join(consumer, "node_modules", dependency);
     if (dependency.startsWith("@heed/") || existsSync(installed)) continue;
     mkdirSync(dirname(installed), { recursive: true });
@@ -76,6 +77,7 @@ interface Manifest {
   readonly private?: boolean;
   exports: Record<string, unknown>;
   dependencies?: Record<string, string>;
+  peerDependencies?: Record<string, string>;
 }
 const manifestOf = (folder: string) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
 

@@ -1,0 +1,1 @@
+export { atomFeatureNames, bondFeatureNames, parseSmiles, type MoleculeGraph } from "./parse-smiles.ts";
