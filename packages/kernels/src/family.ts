@@ -1,13 +1,12 @@
 import { withSharedMemory } from "./assembler/with-shared-memory.ts";
-import { activeBuild, type Build } from "./configure.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { viewsOf, type Views } from "./memory/views.ts";
 import { isProfiling, timed } from "./profile.ts";
+import { activeBuild, type Build } from "./settings.ts";
 import { unpack, type Packed } from "./unpack.ts";
-import { compileWide } from "./wide/compile-wide.ts";
-import { refuseWide, wideObstacle } from "./wide/wide-obstacle.ts";
+import { wideMode, type WideMode } from "./wide/wide-mode.ts";
 
-export type { Build } from "./configure.ts";
+export type { Build } from "./settings.ts";
 
 /**
  * Bytes of a WebAssembly module for an unshared memory, in pages packed; or the module itself, where the engine compiles none at run
@@ -23,7 +22,7 @@ export interface Family<K> {
   readonly name: string;
   /** The kernels for that precision: the configured build for float32, the reference for float64. */
   on(dtype: "float32" | "float64"): K;
-  /** One implementation by name, for tests and benchmarks. */
+  /** One implementation by name, for tests and benchmarks; `wide` is `relaxed` unless somebody asked for the wide mode. */
   implementation(which: "reference" | Build, dtype?: "float32" | "float64"): K;
 }
 
@@ -41,30 +40,56 @@ export function defineFamily<K extends object>(
   reference: (views: Views) => K,
   agree?: (wide: K, narrow: K) => boolean,
 ): Family<K> {
-  const made: { relaxed?: K; simd?: K; wide?: K; reference?: K; reference64?: K } = {};
-  const family: Family<K> = {
-    name,
-    on(dtype) {
-      const kernels = dtype === "float64" ? family.implementation("reference", "float64") : family.implementation(activeBuild());
-      return isProfiling() ? timed(name, kernels) : kernels;
-    },
-    implementation(which, dtype = "float32") {
-      if (which === "wide") return (made.wide ??= wideOr(family.implementation("relaxed")));
-      if (which !== "reference") return (made[which] ??= instantiate<K>(compiled(wasm(which)!)));
-      return dtype === "float64"
-        ? (made.reference64 ??= reference(viewsOf("float64")))
-        : (made.reference ??= reference(viewsOf("float32")));
-    },
-  };
-  const wideOr = (narrow: K): K => {
+  return withReference(compiledFamily(name, wasm, agree), reference);
+}
+
+/**
+ * A family without plain loops, for pages that cannot afford them. It has no float64, and nothing to run on engines without WebAssembly SIMD:
+ * check that before using it.
+ */
+export function compiledFamily<K extends object>(
+  name: string,
+  wasm: (build: Build) => WasmSource | undefined,
+  agree?: (wide: K, narrow: K) => boolean,
+): Family<K> {
+  const made: { relaxed?: K; simd?: K; wide?: K } = {};
+  const wideOr = (narrow: K, mode: WideMode): K => {
     const source = wasm("wide");
-    if (!(source instanceof Uint8Array) || isSame(source, wasm("relaxed")) || wideObstacle() !== undefined) return narrow;
-    const wide = instantiate<K>(compiled(source, compileWide));
+    if (!(source instanceof Uint8Array) || isSame(source, wasm("relaxed")) || mode.obstacle() !== undefined) return narrow;
+    const wide = instantiate<K>(compiled(source, mode.compile));
     if (agree === undefined || agree(wide, narrow)) return wide;
-    refuseWide(name);
+    mode.refuse(name);
     return narrow;
   };
-  return family;
+  const implementation = (which: "reference" | Build): K => {
+    if (which === "reference") throw new Error(`internal: ${name} has no plain loops here`);
+    if (which !== "wide") return (made[which] ??= instantiate<K>(compiled(wasm(which)!)));
+    const mode = wideMode();
+    return mode === undefined ? implementation("relaxed") : (made.wide ??= wideOr(implementation("relaxed"), mode));
+  };
+  return family(name, implementation);
+}
+
+/** The same family, the same modules, and the plain loops besides. */
+export function withReference<K extends object>(compiledOnly: Family<K>, reference: (views: Views) => K): Family<K> {
+  const made: { float32?: K; float64?: K } = {};
+  return family(compiledOnly.name, (which, dtype) =>
+    which === "reference" ? (made[dtype] ??= reference(viewsOf(dtype))) : compiledOnly.implementation(which),
+  );
+}
+
+function family<K extends object>(
+  name: string,
+  implementation: (which: "reference" | Build, dtype: "float32" | "float64") => K,
+): Family<K> {
+  return {
+    name,
+    on(dtype) {
+      const kernels = implementation(dtype === "float64" ? "reference" : activeBuild(), dtype);
+      return isProfiling() ? timed(name, kernels) : kernels;
+    },
+    implementation: (which, dtype = "float32") => implementation(which, dtype),
+  };
 }
 
 function isSame(bytes: Uint8Array, other: WasmSource | undefined): boolean {

@@ -3,6 +3,7 @@ import { features } from "../features.ts";
 import { allocateBlock, freeBlock } from "../memory/allocator.ts";
 import { float32View } from "../memory/views.ts";
 import { wideObstacle } from "../wide/wide-obstacle.ts";
+import { allowWide } from "../wide/wide.ts";
 import { measurePeak, type Peak } from "../probe/peak.ts";
 import { matmulScratchBytes } from "./blocking.ts";
 import { matmul } from "./matmul.ts";
@@ -43,6 +44,7 @@ const SAMPLE_MILLISECONDS = 2;
  */
 export function benchmarkMatmul(options: MatmulBenchmarkOptions = {}): KernelBenchmark {
   const { sizes = [64, 128, 197, 256, 512, 1024], rounds = 40, onRound } = options;
+  allowWide();
   const builds = (options.builds ?? ["relaxed", "simd", "wide"]).filter(
     (build) => build === "simd" || (features().relaxedSimd && (build === "relaxed" || wideObstacle() === undefined)),
   );

@@ -2,6 +2,7 @@ import { features } from "../features.ts";
 import type { Build, Family } from "../family.ts";
 import { allocateBlock, freeBlock } from "../memory/allocator.ts";
 import { viewsOf, type Views } from "../memory/views.ts";
+import { allowWide } from "../wide/wide.ts";
 
 /** One implementation of a family, as tests run it. */
 export interface Implementation<K> {
@@ -16,6 +17,7 @@ export function implementationsOf<K extends object>(family: Family<K>): Implemen
   const { relaxedSimd } = features();
   const builds: Build[] = ["simd"];
   if (relaxedSimd) builds.push("relaxed");
+  allowWide();
   if (relaxedSimd && family.implementation("wide") !== family.implementation("relaxed")) builds.push("wide");
   return [
     { name: "reference, float64", which: "reference", dtype: "float64", kernels: family.implementation("reference", "float64") },
