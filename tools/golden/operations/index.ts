@@ -1,6 +1,7 @@
 import type { Operations } from "../operation.ts";
 import { attentionOperations } from "./attention.ts";
 import { graphOperations } from "./graph-attention.ts";
+import { linearTimeOperations } from "./linear-time.ts";
 import { maskOperations } from "./masks.ts";
 import { positionalOperations } from "./positional.ts";
 import { recurrentOperations } from "./recurrent.ts";
@@ -14,6 +15,7 @@ export const operations: Operations = {
   ...scoringOperations,
   ...maskOperations,
   ...attentionOperations,
+  ...linearTimeOperations,
   ...positionalOperations,
   ...visionOperations,
   ...recurrentOperations,

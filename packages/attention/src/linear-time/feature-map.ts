@@ -1,0 +1,9 @@
+import { add, clamp, exp, relu, type Tensor } from "@heed/tensor";
+
+/**
+ * elu(x) + 1: x + 1 above 0, e^x below; positive everywhere. Written so that small values keep their digits.
+ * @see Katharopoulos et al. 2020, eq. 7 (arXiv:2006.16236)
+ */
+export function eluPlusOne(x: Tensor): Tensor {
+  return add(relu(x), exp(clamp(x, { high: 0 })));
+}

@@ -1,0 +1,67 @@
+import { HeedError, type Tensor } from "@heed/tensor";
+import type { Mask, TermContext } from "@heed/tensor/terms";
+import { prepare } from "../../internal/prepare.ts";
+import { reachOf, type Reach } from "./reach.ts";
+
+/** What every linear-time variant takes. */
+export interface LinearTimeOptions {
+  /** `causal()`, `padding(lengths)`, or `and(…)` of both: queries must see the first keys. Default: all see all. */
+  readonly mask?: Mask;
+  /** Where query 0 stands among the keys: a number, or one per sample. Default S − L. */
+  readonly queryOffset?: number | Int32Array;
+  /** `"bhld"` (default): `[B, H, L, D]`; `"blhd"`: `[B, L, H, D]`, a view. */
+  readonly layout?: "bhld" | "blhd";
+}
+
+/** Checked operands, of rank 4. */
+export interface Operands {
+  readonly where: string;
+  /** `[B | 1, H, L, D]` */
+  readonly query: Tensor;
+  /** `[B | 1, Hkv, S, D]` */
+  readonly key: Tensor;
+  /** `[B | 1, Hkv, S, E]` */
+  readonly value: Tensor;
+  readonly group: number;
+  readonly context: TermContext;
+  readonly reach: Reach;
+  /** From `[B, H, L, E]` back to the caller's rank and layout. */
+  restore(output: Tensor): Tensor;
+  /** The same for weights, whose heads stay before queries. */
+  unbatch(x: Tensor): Tensor;
+}
+
+/** @param names of the options that the variant has besides `LinearTimeOptions` */
+export function operandsOf(
+  where: string,
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: LinearTimeOptions,
+  names: readonly string[],
+): Operands {
+  const { mask, queryOffset, layout } = options;
+  const known = ["mask", "queryOffset", "layout", ...names];
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const fix = /causal/i.test(unknown) ? "Pass mask: causal(), of @heed/masks." : `Its options: ${known.join(", ")}.`;
+    throw new HeedError(where, `there is no option "${unknown}"`, {}, fix);
+  }
+  const call = prepare(where, query, key, value, {
+    ...(mask === undefined ? {} : { mask }),
+    ...(queryOffset === undefined ? {} : { queryOffset }),
+    ...(layout === undefined ? {} : { layout }),
+  });
+  const { context, group, restore, unbatch } = call;
+  return {
+    where,
+    query: call.query,
+    key: call.key,
+    value: call.value,
+    context,
+    group,
+    restore,
+    unbatch,
+    reach: reachOf(where, mask, context),
+  };
+}
