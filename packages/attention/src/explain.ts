@@ -3,8 +3,7 @@ import { noGrad, type Tensor } from "@heed/tensor";
 import { bytesPer } from "@heed/tensor/operation";
 import type { MaskForm } from "@heed/tensor/terms";
 import { planOf } from "./internal/call-plan.ts";
-import { lower } from "./internal/lower.ts";
-import { isEmpty, obstacleInReturns, obstacleOf } from "./internal/obstacle.ts";
+import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
 import { lengthsOf } from "./internal/packing.ts";
 import { predict } from "./internal/predict.ts";
 import { prepare } from "./internal/prepare.ts";
@@ -46,10 +45,9 @@ export function explain(
   const call = prepare("explain", query, key, value, options);
   const { B, H, L, S } = call.context;
   const E = call.value.shape[3];
-  const lowered = noGrad(() => (typeof call.score.lower === "function" ? lower(call) : undefined));
-  const obstacle = lowered === undefined ? { option: "score", reason: `"${call.score.name}" does not lower` } : obstacleOf(lowered);
+  const { lowered, obstacle } = noGrad(() => streamable(call));
   const build = call.query.dtype === "float64" ? "reference" : activeBuild();
-  if (lowered === undefined || obstacle !== undefined || isEmpty(lowered)) {
+  if (obstacle !== undefined || isEmpty(lowered)) {
     const pairs = B * H * L * S;
     const D = call.query.shape[3];
     const bytes = 2 * pairs * bytesPer(call.query.dtype);
@@ -79,7 +77,7 @@ export function explain(
     build,
     reason:
       ofPairs === undefined
-        ? "every option has its place in the kernel"
+        ? `every option has its place in the kernel${lowered.scoreMod === undefined ? "" : ", the scoreMod as a pass made for it"}`
         : `the kernel gives the output; ${ofPairs.reason} and comes of the dense definition`,
     flops: { forward: 2 * cells * (D + E), backward: 2 * cells * (3 * D + 2 * E) },
     workspaceBytes: {

@@ -1,8 +1,9 @@
 import { DTypeError, HeedError } from "@heed/tensor";
-import type { ScoreMod } from "@heed/tensor/terms";
+import type { HeldScoreMod, ScoreModKernels } from "../streaming/score-pass.ts";
 import { evaluate, wholeRegion } from "./evaluate.ts";
 import { expr, Expr, toFloat, variable, type Operand } from "./expr.ts";
 import { formOf } from "./form.ts";
+import { kernelsOf } from "./kernels.ts";
 
 /** Where a pair of query and key stands, as int expressions. */
 export interface PairVariables {
@@ -34,7 +35,7 @@ export interface ScoreVariables extends PairVariables {
 export function scoreMod(
   build: (variables: ScoreVariables) => Operand,
   { name = "scoreMod" }: { readonly name?: string } = {},
-): ScoreMod & { readonly expression: Expr } {
+): HeldScoreMod & { readonly expression: Expr } {
   const expression = built("scoreMod", () => build({ ...pair(), score: variable("score") }));
   if (expression.type === "bool") {
     throw new DTypeError("scoreMod", "the expression must be a number", { expression: String(expression) }, "Close pairs by maskMod.");
@@ -42,11 +43,18 @@ export function scoreMod(
   const root = toFloat(expression);
   const form = formOf(root);
   const learned = form.tables.filter((table) => table.requiresGrad);
+  let held: { readonly learned: string; readonly kernels: ScoreModKernels } | undefined;
   return {
     name,
     expression: root,
     dense: (scores, context) => evaluate(form, scores, wholeRegion(context)),
     lower: () => form,
+    kernels() {
+      // Whether a table is learned is part of what kernels are made for.
+      const now = form.tables.map(({ requiresGrad }) => Number(requiresGrad)).join("");
+      if (held?.learned !== now) held = { learned: now, kernels: kernelsOf(root) };
+      return held.kernels;
+    },
     parameters: () => Object.fromEntries(learned.map((table, at) => [`table${at}`, table])),
   };
 }

@@ -18,7 +18,8 @@ import {
   zeros,
   type Tensor,
 } from "@heed/tensor";
-import type { Bias, BiasForm, Score, ScoreForm, TermContext } from "@heed/tensor/terms";
+import type { Bias, BiasForm, Score, ScoreForm, ScoreMod, TermContext } from "@heed/tensor/terms";
+import type { ScoreModKernels } from "../streaming/score-pass.ts";
 
 /** What operand forms mean, in tensor operations: the dense definition of what a kernel is given. */
 
@@ -79,6 +80,16 @@ export function biasOfForm(form: BiasForm): Bias {
     },
     lower: () => form,
   };
+}
+
+/** The dense definition of a scoreMod with other tables; undefined leaves one as it is. */
+export function scoreModOfTables({ dense, tables: own }: ScoreModKernels, tables: readonly (Tensor | undefined)[]): ScoreMod["dense"] {
+  return (scores, context) =>
+    dense(
+      scores,
+      context,
+      own.map((table, n) => tables[n] ?? table),
+    );
 }
 
 /** `⟨query, table[clip(j − (i + queryOffset))]⟩`, `[B, H, L, S]`: what a queryRelative bias adds inside the score's scale. */

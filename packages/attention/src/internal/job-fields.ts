@@ -15,6 +15,7 @@ import {
   type Job,
 } from "../streaming/job.ts";
 import type { Sizes } from "../streaming/plan.ts";
+import { passLayout, writePass } from "../streaming/score-pass.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import type { Plan } from "./call-plan.ts";
 import type { Lowered } from "./lower.ts";
@@ -26,11 +27,12 @@ export interface Body {
   readonly lowered: Lowered;
   readonly plan: Plan;
   readonly operands: Slots;
+  /** Of the operands, then of `fixedTables`. */
   readonly at: readonly number[];
   readonly scratch: Scratch;
 }
 
-/** The fields of a job that forward and backward share, but for biases. */
+/** The fields of a job that forward and backward share, but for biases and pass. */
 export function fields(body: Body, poison: Poison): Partial<Job> {
   const { lowered, plan, operands, at, scratch } = body;
   const { call, score, mask } = lowered;
@@ -166,6 +168,24 @@ export function putBiases({ lowered, plan, operands, at, scratch }: Body, gradie
   return pointer;
 }
 
+/** Writes what the pass of a scoreMod reads, with the gradients of its tables where those are wanted. */
+export function putPass({ lowered, operands, at, scratch }: Body, gradients: readonly (Target | undefined)[] = []): number {
+  const { biases, scoreMod } = lowered;
+  if (scoreMod === undefined) return 0;
+  const first = TABLES + biases.length;
+  let fixed = operands.length;
+  const tables = scoreMod.tables.map(({ shape }, n) => ({
+    shape,
+    pointer: operands[first + n] === undefined ? at[fixed++] : at[first + n],
+    gradient: gradients[n]?.pointer ?? 0,
+    gradientChunk: gradients[n]?.chunk ?? 0,
+  }));
+  const ranks = tables.map(({ shape }) => shape.length);
+  const pointer = scratch(Math.max(passLayout(scoreMod.numbers.length, ranks).bytes, 8));
+  writePass(pointer, scoreMod.numbers, tables);
+  return pointer;
+}
+
 /** Whether rows that are not finite must be kept from being heard; found by forward, read again by backward. */
 export interface Poison {
   /** A mask, or a bias with −∞ in it, closes pairs. */
@@ -182,7 +202,7 @@ export function poisonOf({ kernels, lowered, plan, operands, at, scratch }: Body
     return flagRows(pointer, b, h, n, width, batch, head, row, scratch(b * h * n));
   };
   const some = (first: number, last: number) => operands.slice(first, last).some((x, i) => x !== undefined && count(x, at[first + i]) > 0);
-  const closes = lowered.mask !== undefined || some(TABLES, operands.length);
+  const closes = lowered.mask !== undefined || some(TABLES, TABLES + lowered.biases.length);
   return { closes, bad: closes && some(QUERY, SCALE) };
 }
 

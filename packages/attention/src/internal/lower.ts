@@ -1,5 +1,6 @@
 import { all, DTypeError, equal, mul, noGrad, ShapeError, sum, Tensor, unsqueeze, where } from "@heed/tensor";
 import type { Bias, BiasForm, MaskForm, ScoreForm, TermContext } from "@heed/tensor/terms";
+import type { HeldScoreMod, ScoreModKernels } from "../streaming/score-pass.ts";
 import { lowerBits } from "./lower-bits.ts";
 import { checkedMask, requireFit } from "./open-pairs.ts";
 import type { Call } from "./prepare.ts";
@@ -11,6 +12,8 @@ export interface Lowered {
   readonly score: ScoreForm;
   readonly biases: readonly BiasForm[];
   readonly mask: MaskForm | undefined;
+  /** What kernels can do with the scoreMod: undefined where there is none, or it is a stranger's. */
+  readonly scoreMod: ScoreModKernels | undefined;
 }
 
 /** Lowers score, biases and mask, once per call. Uses ordinary operations, so that the tape reaches what they learned. */
@@ -21,6 +24,7 @@ export function lower(call: Call): Lowered {
     score: scoreForm(call),
     biases: call.biases.map((bias) => biasForm(call, bias, context)),
     mask: maskForm(call, context),
+    scoreMod: scoreModKernels(call),
   };
 }
 
@@ -80,8 +84,17 @@ function biasForm(call: Call, bias: Bias | Tensor, context: TermContext): BiasFo
   return form;
 }
 
+function scoreModKernels(call: Call): ScoreModKernels | undefined {
+  const scoreMod = call.scoreMod as Partial<HeldScoreMod> | undefined;
+  const kernels = scoreMod?.kernels?.();
+  for (const table of kernels?.tables ?? []) {
+    if (table.dtype === "float32" || table.dtype === "float64") requireDType(call, `each float table of "${scoreMod!.name}"`, table);
+  }
+  return kernels;
+}
+
 function requireDType({ where: name, query }: Call, what: string, x: Tensor): void {
-  if (x.dtype !== query.dtype) throw new DTypeError(name, `${what} must have the dtype of query`, { bias: x.dtype, query: query.dtype });
+  if (x.dtype !== query.dtype) throw new DTypeError(name, `${what} must have the dtype of query`, { got: x.dtype, query: query.dtype });
 }
 
 function maskForm(call: Call, context: TermContext): MaskForm | undefined {

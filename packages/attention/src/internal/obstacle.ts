@@ -1,5 +1,6 @@
 import type { Return } from "../options.ts";
-import type { Lowered } from "./lower.ts";
+import { lower, type Lowered } from "./lower.ts";
+import type { Call } from "./prepare.ts";
 
 /** Why a call, or a part of it, runs the dense definition: the option at fault, and a sentence. */
 export interface Obstacle {
@@ -7,8 +8,16 @@ export interface Obstacle {
   readonly reason: string;
 }
 
+/** A call as the streaming kernel takes it, and what keeps the kernel from taking it. */
+export function streamable(call: Call): { readonly lowered: Lowered; readonly obstacle?: Obstacle } | { readonly lowered?: undefined; readonly obstacle: Obstacle } {
+  if (typeof call.score.lower !== "function") return { obstacle: { option: "score", reason: `"${call.score.name}" does not lower` } };
+  const lowered = lower(call);
+  const obstacle = obstacleOf(lowered);
+  return obstacle === undefined ? { lowered } : { lowered, obstacle };
+}
+
 /** What the streaming kernel does not take: the one place that says so. */
-export function obstacleOf({ call, score, biases }: Lowered): Obstacle | undefined {
+function obstacleOf({ call, score, biases, scoreMod }: Lowered): Obstacle | undefined {
   const { normaliser } = call;
   if (score.form === "additive" && score.edgeTerm !== undefined)
     return { option: "score", reason: "an edge term of an additive score has a number per pair" };
@@ -18,7 +27,12 @@ export function obstacleOf({ call, score, biases }: Lowered): Obstacle | undefin
     return { option: "normaliser", reason: `${normaliser.kind} needs whole rows, which the kernel does not hold yet` };
   if (normaliser.kind === "hard" && normaliser.straightThrough !== undefined)
     return { option: "normaliser", reason: "the straight-through gradient of hard is that of a softmax over whole rows" };
-  if (call.scoreMod !== undefined) return { option: "scoreMod", reason: "expressions are not compiled into the kernel yet" };
+  if (call.scoreMod !== undefined) {
+    if (scoreMod === undefined) return { option: "scoreMod", reason: `"${call.scoreMod.name}" brings no kernels` };
+    // In double precision nothing is compiled.
+    const reason = call.query.dtype === "float64" ? undefined : scoreMod.obstacle();
+    if (reason !== undefined) return { option: "scoreMod", reason };
+  }
   if (call.dropout !== undefined && Math.round((1 - call.dropout.p) * 2 ** 32) === 0)
     return { option: "dropoutP", reason: "so near to 1 nothing is kept" };
   return undefined;

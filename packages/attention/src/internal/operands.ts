@@ -3,7 +3,7 @@ import { packed } from "@heed/tensor/operation";
 import type { BiasForm } from "@heed/tensor/terms";
 import type { Lowered } from "./lower.ts";
 
-// Operands that a gradient may be asked of have slots in a fixed order; tables of biases follow.
+// Operands that a gradient may be asked of have slots in a fixed order; tables of biases follow, then those of a scoreMod.
 export const QUERY = 0;
 export const KEY = 1;
 export const VALUE = 2;
@@ -15,10 +15,20 @@ export const TABLES = 7;
 
 export type Slots = readonly (Tensor | undefined)[];
 
-export function slotsOf({ call, score, biases }: Lowered): Slots {
+export function slotsOf({ call, score, biases, scoreMod }: Lowered): Slots {
   const scale = score.form !== "additive" && score.scale instanceof Tensor ? score.scale : undefined;
   const vector = score.form === "additive" ? score.vector : undefined;
-  return [score.query, score.key, call.value, scale, vector, call.sink, call.valueTable, ...biases.map(tableOf)];
+  const floats = scoreMod?.tables.map((table) => (isFloat(table) ? table : undefined)) ?? [];
+  return [score.query, score.key, call.value, scale, vector, call.sink, call.valueTable, ...biases.map(tableOf), ...floats];
+}
+
+/** Tables of ints and bools, as they are read: operands behind those with slots. */
+export function fixedTables({ scoreMod }: Lowered): Tensor[] {
+  return scoreMod?.tables.filter((table) => !isFloat(table)).map(packed) ?? [];
+}
+
+function isFloat({ dtype }: Tensor): boolean {
+  return dtype === "float32" || dtype === "float64";
 }
 
 function tableOf(bias: BiasForm): Tensor {
@@ -29,7 +39,7 @@ function tableOf(bias: BiasForm): Tensor {
 export function operandsOf({ biases }: Lowered, slots: Slots): Slots {
   return slots.map((x, slot) => {
     if (x === undefined) return undefined;
-    const inRows = slot <= VALUE || (slot >= TABLES && biases[slot - TABLES].form === "dense");
+    const inRows = slot <= VALUE || (slot >= TABLES && biases[slot - TABLES]?.form === "dense");
     if (!inRows) return packed(x);
     const last = x.rank - 1;
     const step = x.rank === 0 || x.shape[last] <= 1 ? 1 : x.strides[last];

@@ -5,9 +5,9 @@ import { JOB, writeJob } from "../streaming/job.ts";
 import { forwardScratchBytes } from "../streaming/plan.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import { pieces, planOf, type Plan } from "./call-plan.ts";
-import { fields, poisonOf, putBiases, putDoubles, savedFields, strided, type Body, type Poison } from "./job-fields.ts";
+import { fields, poisonOf, putBiases, putDoubles, putPass, savedFields, strided, type Body, type Poison } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
-import { addresses, operandsOf, present, rowsFirst, slotsOf, type Slots } from "./operands.ts";
+import { addresses, fixedTables, operandsOf, present, rowsFirst, slotsOf, type Slots } from "./operands.ts";
 
 /** What a gradient needs of a call of the kernel. */
 export interface Streamed {
@@ -25,22 +25,25 @@ export interface Streamed {
 
 /**
  * Attention by the streaming kernel.
+ * @param plain kernels, which run where no scoreMod brings its own
  * @param record is told of a call that somebody may differentiate, to record it; without it nothing is kept for a gradient
  * @param counters for tests: two numbers per forward chunk, scores computed and tiles packed
  * @returns output `[B, H, L, E]` (packed: `[1, H, tokens, E]`), laid out in memory as the query is; lse without the last axis
  */
 export function stream(
-  kernels: Family<StreamingKernels>,
+  plain: Family<StreamingKernels>,
   lowered: Lowered,
   wantsLse: boolean,
   record?: (call: Streamed) => void,
   counters?: Float64Array,
 ): { output: Tensor; lse?: Tensor } {
   const { call } = lowered;
+  const kernels = lowered.scoreMod?.forward ?? plain;
   const plan = planOf(lowered);
   const { dtype, sizes, rows } = plan;
   const slots = slotsOf(lowered);
   const operands = operandsOf(lowered, slots);
+  const fixed = fixedTables(lowered);
   const records = record !== undefined && isRecording() && slots.some((x) => x?.requiresGrad === true);
 
   const turned = rowsFirst(call.query);
@@ -49,8 +52,8 @@ export function stream(
   const rowSpec: OutputSpec = { shape: [rows.B, H, rows.L], dtype };
   const specs = [{ shape: outputShape, dtype }, ...(records ? [rowSpec, rowSpec] : []), ...(wantsLse ? [rowSpec] : [])];
   let poison: Poison = { closes: false, bad: false };
-  const [out, ...perRow] = compute("attention", present(operands), specs, (reads, [output, ...writes], scratch) => {
-    const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, operands), scratch };
+  const [out, ...perRow] = compute("attention", [...present(operands), ...fixed], specs, (reads, [output, ...writes], scratch) => {
+    const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, [...operands, ...fixed]), scratch };
     poison = poisonOf(body);
     const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
     const pointer = scratch(JOB.bytes);
@@ -58,6 +61,7 @@ export function stream(
       ...fields(body, poison),
       ...savedFields(lowered, plan),
       biases: putBiases(body),
+      pass: putPass(body),
       ...strided("output", output, outputShape, rowMajor(outputShape), turned),
       rowMaximum: records ? writes[0] : 0,
       rowSum: records ? writes[1] : 0,

@@ -19,11 +19,12 @@ import { streaming } from "../streaming/streaming.ts";
 import { pieces } from "./call-plan.ts";
 import { chunksOf, type Chunking, type Shared } from "./chunks.ts";
 import { dense } from "./dense.ts";
-import { biasOfForm, scoreOfForm } from "./forms.ts";
-import { fields, putBiases, savedFields, strided, type Body, type StridedName, type Target } from "./job-fields.ts";
+import { biasOfForm, scoreModOfTables, scoreOfForm } from "./forms.ts";
+import { fields, putBiases, putPass, savedFields, strided, type Body, type StridedName, type Target } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import {
   addresses,
+  fixedTables,
   inSlots,
   KEY,
   operandsOf,
@@ -51,7 +52,7 @@ function recordGradient(call: Streamed): void {
   const inputs = present(slots);
   const results = lse === undefined ? [out] : [out, lse];
   const turned = rowsFirst(lowered.call.query);
-  recordMany("attention", results, inputs, [...inputs, out, rowMaximum, rowSum], ([g, ofLse], needs) => {
+  recordMany("attention", results, inputs, [...inputs, ...fixedTables(lowered), out, rowMaximum, rowSum], ([g, ofLse], needs) => {
     const cotangent = g ?? zeros(outputShape, { dtype: plan.dtype });
     const wanted = inSlots(needs, slots).map((need) => need === true);
     const gradients = backward(call, wanted, cotangent, ofLse);
@@ -66,7 +67,7 @@ function recordGradient(call: Streamed): void {
   });
 }
 
-function callOfForms({ call, score, biases }: Lowered, at: Slots) {
+function callOfForms({ call, score, biases, scoreMod }: Lowered, at: Slots) {
   const [query, key, value, scale, vector, sink, valueTable, ...tables] = at;
   const form = {
     ...score,
@@ -76,7 +77,17 @@ function callOfForms({ call, score, biases }: Lowered, at: Slots) {
     ...(vector === undefined ? {} : { vector }),
   } as ScoreForm;
   const forms = biases.map((bias, i) => (bias.form === "dense" ? { ...bias, bias: tables[i]! } : { ...bias, table: tables[i]! }));
-  return { ...call, query: query!, key: key!, value: value!, score: scoreOfForm(form), biases: forms.map(biasOfForm), sink, valueTable };
+  return {
+    ...call,
+    query: query!,
+    key: key!,
+    value: value!,
+    score: scoreOfForm(form),
+    biases: forms.map(biasOfForm),
+    scoreMod: call.scoreMod && { ...call.scoreMod, dense: scoreModOfTables(scoreMod!, tables.slice(biases.length)) },
+    sink,
+    valueTable,
+  };
 }
 
 /** How the backward pass of a call is cut, by shapes alone. */
@@ -87,11 +98,12 @@ export function gradientPlan(lowered: Lowered): Chunking {
 }
 
 /** Gradients that samples or heads may share, by slot. */
-function sharedOf({ call: { context }, biases }: Lowered, slots: Slots): { slot: number; shared: Shared }[] {
+function sharedOf({ call: { context }, biases, scoreMod }: Lowered, slots: Slots): { slot: number; shared: Shared }[] {
   const { B, H, L, S } = context;
   return slots.flatMap((x, slot) => {
     if (x === undefined || slot <= VALUE) return [];
-    const form = slot < TABLES ? undefined : biases[slot - TABLES].form;
+    const form = slot < TABLES ? undefined : biases[slot - TABLES]?.form;
+    const axes = slot < TABLES ? undefined : scoreMod?.axes[slot - TABLES - biases.length];
     let [perSample, perHead] = [false, x.rank > 1 && x.shape[0] > 1];
     if (slot === SCALE || slot === SINK) perHead = x.size > 1;
     if (form === "dense") {
@@ -99,6 +111,11 @@ function sharedOf({ call: { context }, biases }: Lowered, slots: Slots): { slot:
       [perSample, perHead] = [strides[0] > 0, strides[1] > 0];
     }
     if (form === "relative") [perSample, perHead] = [x.shape[0] > 1, x.shape[1] > 1];
+    if (axes !== undefined) {
+      // Indices beyond the last are that one, so samples or heads could meet there.
+      const reaches = (axis: number | undefined, count: number) => axis !== undefined && x.shape[axis] >= count;
+      [perSample, perHead] = [reaches(axes.sample, B), reaches(axes.head, H)];
+    }
     return [{ slot, shared: { size: x.size, perSample: perSample || B === 1, perHead: perHead || H === 1 } }];
   });
 }
@@ -108,9 +125,10 @@ function backward(call: Streamed, needs: readonly boolean[], cotangent: Tensor, 
   const { dtype, rows, sizes } = plan;
   const cut = gradientPlan(lowered);
   const operands = operandsOf(lowered, slots);
+  const fixed = fixedTables(lowered);
   const turned = rowsFirst(lowered.call.query);
   const g = cotangent.strides[3] === 1 || cotangent.shape[3] <= 1 ? cotangent : packed(cotangent);
-  const read = [...operands, out, rowMaximum, rowSum, g, ofLse === undefined ? undefined : packed(ofLse)];
+  const read = [...operands, ...fixed, out, rowMaximum, rowSum, g, ofLse === undefined ? undefined : packed(ofLse)];
   // Gradients lie in memory as their operands do.
   const shapes = slots.map((x, slot): Shape | undefined => {
     if (x === undefined || !needs[slot]) return undefined;
@@ -123,7 +141,7 @@ function backward(call: Streamed, needs: readonly boolean[], cotangent: Tensor, 
   const results = compute("gradient of attention", present(read), outputs, (reads, writes, scratch) => {
     const at = addresses(reads, read);
     const to = addresses(writes, shapes);
-    const body: Body = { kernels: streaming, lowered, plan, operands, at, scratch };
+    const body: Body = { kernels: lowered.scoreMod?.forward ?? streaming, lowered, plan, operands, at, scratch };
     const targets: (Target | undefined)[] = slots.map(() => undefined);
     const partials: { from: number; to: number; size: number }[] = [];
     sharedOf(lowered, slots).forEach(({ slot, shared: { size } }, i) => {
@@ -137,11 +155,12 @@ function backward(call: Streamed, needs: readonly boolean[], cotangent: Tensor, 
     const sums = (name: string, slot: number) => ({ [name]: targets[slot]?.pointer ?? 0, [`${name}Chunk`]: targets[slot]?.chunk ?? 0 });
     const gradient = (name: StridedName, slot: number) =>
       shapes[slot] === undefined ? {} : strided(name, to[slot], shapes[slot], rowMajor(shapes[slot]), rowsFirst(slots[slot]!));
-    const first = slots.length;
+    const first = slots.length + fixed.length;
     const job: Partial<Job> = {
       ...fields(body, poison),
       ...savedFields(lowered, plan),
       biases: putBiases(body, targets.slice(TABLES)),
+      pass: putPass(body, targets.slice(TABLES + lowered.biases.length)),
       ...strided("output", at[first], out.shape, out.strides, turned),
       rowMaximum: at[first + 1],
       rowSum: at[first + 2],
@@ -160,7 +179,7 @@ function backward(call: Streamed, needs: readonly boolean[], cotangent: Tensor, 
     const pointer = scratch(JOB.bytes);
     writeJob(pointer, job);
     const work = plan.pairs * 2 * (3 * sizes.D + 2 * sizes.E);
-    runParallel(streamingBackward, dtype, "backward", pieces(pointer, cut.chunks, work), {
+    runParallel(lowered.scoreMod?.backward ?? streamingBackward, dtype, "backward", pieces(pointer, cut.chunks, work), {
       work,
       scratch: { argument: 3, bytes: backwardScratchBytes(plan.cut), allocate: scratch },
     });
