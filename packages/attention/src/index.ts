@@ -1,6 +1,13 @@
 export { attention, type AttentionResult } from "./attention.ts";
 export { explain, type Explanation } from "./explain.ts";
-export { MultiHeadAttention, type MultiHeadAttentionOptions, type MultiHeadCallOptions } from "./multi-head-attention.ts";
+export { GroupedQueryAttention, type GroupedQueryAttentionOptions } from "./grouped-query-attention.ts";
+export { KeyValueCache, type CachedKeys, type KeyValueCacheOptions } from "./cache/key-value-cache.ts";
+export { MultiHeadAttention, type MultiHeadAttentionOptions } from "./multi-head-attention.ts";
+export type { MultiHeadCallOptions, MultiHeadRowsOptions } from "./internal/multi-head.ts";
 export type { Normaliser } from "./normalisers.ts";
 export type { AttentionOptions, Return } from "./options.ts";
 export { weightsOf, type WeightsOfOptions } from "./weights-of.ts";
+export type { Rotation } from "./rotation.ts";
+export { attentionFlow, type FlowOptions } from "./flow.ts";
+export { attentionRollout, type RolloutOptions } from "./rollout.ts";
+export { mergeByLse, type AttentionPart } from "./merge-by-lse.ts";

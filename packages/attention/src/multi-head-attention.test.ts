@@ -20,9 +20,7 @@ interface GoldenOptions {
   readonly average_attn_weights: boolean;
   readonly causal: boolean;
 }
-const golden = loadGolden("attention", { op: "multi_head_attention" }).filter(
-  ({ options }) => options.add_bias_kv !== true && options.add_zero_attn !== true,
-);
+const golden = loadGolden("attention", { op: "multi_head_attention" });
 
 describe.each(eachBackend())("on $name", ({ use }) => {
   it.each(golden)("agrees with $source on $name, under PyTorch's names", (each) =>
@@ -33,10 +31,12 @@ describe.each(eachBackend())("on $name", ({ use }) => {
         kdim,
         vdim,
         bias,
+        add_bias_kv: addBiasKv,
+        add_zero_attn: addZeroAttn,
         average_attn_weights: averages,
         causal: isCausal,
       } = each.options as unknown as GoldenOptions;
-      const module = new MultiHeadAttention(embedDim, numHeads, { key, bias, kdim, vdim });
+      const module = new MultiHeadAttention(embedDim, numHeads, { key, bias, kdim, vdim, addBiasKv, addZeroAttn });
       expect(Object.keys(module.stateDict()).sort()).toEqual(Object.keys(each.params).sort());
       expectGolden(each, ({ inputs, params }) => {
         const { x, q = x, k = x, v = x, attn_mask: attnMask, attn_bias: attnBias, key_mask: keyMask } = inputs;

@@ -110,6 +110,16 @@ it("refuses another module, and names it", () => {
   const linear = new Linear(2, 2, { key: randomKey(1) }) as unknown as MultiHeadAttention;
   expect(() => exportMultiHeadAttention(linear, { opset: 17 })).toThrow(UnsupportedError);
   expect(() => exportMultiHeadAttention(linear, { opset: 17 })).toThrow('module must be a MultiHeadAttention; got module "Linear"');
+  for (const options of [
+    { numKeyValueHeads: 1 },
+    { rotation: (x: Tensor) => x },
+    { addBiasKv: true },
+    { addZeroAttn: true },
+    { temperature: true },
+  ]) {
+    const module = new MultiHeadAttention(width, heads, { key: randomKey(7), ...options });
+    expect(() => exportMultiHeadAttention(module, { opset: 17 })).toThrow("shared key/value heads, rotation, added keys or temperature");
+  }
   expect(() => exportMultiHeadAttention(layer(), { opset: 23, queryOffset: 1 })).toThrow(
     "exportMultiHeadAttention: only causal reads queryOffset",
   );

@@ -17,7 +17,7 @@ import type { ExportOptions } from "./options.ts";
  * the module's state dict (`in_proj_weight`, `out_proj.bias`, …). Causal masks, empty rows and softcap: see `exportAttention`.
  *
  * @returns the bytes of an `.onnx` file; the same module and options give the same bytes
- * @throws {UnsupportedError} for another module, parameters that are not float32, a model of 2 GiB or more, and as `exportAttention` does;
+ * @throws {UnsupportedError} for another module, one with shared key/value heads, rotation, added keys or temperature, parameters that are not float32, a model of 2 GiB or more, and as `exportAttention` does;
  * {ScopeError} when a parameter's scope has ended.
  * @see https://onnx.ai/onnx/operators/onnx__Attention.html (3-D form)
  * @example await writeFile("layer.onnx", exportMultiHeadAttention(layer, { opset: 17, causal: true }));
@@ -38,6 +38,15 @@ export function exportMultiHeadAttention(module: MultiHeadAttention, options: Ex
   for (const [name, { dtype }] of Object.entries(state)) {
     if (dtype !== "float32")
       throw new UnsupportedError(where, "parameters must be float32", { [name]: dtype }, "Load them into a float32 module first.");
+  }
+  const { numKeyValueHeads, rotation, bias_k: addBiasKv, addZeroAttn, temperature } = module;
+  if (numKeyValueHeads !== module.numHeads || rotation !== undefined || addBiasKv !== null || addZeroAttn || temperature !== null) {
+    throw new UnsupportedError(
+      where,
+      "a module with shared key/value heads, rotation, added keys or temperature is not exported",
+      { numKeyValueHeads, rotation: rotation !== undefined, addBiasKv: addBiasKv !== null, addZeroAttn, temperature: temperature !== null },
+      "exportAttention exports what lies between its projections.",
+    );
   }
   const { opset, mask = false } = options;
   const { embedDim, numHeads } = module;

@@ -28,6 +28,7 @@ export {
 } from "./core/shape.ts";
 export { isRecording, noSecondDerivative, record, recordMany, type BackwardRule } from "./core/tape.ts";
 export { requireTensor } from "./core/tensor.ts";
+export { copy as copyStrided } from "./operations/copy.ts";
 export { applyBinary, operands, type Operand } from "./operations/binary.ts";
 export { denseGradient, recordFusedGradient, type Dense } from "./operations/dense-gradient.ts";
 export { sumTo } from "./operations/sum-to.ts";

@@ -1,6 +1,7 @@
-import { attention, MultiHeadAttention, type AttentionOptions } from "@heed/attention";
+import { attention, GroupedQueryAttention, KeyValueCache, MultiHeadAttention, type AttentionOptions } from "@heed/attention";
 import { identity, relu, softmax, sparsemax, type Normaliser } from "@heed/attention/normalisers";
 import { and, causal, fromTensor, padding, window, type DrawableMask } from "@heed/masks";
+import { rope } from "@heed/positional";
 import * as T from "@heed/tensor";
 import type { Tensor } from "@heed/tensor";
 import { TransformerEncoder, TransformerEncoderLayer } from "@heed/transformer";
@@ -108,9 +109,8 @@ interface MultiHeadOptions {
   causal: boolean;
 }
 const multiHeadAttention: Operation<MultiHeadOptions> = ({ inputs, params }, options) => {
-  if (options.add_bias_kv || options.add_zero_attn) throw new Pending("keys that are added (bias_k, zero) are not there yet");
-  const { embed_dim: embedDim, num_heads: numHeads, kdim, vdim, bias } = options;
-  const module = withParams(new MultiHeadAttention(embedDim, numHeads, { key, bias, kdim, vdim }), params);
+  const { embed_dim: embedDim, num_heads: numHeads, kdim, vdim, bias, add_bias_kv: addBiasKv, add_zero_attn: addZeroAttn } = options;
+  const module = withParams(new MultiHeadAttention(embedDim, numHeads, { key, bias, kdim, vdim, addBiasKv, addZeroAttn }), params);
   const { x, q = x, k = x, v = x, attn_mask: attnMask, attn_bias: attnBias, key_mask: keyMask } = inputs;
   const masks = [
     ...(options.causal ? [causal()] : []),
@@ -120,6 +120,52 @@ const multiHeadAttention: Operation<MultiHeadOptions> = ({ inputs, params }, opt
   const call = { ...all(masks), ...(attnBias === undefined ? {} : { bias: attnBias }), queryOffset: 0, returnWeights: true as const };
   const { output, weights } = module.forward(q!, k!, v!, call);
   return { y: output, weights: options.average_attn_weights ? T.mean(weights, 1) : weights };
+};
+
+interface GroupedOptions {
+  num_heads: number;
+  num_kv_heads: number;
+  head_dim: number;
+  bias?: boolean;
+  causal?: boolean;
+  rope: { style: "half_split" | "interleaved"; base: number } | null;
+  chunks?: number[];
+}
+function groupedOf(embedDim: number, options: GroupedOptions): GroupedQueryAttention {
+  const { num_heads: numHeads, num_kv_heads: numKeyValueHeads, head_dim: headDim, bias = false, rope: turns } = options;
+  const style = turns?.style === "half_split" ? "halfSplit" : "interleaved";
+  return new GroupedQueryAttention(embedDim, numHeads, {
+    key,
+    numKeyValueHeads,
+    headDim,
+    bias,
+    ...(turns === null ? {} : { rotation: (x: Tensor, at: object) => rope(x, { ...at, style, base: turns.base }) }),
+  });
+}
+
+const groupedQueryAttention: Operation<GroupedOptions> = ({ inputs: { x, lengths }, params }, options) => {
+  const module = withParams(groupedOf(x!.shape[2]!, options), params);
+  const masks = [...(options.causal ? [causal()] : []), ...(lengths === undefined ? [] : [padding(lengths.toTypedArray())])];
+  return { y: module.forward(x!, x!, x!, all(masks)) };
+};
+
+// Its values are those of the pieces, its gradients those of the whole: what a cache holds is written in place, and has none.
+const kvCache: Operation<GroupedOptions> = ({ inputs: { x }, params }, options) => {
+  const module = withParams(groupedOf(x!.shape[2]!, options), params);
+  const whole = module.forward(x!, x!, x!, { mask: causal() });
+  const cache = new KeyValueCache({ capacity: 3 });
+  const { pieces, held } = T.noGrad(() => {
+    let at = 0;
+    const rows = options.chunks!.map((n) => {
+      const piece = T.slice(x!, 1, at, (at += n));
+      return module.forward(piece, piece, piece, { mask: causal(), cache });
+    });
+    return { pieces: T.concat(rows, 1), held: cache.held() };
+  });
+  const off = T.noGrad(() => T.sub(pieces, whole));
+  const result = { y: T.add(whole, off), k_cache: T.mul(held.key, 1), v_cache: T.mul(held.value, 1) };
+  cache.release();
+  return result;
 };
 
 interface LayerOptions {
@@ -161,6 +207,8 @@ export const attentionOperations = {
   soft_attention: softAttention,
   worked_example: workedExample,
   multi_head_attention: multiHeadAttention,
+  grouped_query_attention: groupedQueryAttention,
+  kv_cache: kvCache,
   encoder_layer: encoderLayer,
   encoder,
 } as unknown as Operations;
