@@ -79,7 +79,7 @@ export function runCase(w: Workspace, c: Case, kernels: StreamingKernels, backwa
   const { B = 1, H = 1, L, S, D, E = D } = c;
   const Hkv = c.Hkv ?? H;
   const sizes = { B, H, Hkv, L, S, D, E };
-  const blocks = { ...blocksOf(sizes), ...c.blocks };
+  const blocks = { ...blocksOf(sizes, NORMALISERS[c.normaliser ?? "softmax"]), ...c.blocks };
   const lengths = c.lengths;
   const starts = (which: 0 | 1) => lengths!.reduce((list, pair) => [...list, list.at(-1)! + pair[which]], [0]);
   const [rowsOfQuery, rowsOfKey] = lengths === undefined ? [L, S] : [starts(0).at(-1)!, starts(1).at(-1)!];
@@ -205,6 +205,8 @@ export function runCase(w: Workspace, c: Case, kernels: StreamingKernels, backwa
         }),
     rowMaximum: perRow(),
     rowSum: perRow(),
+    rowThreshold: perRow(),
+    rowTie: perRow(),
     lse,
     savedBatch: lengths === undefined ? H * rowsOfQuery : 0,
     savedHead: rowsOfQuery,

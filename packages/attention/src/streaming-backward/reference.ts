@@ -142,6 +142,14 @@ function ofScores(
       return { scores: each((_, j) => weights[j] * (1 - weights[j]) * ofWeights[j]), share: none, sink: 0 };
     case NORMALISERS.identity:
       return { scores: each((_, j) => ofWeights[j]), share: none, sink: 0 };
+    case NORMALISERS.topK:
+      return { scores: each((_, j) => weights[j] * (ofWeights[j] - dot)), share: none, sink: 0 };
+    case NORMALISERS.sparsemax:
+    case NORMALISERS.entmax15: {
+      const slopes = weights.map((weight) => (job.normaliser === NORMALISERS.entmax15 ? Math.sqrt(weight) : Math.sign(weight)));
+      const mean = slopes.reduce((sum, slope, j) => (slope === 0 ? sum : sum + slope * ofWeights[j]), 0) / row.sum;
+      return { scores: each((_, j) => (slopes[j] === 0 ? 0 : slopes[j] * (ofWeights[j] - mean))), share: none, sink: 0 };
+    }
     case NORMALISERS.hard:
       return { scores: none, share: none, sink: 0 };
     default:

@@ -1,6 +1,7 @@
 import { f32, f32x4, f64, i32, ModuleBuilder, select, v128, type Build } from "@heed/kernels/assembler";
 import { Constants, definePack, logBlock, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 import { defineDropout, wordsBytes } from "./dropout.ts";
+import { defineHold, HOLD_BYTES } from "./hold.ts";
 import { JOB, MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
 import { defineNormalise, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
@@ -17,6 +18,8 @@ import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 // go through: product with the keys (product.ts) → scale, softcap, biases, mask (scores.ts, mask.ts) → weights, with the rows' maximum and sum
 // carried on (normalise.ts) → dropout (dropout.ts) → product with the values, added to the rows' outputs. The strip stays in the first cache. The
 // functions share one struct per thread (work.ts), so that a pass takes nothing but its address.
+//
+// Normalisers that need whole rows sweep over the tiles again and again (hold.ts), for as many rows at a time as scores can be held of.
 //
 // To add a pass over scores: a function of the work that changes the strip in place (overStrip of strip.ts), and a line in the list of
 // scores.ts; its fields in job.ts, its meaning in reference.ts, its gradient in the list of streaming-backward.
@@ -35,6 +38,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const copyRows = defineCopyRows(m);
   const normalise = defineNormalise(m);
   const share = defineShare(m);
+  const { begin, measure, advance, weigh, save } = defineHold(m);
   const { draw, drop } = defineDropout(m);
   const place = definePlace(m);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
@@ -112,21 +116,24 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const job = jobOf(f, w.local("job"));
     f.if(w.int("isPacked"), () => f.return());
     w.set("isPacked", 1);
-    w.count("tiles", i32.const(1));
     const [b, head] = [w.local("b"), w.local("headOfKey")];
     const columns = f.let(i32.sub(w.int("tileEnd"), w.int("tile")));
     const row = f.let(i32.add(w.int("firstKey"), w.int("tile")));
-    const [keyRow, D] = [f.let(i32.shl(job.int("keyRow"), 2)), job.local("D")];
-    const keys = f.let(job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]));
     const room = w.local("room");
-    f.if(job.int("badKey"), () => {
-      const bytes = f.let(i32.shl(D, 2));
-      const flags = flagsOf(w, job, "Key", row);
-      f.call(copyRows, { source: keys, sourceRow: keyRow, rows: columns, bytes, to: room, toRow: bytes, padding: 0, flags });
-      keys.set(room);
-      keyRow.set(bytes);
+    f.if(w.int("scores"), () => {
+      w.count("tiles", i32.const(1));
+      const [keyRow, D] = [f.let(i32.shl(job.int("keyRow"), 2)), job.local("D")];
+      const keys = f.let(job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]));
+      f.if(job.int("badKey"), () => {
+        const bytes = f.let(i32.shl(D, 2));
+        const flags = flagsOf(w, job, "Key", row);
+        f.call(copyRows, { source: keys, sourceRow: keyRow, rows: columns, bytes, to: room, toRow: bytes, padding: 0, flags });
+        keys.set(room);
+        keyRow.set(bytes);
+      });
+      f.call(pack, { lines: columns, from: 0, steps: D, source: keys, lineStride: keyRow, stepStride: 4, packed: w.int("keyPanels") });
     });
-    f.call(pack, { lines: columns, from: 0, steps: D, source: keys, lineStride: keyRow, stepStride: 4, packed: w.int("keyPanels") });
+    f.if(i32.eqz(w.int("weighs")), () => f.return());
     const source = f.let(job.address("value", [b, "valueBatch"], [head, "valueHead"], [row, "valueRow"]));
     const sourceRow = f.let(i32.shl(job.int("valueRow"), 2));
     const [bytes, toRow] = [f.let(i32.shl(job.int("E"), 2)), f.local("i32")];
@@ -144,6 +151,154 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
         w.set("valueRow", toRow);
       },
     );
+  });
+
+  /** The strip's rows of weights, with dropout, times the values: added to their outputs. */
+  const addValues = m.internal("addValues", { params: { work: "i32", out: "i32" } }, (f, { work, out }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const outRow = w.local("outRow");
+    f.if(job.int("dropout"), () => {
+      f.call(draw, { work });
+      f.call(drop, { work, strip: w.int("strip") });
+    });
+    const ofColumn = i32.mul(i32.sub(w.int("column"), w.int("tile")), w.int("valueRow"));
+    f.call(product, {
+      rows: w.int("rows"),
+      panels: i32.divU(outRow, 4 * panel),
+      steps: w.int("columns"),
+      a: w.int("strip"),
+      rowA: w.int("stripRow"),
+      stepA: 4,
+      b: i32.add(w.int("values"), ofColumn),
+      stepB: w.int("valueRow"),
+      panelB: 4 * panel,
+      c: out,
+      rowC: outRow,
+      load: 1,
+    });
+    f.if(job.int("valueTable"), () =>
+      f.call(collect, {
+        work,
+        strip: w.int("strip"),
+        x: 0,
+        xRow: 0,
+        table: job.address("valueTable", [w.int("h"), "valueTableHead"]),
+        width: job.int("E"),
+        most: job.int("valueTableDistance"),
+        out,
+        outRow,
+        gradient: 0,
+      }),
+    );
+  });
+
+  /** The queries of the strip's rows, in place where they can be. */
+  const findQueries = m.internal("findQueries", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const at = f.let(i32.add(w.int("firstQuery"), w.int("row")));
+    const source = f.let(job.address("query", [w.int("b"), "queryBatch"], [w.int("h"), "queryHead"], [at, "queryRow"]));
+    const sourceRow = f.let(i32.shl(job.int("queryRow"), 2));
+    f.if(job.int("badQuery"), () => {
+      const flags = flagsOf(w, job, "Query", at);
+      const [to, bytes] = [w.local("queryRoom"), f.let(i32.shl(job.int("D"), 2))];
+      f.call(copyRows, { source, sourceRow, rows: w.int("rows"), bytes, to, toRow: bytes, padding: 0, flags });
+      source.set(to);
+      sourceRow.set(bytes);
+    });
+    w.set("query", source);
+    w.set("queryRow", sourceRow);
+  });
+
+  /** Goes over the tiles that the block sees, and over the strips of rows [first, last) in each. */
+  const sweep = m.internal("sweep", { params: { work: "i32", first: "i32", last: "i32" } }, (f, { work, first, last }) => {
+    const w = workOf(f, work);
+    const [start, end, columns, outRow] = [w.local("from"), w.local("to"), w.local("columnsOfTile"), w.local("outRow")];
+    const [held, heldRow, firstRow] = [w.local("held"), w.local("heldRow"), w.local("firstRow")];
+    const [computes, weighs] = [w.local("scores"), w.local("weighs")];
+    const holds = f.let(jobOf(f, w.local("job")).int("heldBytes"));
+    const [tileEnd, rest, next, out, state, hold, strip] = f.locals("i32", 7);
+    f.if(
+      held,
+      () => w.set("stripRow", heldRow),
+      () => w.set("stripRow", w.int("stripRoomRow")),
+    );
+    f.forRange(start, end, columns, (tile) => {
+      tileEnd.set(i32.add(tile, columns));
+      tileEnd.set(i32.minS(tileEnd, end));
+      w.set("tile", tile);
+      w.set("tileEnd", tileEnd);
+      w.set("isPacked", 0);
+      f.forRange(first, last, stripRows, (row) => {
+        rest.set(i32.sub(last, row));
+        w.set("row", row);
+        w.set("rows", i32.minS(rest, stripRows));
+        strip.set(w.int("stripRoom"));
+        f.if(held, () => strip.set(i32.add(held, i32.add(i32.mul(i32.sub(row, first), heldRow), i32.shl(i32.sub(tile, start), 2)))));
+        next.set(f.call(mask.nextRun, { work, from: tile, strip }));
+        f.if(next, () => {
+          f.call(prepareTile, { work });
+          f.if(computes, () => f.call(findQueries, { work }));
+          const index = f.let(i32.sub(row, firstRow));
+          out.set(i32.add(w.int("outs"), i32.mul(index, outRow)));
+          state.set(i32.add(w.int("states"), i32.mul(index, ROW_BYTES)));
+          hold.set(i32.add(w.int("holds"), i32.mul(index, HOLD_BYTES)));
+          f.doWhile(next, () => {
+            f.if(computes, () => f.call(scores, { work }));
+            f.if(
+              holds,
+              () =>
+                f.if(
+                  weighs,
+                  () => f.call(weigh, { work, state, hold }),
+                  () => f.call(measure, { work, state, hold }),
+                ),
+              () => f.if(f.call(normalise, { work, state }), () => f.call(rescale, { rows: w.int("rows"), state, out, outRow })),
+            );
+            f.if(weighs, () => f.call(addValues, { work, out }));
+            next.set(f.call(mask.nextRun, { work, from: next, strip }));
+          });
+        });
+      });
+    });
+  });
+
+  /** A block's rows by a normaliser that needs them whole: a few at a time, sweep after sweep. */
+  const sweepHeld = m.internal("sweepHeld", { params: { work: "i32", rows: "i32" } }, (f, { work, rows }) => {
+    const w = workOf(f, work);
+    const [firstRow, room] = [w.local("firstRow"), w.local("held")];
+    const width = i32.sub(w.int("to"), w.int("from"));
+    const rowBytes = f.let(i32.add(i32.shl(i32.and(i32.add(width, 15), -16), 2), STRIP_PADDING));
+    const together = f.let(i32.divU(jobOf(f, w.local("job")).int("heldBytes"), rowBytes));
+    together.set(i32.minS(together, rows));
+    f.if(i32.gtS(together, stripRows), () => together.set(i32.sub(together, i32.remU(together, stripRows))));
+    f.if(i32.eqz(together), () => {
+      w.set("held", 0);
+      together.set(rows);
+    });
+    w.set("heldRow", rowBytes);
+    const isAgain = f.let(i32.eqz(w.int("held")));
+    const end = f.let(i32.add(firstRow, rows));
+    const [last, state, hold] = f.locals("i32", 3);
+    f.forRange(firstRow, end, together, (first) => {
+      last.set(i32.add(first, together));
+      last.set(i32.minS(last, end));
+      const count = f.let(i32.sub(last, first));
+      state.set(i32.add(w.int("states"), i32.mul(i32.sub(first, firstRow), ROW_BYTES)));
+      hold.set(i32.add(w.int("holds"), i32.mul(i32.sub(first, firstRow), HOLD_BYTES)));
+      f.call(begin, { hold, rows: count });
+      w.set("scores", 1);
+      w.set("weighs", 0);
+      f.doWhile(f.call(advance, { work, state, hold, rows: count }), () => {
+        f.call(sweep, { work, first, last });
+        w.set("scores", isAgain);
+      });
+      w.set("weighs", 1);
+      f.call(sweep, { work, first, last });
+      f.call(save, { work, hold, row: first, rows: count });
+    });
+    w.set("held", room);
   });
 
   const CHUNK = { work: "i32", chunk: "i32", space: "i32" } as const;
@@ -168,13 +323,22 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     w.set("room", cut(i32.mul(tileNumbers, i32.maxS(outRow, keyBytes))));
     w.set("queryRoom", cut(i32.mul(keyBytes, stripRows)));
     const stripRow = f.let(i32.add(i32.shl(tileNumbers, 2), STRIP_PADDING));
-    w.set("stripRow", stripRow);
-    const strip = cut(i32.mul(stripRow, stripRows));
+    w.set("stripRoom", cut(i32.mul(stripRow, stripRows)));
+    w.set("stripRoomRow", stripRow);
     w.set("wordRow", stripRow);
     w.set("tableRoom", cut(stripRow));
     w.set("words", cut(wordsBytes(stripRow, stripRows)));
     const states = cut(i32.mul(blockRows, ROW_BYTES));
     const outs = cut(i32.mul(blockRows, outRow));
+    w.set("firstRow", first);
+    w.set("states", states);
+    w.set("outs", outs);
+    w.set("outRow", outRow);
+    w.set("held", 0);
+    f.if(job.int("heldBytes"), () => {
+      w.set("holds", cut(i32.mul(blockRows, HOLD_BYTES)));
+      w.set("held", cut(job.int("heldBytes")));
+    });
 
     f.memoryFill(outs, 0, i32.mul(rows, outRow));
     const state = f.let(states);
@@ -193,87 +357,18 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const width = f.let(i32.sub(end, start), "width");
     f.if(i32.gtS(width, 0), () => {
       const tiles = f.let(i32.divU(i32.sub(i32.add(width, tileNumbers), 1), tileNumbers));
-      const columns = f.let(i32.and(i32.add(i32.divU(i32.sub(i32.add(width, tiles), 1), tiles), 15), -16));
-      const [tileEnd, rest, next, out, last] = f.locals("i32", 5);
-      const queryRow = f.let(i32.shl(job.int("queryRow"), 2));
-      const query = f.let(
-        job.address("query", [w.int("b"), "queryBatch"], [w.int("h"), "queryHead"], [i32.add(w.int("firstQuery"), first), "queryRow"]),
+      w.set("from", start);
+      w.set("to", end);
+      w.set("columnsOfTile", i32.and(i32.add(i32.divU(i32.sub(i32.add(width, tiles), 1), tiles), 15), -16));
+      f.if(
+        job.int("heldBytes"),
+        () => f.call(sweepHeld, { work, rows }),
+        () => {
+          w.set("scores", 1);
+          w.set("weighs", 1);
+          f.call(sweep, { work, first, last: i32.add(first, rows) });
+        },
       );
-      last.set(i32.add(first, rows));
-      f.forRange(start, end, columns, (tile) => {
-        tileEnd.set(i32.add(tile, columns));
-        tileEnd.set(i32.minS(tileEnd, end));
-        w.set("tile", tile);
-        w.set("tileEnd", tileEnd);
-        w.set("isPacked", 0);
-        f.forRange(first, last, stripRows, (row) => {
-          rest.set(i32.sub(last, row));
-          w.set("row", row);
-          w.set("rows", i32.minS(rest, stripRows));
-          next.set(f.call(mask.nextRun, { work, from: tile, strip }));
-          f.if(next, () => {
-            f.call(prepareTile, { work });
-            w.set("query", i32.add(query, i32.mul(i32.sub(row, first), queryRow)));
-            w.set("queryRow", queryRow);
-            f.if(job.int("badQuery"), () => {
-              const flags = flagsOf(w, job, "Query", i32.add(w.int("firstQuery"), row));
-              const [source, to] = [w.int("query"), w.int("queryRoom")];
-              f.call(copyRows, {
-                source,
-                sourceRow: queryRow,
-                rows: w.int("rows"),
-                bytes: keyBytes,
-                to,
-                toRow: keyBytes,
-                padding: 0,
-                flags,
-              });
-              w.set("query", w.int("queryRoom"));
-              w.set("queryRow", keyBytes);
-            });
-            f.doWhile(next, () => {
-              f.call(scores, { work });
-              out.set(i32.add(outs, i32.mul(i32.sub(row, first), outRow)));
-              state.set(i32.add(states, i32.mul(i32.sub(row, first), ROW_BYTES)));
-              f.if(f.call(normalise, { work, state }), () => f.call(rescale, { rows: w.int("rows"), state, out, outRow }));
-              f.if(job.int("dropout"), () => {
-                f.call(draw, { work });
-                f.call(drop, { work, strip: w.int("strip") });
-              });
-              const ofColumn = i32.mul(i32.sub(w.int("column"), tile), w.int("valueRow"));
-              f.call(product, {
-                rows: w.int("rows"),
-                panels: i32.divU(outRow, 4 * panel),
-                steps: w.int("columns"),
-                a: w.int("strip"),
-                rowA: w.int("stripRow"),
-                stepA: 4,
-                b: i32.add(w.int("values"), ofColumn),
-                stepB: w.int("valueRow"),
-                panelB: 4 * panel,
-                c: out,
-                rowC: outRow,
-                load: 1,
-              });
-              f.if(job.int("valueTable"), () =>
-                f.call(collect, {
-                  work,
-                  strip: w.int("strip"),
-                  x: 0,
-                  xRow: 0,
-                  table: job.address("valueTable", [w.int("h"), "valueTableHead"]),
-                  width: E,
-                  most: job.int("valueTableDistance"),
-                  out,
-                  outRow,
-                  gradient: 0,
-                }),
-              );
-              next.set(f.call(mask.nextRun, { work, from: next, strip }));
-            });
-          });
-        });
-      });
     });
 
     state.set(states);

@@ -37,7 +37,8 @@ export function defineShare(m: ModuleBuilder): FunctionHandle<{ work: "i32"; max
   return m.internal("share", { params: { work: "i32", maximum: "f32", sum: "f32" }, result: "f32" }, (f, { work, maximum, sum }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
-    f.if(i32.geS(job.int("normaliser"), NORMALISERS.sigmoid), () => f.return(1));
+    const kind = job.local("normaliser");
+    f.if(i32.and(i32.geS(kind, NORMALISERS.sigmoid), i32.ne(kind, NORMALISERS.topK)), () => f.return(1));
     f.if(f32.eq(sum, 0), () => f.return(0));
     f.if(job.int("sink"), () => {
       const exp = expBlock(new Constants(f));

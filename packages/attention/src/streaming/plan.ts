@@ -1,8 +1,8 @@
-import type { Job } from "./job.ts";
+import { NORMALISERS, type Job } from "./job.ts";
 
 /** The sizes that decide how work is cut. */
 export type Sizes = Pick<Job, "B" | "H" | "Hkv" | "L" | "S" | "D" | "E">;
-export type Blocks = Pick<Job, "blockRows" | "tileColumns" | "gradientRows" | "gradientColumns">;
+export type Blocks = Pick<Job, "blockRows" | "tileColumns" | "gradientRows" | "gradientColumns" | "heldBytes">;
 
 /** Most query rows of a forward chunk: two strips of it and a tile of keys and values stay in the second cache. */
 const BLOCK_ROWS = 252;
@@ -15,11 +15,32 @@ const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
 const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 192, 16_384];
 
-/** How a job of these sizes is cut: by shape alone, so that equal calls give equal bits. Spread it into the job. */
-export function blocksOf({ L, S, D, E }: Sizes): Blocks {
+/** Most bytes of scores that a thread holds, six rows of 65,536; and where it holds no more than six rows. */
+const MOST_HELD_BYTES = 6 * (4 * 65_536 + 64);
+const HELD_BYTES = 384 * 1024;
+
+/** Bytes of a held row of so many scores. */
+export function heldRowBytes(columns: number): number {
+  return REAL * padded(columns) + 64;
+}
+
+/** How many of `rows` rows of that width are held together: as many as whole strips of a few; 0: none, one is too long. */
+export function heldRows(rows: number, columns: number, heldBytes: number, stripRows: number): number {
+  const fit = Math.min(rows, Math.floor(heldBytes / heldRowBytes(columns)));
+  return fit > stripRows ? fit - (fit % stripRows) : fit;
+}
+
+/**
+ * How a job of these sizes is cut: by shape alone, so that equal calls give equal bits. Spread it into the job.
+ * @param normaliser one of NORMALISERS
+ */
+export function blocksOf({ L, S, D, E }: Sizes, normaliser = 0): Blocks {
   const width = Math.max(D, E, 1);
+  const blockRows = evenly(L, BLOCK_ROWS, ROW_UNIT);
+  const row = heldRowBytes(S);
   return {
-    blockRows: evenly(L, BLOCK_ROWS, ROW_UNIT),
+    blockRows,
+    heldBytes: normaliser < NORMALISERS.topK ? 0 : Math.min(MOST_HELD_BYTES, Math.max(HELD_BYTES, ROWS_OF_STRIP * row), blockRows * row),
     tileColumns: evenly(S, columnsWithin(TILE_COLUMNS, TILE_NUMBERS, width), COLUMN_UNIT),
     gradientRows: evenly(L, GRADIENT_ROWS, ROW_UNIT),
     gradientColumns: evenly(S, columnsWithin(GRADIENT_COLUMNS, GRADIENT_NUMBERS, width), COLUMN_UNIT),
@@ -50,16 +71,18 @@ const REAL = 4;
 const ROWS_OF_STRIP = 6;
 /** What the kernel keeps of each row: maximum, sum, factor. */
 const ROW_NUMBERS = 3;
+/** And of its threshold: `HOLD_BYTES` of hold.ts. */
+const HELD_NUMBERS = 12;
 const padded = (n: number) => Math.ceil(n / COLUMN_UNIT) * COLUMN_UNIT;
 /** The struct of work.ts, and what alignment takes. */
 const FIXED_BYTES = 2048;
 
 /** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
-export function forwardScratchBytes({ D, E, blockRows, tileColumns }: Sizes & Blocks): number {
+export function forwardScratchBytes({ D, E, blockRows, tileColumns, heldBytes }: Sizes & Blocks): number {
   const panels = tileColumns * (D + Math.max(padded(D), padded(E))) + ROWS_OF_STRIP * D;
   const strips = (2 * ROWS_OF_STRIP + 1) * (tileColumns + COLUMN_UNIT);
-  const rows = blockRows * (padded(E) + ROW_NUMBERS);
-  return FIXED_BYTES + REAL * (panels + strips + rows);
+  const rows = blockRows * (padded(E) + ROW_NUMBERS + (heldBytes > 0 ? HELD_NUMBERS : 0));
+  return FIXED_BYTES + REAL * (panels + strips + rows) + heldBytes;
 }
 
 /** Bytes of scratch space of one thread in `backward`; 4 bytes per query of the heads that share a key/value head grow with L. */

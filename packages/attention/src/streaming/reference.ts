@@ -264,7 +264,36 @@ function normalised(job: Job, scores: Float64Array, sink: number): { weights: Fl
       const best = scores.indexOf(maximum);
       return { weights: scores.map((_, j) => (Number.isNaN(maximum) ? NaN : j === best ? 1 : 0)), maximum, sum: best };
     }
+    case NORMALISERS.topK: {
+      const order = scores.map((_, j) => j).sort((a, b) => scores[b] - scores[a] || a - b);
+      const kept = new Set(order.subarray(0, job.topK));
+      const exponentials = scores.map((s, j) => (isOpen(s) && (kept.has(j) || Number.isNaN(maximum)) ? Math.exp(s - maximum) : 0));
+      const sum = total(exponentials);
+      return { weights: exponentials.map((e) => e / sum), maximum, sum };
+    }
+    case NORMALISERS.sparsemax:
+    case NORMALISERS.entmax15: {
+      const roots = rootsOf(scores, maximum, job.normaliser === NORMALISERS.entmax15);
+      const isSquared = job.normaliser === NORMALISERS.entmax15;
+      return { weights: roots.map((x) => (isSquared ? x * x : x)), maximum, sum: total(isSquared ? roots : roots.map((x) => (x > 0 ? 1 : x))) };
+    }
     default:
       throw new Error(`internal: streaming attention has no normaliser ${job.normaliser}`);
   }
+}
+
+/** max(d − τ, 0), d being differences from the greatest score, with a sum of 1; of the halves of d, with squares whose sum is 1. */
+function rootsOf(scores: Float64Array, maximum: number, halves: boolean): Float64Array {
+  const differences = scores.map((s) => (s === -Infinity ? s : (s - maximum) * (halves ? 0.5 : 1)));
+  if (!Number.isFinite(maximum)) return differences.map((d) => (d === -Infinity ? 0 : NaN));
+  let threshold = -1;
+  let [sum, squares, count] = [0, 0, 0];
+  // As long as the next greatest lies above the threshold of those before it.
+  for (const d of Float64Array.from(differences).sort().reverse()) {
+    if (d <= threshold) break;
+    [sum, squares, count] = [sum + d, squares + d * d, count + 1];
+    const mean = sum / count;
+    threshold = halves ? mean - Math.sqrt((1 - (squares - sum * mean)) / count) : mean - 1 / count;
+  }
+  return differences.map((d) => Math.max(d - threshold, 0));
 }

@@ -108,8 +108,8 @@ export function defineScores(
     });
     w.count("cells", i32.mul(w.int("rows"), w.int("width")));
     if (keepRaw !== undefined) f.if(w.int("rawStrip"), () => f.call(keepRaw, { work }));
-    // Without other passes the scale is left to the normaliser, which goes over the strip anyway.
-    const any = passes.map(({ wanted }) => wanted(job, w)).reduce((one, other) => i32.or(one, other));
+    // Without other passes the scale is left to the normaliser, which goes over the strip anyway; scores that are held are whole.
+    const any = passes.map(({ wanted }) => wanted(job, w)).reduce((one, other) => i32.or(one, other), job.int("heldBytes"));
     w.setReal("factor", w.real("scale"));
     f.if(any, () => {
       f.call(scale, { work });
