@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { cast, grad, mul, randomKey, sum, tensor, UnsupportedError, type Tensor } from "@heed/tensor";
+import { cast, randomKey, tensor, UnsupportedError, type Tensor } from "@heed/tensor";
+import type { ScoreMod } from "@heed/tensor/terms";
 import { eachBackend, expectClose, randomTensor } from "@heed/tensor/testing";
 import { and, causal, document, fromTensor, not, padding, window } from "@heed/masks";
 import { alibi, gridBias } from "@heed/positional";
 import { additive, bilinear, dot, gaussian, scaledDot } from "@heed/scoring";
-import { scoreMod } from "./expressions.ts";
+import { differencesFromDense } from "../test/against-dense.ts";
+import { scoreMod, table, tanh } from "./expressions.ts";
 import { attention, explain, weightsOf, type AttentionOptions } from "./index.ts";
-import { dense } from "./internal/dense.ts";
-import { prepare } from "./internal/prepare.ts";
 import { entmax15, hard, identity, relu, sigmoid, sparsemax, topK } from "./normalisers.ts";
 
 /** Choices per option: every pair of choices of two options comes up in some call. */
@@ -20,7 +20,7 @@ const choices = {
   dropout: ["none", "0.3"],
   sink: ["none", "sink"],
   valueTable: ["none", "none", "table"],
-  scoreMod: ["none", "none", "none", "squares"],
+  scoreMod: ["none", "none", "squares", "table"],
   group: ["1", "2"],
   offset: ["default", "0", "per sample"],
   layout: ["bhld", "blhd", "packed"],
@@ -63,6 +63,11 @@ function coveringArray(): Row[] {
   return rows;
 }
 
+const scoreMods: Record<string, (at: Record<string, Tensor>) => ScoreMod> = {
+  squares: () => scoreMod(({ score: s, i, j }) => s.add(s.mul(s).mul(0.1)).add(i.sub(j).mul(0.01))),
+  table: ({ distances }) => scoreMod(({ score: s, h, position, j }) => s.add(tanh(s).mul(table(distances).at(h, j.sub(position).add(4))))),
+};
+
 const [B, Hkv] = [2, 2];
 
 /** The tensors of a row, and a call of them. */
@@ -97,6 +102,7 @@ function caseOf(row: Row, seed: number) {
   if (row.bias === "all pairs") learn("bias", randomTensor([L, S], seed + 6));
   const gridSide = Math.max(L, S) + 6;
   if (row.bias === "grid") learn("grid", randomTensor([H, 5, 2 * gridSide - 1], seed + 6));
+  if (row.scoreMod === "table") learn("distances", randomTensor([H, 9], seed + 10));
   if (row.sink === "sink") learn("sink", randomTensor([H], seed + 7));
   if (row.valueTable === "table") learn("valueTable", randomTensor([H, 7, E], seed + 8));
 
@@ -154,7 +160,7 @@ function caseOf(row: Row, seed: number) {
       ...(row.dropout === "none" ? {} : { dropoutP: 0.3, dropoutKey: randomKey(seed) }),
       ...(at.sink === undefined ? {} : { sink: at.sink }),
       ...(at.valueTable === undefined ? {} : { valueTable: at.valueTable }),
-      ...(row.scoreMod === "none" ? {} : { scoreMod: scoreMod(({ score: s, i, j }) => s.add(s.mul(s).mul(0.1)).add(i.sub(j).mul(0.01))) }),
+      ...(row.scoreMod === "none" ? {} : { scoreMod: scoreMods[row.scoreMod](at) }),
       // Grids hold queries from 0 on.
       ...(row.offset === "0" || row.bias === "grid" ? { queryOffset: row.offset === "0" ? 0 : 2 } : {}),
       ...(row.offset === "per sample" && row.bias !== "grid" ? { queryOffset: Int32Array.of(1, -2) } : {}),
@@ -163,14 +169,6 @@ function caseOf(row: Row, seed: number) {
     return [at.query, at.key, at.value, options];
   };
   return { tensors, call };
-}
-
-/** Output and gradients; the dense definition with the same words of dropout. */
-function everything(tensors: Record<string, Tensor>, run: (at: Record<string, Tensor>) => Tensor): Record<string, Tensor> {
-  const output = run(tensors);
-  const cotangent = cast(randomTensor(output.shape, 77), output.dtype as "float32");
-  const gradients = grad((at: Record<string, Tensor>) => sum(mul(run(at), cotangent)))(tensors);
-  return { output, ...gradients };
 }
 
 const rows = coveringArray();
@@ -193,23 +191,9 @@ describe.each(eachBackend())("on $name", ({ use, name }) => {
           }
           const row = meaningful(each);
           const { tensors, call } = caseOf(row, at);
-          const own = (on: Record<string, Tensor>) => attention(...call(on));
           kernels[explain(...call(tensors)).kernel]++;
-          const wide = Object.fromEntries(Object.entries(tensors).map(([key, x]) => [key, cast(x, "float64")]));
-          const exact = everything(wide, (on) => {
-            const [q, k, v, options] = call(on);
-            const prepared = prepare("attention", q, k, v, options);
-            return prepared.restore(dense(prepared, new Set()).output);
-          });
-          const found = everything(tensors, own);
-          for (const [what, x] of Object.entries(exact)) {
-            const most = Math.max(1, ...Array.from(x.toTypedArray(), Math.abs));
-            try {
-              expectClose(cast(found[what], "float64"), x, most * (what === "output" ? 1e-5 : 5e-5));
-            } catch (error) {
-              failed.push(`${JSON.stringify(row)} ${what}: ${(error as Error).message.split("\n")[0]}`);
-            }
-          }
+          const differences = differencesFromDense(tensors, call);
+          if (differences !== "") failed.push(`${JSON.stringify(row)} ${differences}`);
         });
         console.log(`${name}: ${kernels.streaming} calls streamed, ${kernels.dense} dense`);
         expect(failed.join("\n")).toBe("");
