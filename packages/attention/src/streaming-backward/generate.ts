@@ -1,7 +1,7 @@
 import { f32, f32x4, i32, ModuleBuilder, v128, type Build } from "@heed/kernels/assembler";
 import { definePack, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 import { defineDropout, wordsBytes } from "../streaming/dropout.ts";
-import { SCORE_FORMS } from "../streaming/job.ts";
+import { NORMALISERS, SCORE_FORMS } from "../streaming/job.ts";
 import { defineMask } from "../streaming/mask.ts";
 import { defineProduct } from "../streaming/product.ts";
 import { defineCollect, defineSpread } from "../streaming/relative.ts";
@@ -12,6 +12,7 @@ import { defineCopyRows } from "../streaming/tile.ts";
 import { jobOf, OF_WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
   defineBiasGradients,
+  defineHeldGradient,
   defineRelativeGradients,
   defineOtherGradient,
   defineSinkGradient,
@@ -44,6 +45,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const place = definePlace(m);
   const softmaxGradient = defineSoftmaxGradient(m);
   const otherGradient = defineOtherGradient(m);
+  const held = defineHeldGradient(m);
   const sinkGradient = defineSinkGradient(m);
   const biasGradients = defineBiasGradients(m);
   const relativeGradients = defineRelativeGradients(m, collect);
@@ -131,10 +133,19 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       () => w.setReal("gradientFactor", f32.const(1)),
       () => w.setReal("gradientFactor", w.real("scale")),
     );
+    f.if(w.int("sumsDeltas"), () => {
+      f.call(held.sums, { work });
+      f.return();
+    });
     f.if(
       i32.eqz(job.int("normaliser")),
       () => f.call(softmaxGradient, { work }),
-      () => f.call(otherGradient, { work }),
+      () =>
+        f.if(
+          i32.ltS(job.int("normaliser"), NORMALISERS.topK),
+          () => f.call(otherGradient, { work }),
+          () => f.call(held.gradient, { work }),
+        ),
     );
     f.if(dropout, () => f.call(drop, { work, strip: w.int("strip") }));
     f.if(job.int("valueTableGradient"), () =>
@@ -231,10 +242,15 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       f.call(place, { work, b, h });
       w.set("deltas", i32.add(allDeltas, i32.shl(i32.mul(i32.sub(h, firstHead), job.int("L")), 2)));
     };
-    const zero = f.local("i32");
+    const [zero, again] = f.locals("i32", 2);
+    const lends = f.let(i32.gtS(job.int("normaliser"), NORMALISERS.topK));
     f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
       ofHead(h);
-      f.call(deltas, { work });
+      f.if(
+        lends,
+        () => f.memoryFill(w.int("deltas"), 0, i32.shl(w.int("L"), 2)),
+        () => f.call(deltas, { work }),
+      );
       f.if(job.int("sinkGradient"), () => f.call(sinkGradient, { work }));
       f.if(job.int("queryGradient"), () => {
         const to = rowOf("queryGradient", zero);
@@ -247,175 +263,191 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
 
     const [tileEnd, rows, rest, end, queries, queryRow, cotangents, cotangentRow] = f.locals("i32", 8);
     const [strip, span, next, low, high, offset, from, steps] = f.locals("i32", 8);
-    f.forRange(0, w.int("S"), columnsOfTile, (tile) => {
-      tileEnd.set(i32.add(tile, columnsOfTile));
-      rest.set(w.int("S"));
-      tileEnd.set(i32.minS(tileEnd, rest));
-      w.set("tile", tile);
-      w.set("tileEnd", tileEnd);
-      w.set("isPacked", 0);
-      f.memoryFill(ofKeys, 0, i32.mul(columnsOfTile, widthD));
-      f.memoryFill(ofValues, 0, i32.mul(columnsOfTile, widthE));
-      f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
-        ofHead(h);
-        f.forRange(0, w.int("L"), blockRows, (first) => {
-          rows.set(i32.sub(w.int("L"), first));
-          rows.set(i32.minS(rows, blockRows));
-          f.call(mask.hull, { work, row: first, rows, from: tile, to: tileEnd, pair });
-          f.block((seesNothing) => {
-            f.branchIf(seesNothing, i32.geS(i32.load(pair), i32.load(pair, 4)));
-            f.call(prepareTile, { work });
+    // Where δ is no product with the output, all is gone through twice: first for δ alone.
+    w.set("sumsDeltas", lends);
+    f.doWhile(again, () => {
+      again.set(w.int("sumsDeltas"));
+      f.forRange(0, w.int("S"), columnsOfTile, (tile) => {
+        tileEnd.set(i32.add(tile, columnsOfTile));
+        rest.set(w.int("S"));
+        tileEnd.set(i32.minS(tileEnd, rest));
+        w.set("tile", tile);
+        w.set("tileEnd", tileEnd);
+        w.set("isPacked", 0);
+        f.memoryFill(ofKeys, 0, i32.mul(columnsOfTile, widthD));
+        f.memoryFill(ofValues, 0, i32.mul(columnsOfTile, widthE));
+        f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
+          ofHead(h);
+          f.forRange(0, w.int("L"), blockRows, (first) => {
+            rows.set(i32.sub(w.int("L"), first));
+            rows.set(i32.minS(rows, blockRows));
+            f.call(mask.hull, { work, row: first, rows, from: tile, to: tileEnd, pair });
+            f.block((seesNothing) => {
+              f.branchIf(seesNothing, i32.geS(i32.load(pair), i32.load(pair, 4)));
+              f.call(prepareTile, { work });
 
-            // Rows of queries and cotangents, in place where they are whole panels.
-            const block = (name: "query" | "outputGradient", width: Int, at: Int, row: Int, room: Int, padded: Int): void => {
-              at.set(rowOf(name, first));
-              row.set(i32.shl(job.int(`${name}Row`), 2));
-              const bytes = f.let(i32.shl(width, 2));
-              const flags = name === "query" ? f.let(flagsOf(w, job, "Query", i32.add(w.int("firstQuery"), first))) : f.let(i32.const(0));
-              f.if(i32.or(i32.ne(bytes, padded), flags), () => {
-                f.call(copyRows, {
-                  source: at,
-                  sourceRow: row,
-                  rows,
-                  bytes,
-                  to: room,
-                  toRow: padded,
-                  padding: i32.sub(padded, bytes),
-                  flags,
-                });
-                at.set(room);
-                row.set(padded);
-              });
-            };
-            block("query", D, queries, queryRow, queryRoom, widthD);
-            block("outputGradient", E, cotangents, cotangentRow, cotangentRoom, widthE);
-            w.set("queryRow", queryRow);
-            w.set("cotangentRow", cotangentRow);
-
-            end.set(i32.add(first, rows));
-            span.set(spans);
-            f.forRange(first, end, stripRows, (row) => {
-              rest.set(i32.sub(end, row));
-              w.set("row", row);
-              w.set("rows", i32.minS(rest, stripRows));
-              offset.set(i32.sub(row, first));
-              w.set("query", i32.add(queries, i32.mul(offset, queryRow)));
-              w.set("cotangent", i32.add(cotangents, i32.mul(offset, cotangentRow)));
-              offset.set(i32.mul(offset, stripRow));
-              strip.set(i32.add(weights, offset));
-              low.set(tileEnd);
-              high.set(tile);
-              next.set(f.call(mask.nextRun, { work, from: tile, strip }));
-              const isWhole = i32.and(i32.ne(next, 0), i32.eq(w.int("columns"), i32.sub(tileEnd, tile)));
-              f.if(i32.eqz(isWhole), () => {
-                f.memoryFill(strip, 0, i32.mul(w.int("rows"), stripRow));
-                f.memoryFill(i32.add(gradients, offset), 0, i32.mul(w.int("rows"), stripRow));
-              });
-              f.if(next, () =>
-                f.doWhile(next, () => {
-                  const column = w.local("column");
-                  low.set(i32.minS(low, column));
-                  high.set(i32.add(column, w.int("columns")));
-                  w.set("gradientStrip", i32.add(w.int("strip"), i32.sub(gradients, weights)));
-                  f.call(runStrip, { work });
-                  f.if(isPairwise, () => f.call(pairGradients, { work, ofKeys, sums: pairRoom }));
-                  f.if(i32.and(i32.eqz(isPairwise), i32.ne(job.int("queryGradient"), 0)), () => {
-                    const sum = (c: Int, rowC: Int, load: number) =>
-                      f.call(product, {
-                        rows: w.int("rows"),
-                        panels: i32.divU(widthD, 4 * panel),
-                        steps: w.int("columns"),
-                        a: w.int("gradientStrip"),
-                        rowA: stripRow,
-                        stepA: 4,
-                        b: i32.add(w.int("keys"), i32.mul(i32.sub(column, tile), w.int("keyRow"))),
-                        stepB: w.int("keyRow"),
-                        panelB: 4 * panel,
-                        c,
-                        rowC,
-                        load,
-                      });
-                    const to = rowOf("queryGradient", row);
-                    const toRow = f.let(i32.shl(job.int("queryGradientRow"), 2));
-                    f.if(
-                      i32.eq(widthD, i32.shl(D, 2)),
-                      () => sum(to, toRow, 1),
-                      () => {
-                        sum(sumRoom, widthD, 0);
-                        f.call(addRows, { rows: w.int("rows"), width: D, from: sumRoom, fromRow: widthD, to, toRow });
-                      },
-                    );
+              // Rows of queries and cotangents, in place where they are whole panels.
+              const block = (name: "query" | "outputGradient", width: Int, at: Int, row: Int, room: Int, padded: Int): void => {
+                at.set(rowOf(name, first));
+                row.set(i32.shl(job.int(`${name}Row`), 2));
+                const bytes = f.let(i32.shl(width, 2));
+                const flags = name === "query" ? f.let(flagsOf(w, job, "Query", i32.add(w.int("firstQuery"), first))) : f.let(i32.const(0));
+                f.if(i32.or(i32.ne(bytes, padded), flags), () => {
+                  f.call(copyRows, {
+                    source: at,
+                    sourceRow: row,
+                    rows,
+                    bytes,
+                    to: room,
+                    toRow: padded,
+                    padding: i32.sub(padded, bytes),
+                    flags,
                   });
-                  next.set(f.call(mask.nextRun, { work, from: next, strip }));
-                }),
-              );
-              f.store(span, low);
-              f.store(span, high, 4);
-              f.increment(span, 8);
-            });
-
-            f.forRange(tile, tileEnd, stripRows, (key) => {
-              rest.set(i32.sub(tileEnd, key));
-              rest.set(i32.minS(rest, stripRows));
-              // The strips that see one of these keys, from the first to the last.
-              low.set(0x7fffffff);
-              high.set(0);
-              span.set(spans);
-              f.forRange(0, rows, stripRows, (row) => {
-                f.if(i32.and(i32.ltS(i32.load(span), i32.add(key, rest)), i32.gtS(i32.load(span, 4), key)), () => {
-                  low.set(i32.minS(low, row));
-                  high.set(i32.add(row, stripRows));
+                  at.set(room);
+                  row.set(padded);
                 });
+              };
+              block("query", D, queries, queryRow, queryRoom, widthD);
+              block("outputGradient", E, cotangents, cotangentRow, cotangentRoom, widthE);
+              w.set("queryRow", queryRow);
+              w.set("cotangentRow", cotangentRow);
+
+              end.set(i32.add(first, rows));
+              span.set(spans);
+              f.forRange(first, end, stripRows, (row) => {
+                rest.set(i32.sub(end, row));
+                w.set("row", row);
+                w.set("rows", i32.minS(rest, stripRows));
+                offset.set(i32.sub(row, first));
+                w.set("query", i32.add(queries, i32.mul(offset, queryRow)));
+                w.set("cotangent", i32.add(cotangents, i32.mul(offset, cotangentRow)));
+                offset.set(i32.mul(offset, stripRow));
+                strip.set(i32.add(weights, offset));
+                low.set(tileEnd);
+                high.set(tile);
+                next.set(f.call(mask.nextRun, { work, from: tile, strip }));
+                const isWhole = i32.and(i32.ne(next, 0), i32.eq(w.int("columns"), i32.sub(tileEnd, tile)));
+                f.if(i32.eqz(isWhole), () => {
+                  f.memoryFill(strip, 0, i32.mul(w.int("rows"), stripRow));
+                  f.memoryFill(i32.add(gradients, offset), 0, i32.mul(w.int("rows"), stripRow));
+                });
+                f.if(next, () =>
+                  f.doWhile(next, () => {
+                    const column = w.local("column");
+                    low.set(i32.minS(low, column));
+                    high.set(i32.add(column, w.int("columns")));
+                    w.set("gradientStrip", i32.add(w.int("strip"), i32.sub(gradients, weights)));
+                    f.call(runStrip, { work });
+                    f.if(i32.and(isPairwise, i32.eqz(again)), () => f.call(pairGradients, { work, ofKeys, sums: pairRoom }));
+                    f.if(i32.and(i32.eqz(i32.or(isPairwise, again)), i32.ne(job.int("queryGradient"), 0)), () => {
+                      const sum = (c: Int, rowC: Int, load: number) =>
+                        f.call(product, {
+                          rows: w.int("rows"),
+                          panels: i32.divU(widthD, 4 * panel),
+                          steps: w.int("columns"),
+                          a: w.int("gradientStrip"),
+                          rowA: stripRow,
+                          stepA: 4,
+                          b: i32.add(w.int("keys"), i32.mul(i32.sub(column, tile), w.int("keyRow"))),
+                          stepB: w.int("keyRow"),
+                          panelB: 4 * panel,
+                          c,
+                          rowC,
+                          load,
+                        });
+                      const to = rowOf("queryGradient", row);
+                      const toRow = f.let(i32.shl(job.int("queryGradientRow"), 2));
+                      f.if(
+                        i32.eq(widthD, i32.shl(D, 2)),
+                        () => sum(to, toRow, 1),
+                        () => {
+                          sum(sumRoom, widthD, 0);
+                          f.call(addRows, { rows: w.int("rows"), width: D, from: sumRoom, fromRow: widthD, to, toRow });
+                        },
+                      );
+                    });
+                    next.set(f.call(mask.nextRun, { work, from: next, strip }));
+                  }),
+                );
+                f.store(span, low);
+                f.store(span, high, 4);
                 f.increment(span, 8);
               });
-              high.set(i32.minS(high, rows));
-              steps.set(i32.sub(high, low));
-              f.if(i32.gtS(high, low), () => {
-                offset.set(i32.sub(key, tile));
-                from.set(i32.add(i32.mul(low, stripRow), i32.shl(offset, 2)));
-                const sum = (wanted: "keyGradient" | "valueGradient", a: Int, b: Int, stepB: Int, c: Int, rowC: Int) =>
-                  f.if(job.int(wanted), () =>
-                    f.call(product, {
-                      rows: rest,
-                      panels: i32.divU(rowC, 4 * panel),
-                      steps,
-                      a: i32.add(a, from),
-                      rowA: 4,
-                      stepA: stripRow,
-                      b: i32.add(b, i32.mul(low, stepB)),
-                      stepB,
-                      panelB: 4 * panel,
-                      c: i32.add(c, i32.mul(offset, rowC)),
-                      rowC,
-                      load: 1,
-                    }),
-                  );
-                sum("valueGradient", weights, cotangents, cotangentRow, ofValues, widthE);
-                f.if(i32.eqz(isPairwise), () => sum("keyGradient", gradients, queries, queryRow, ofKeys, widthD));
+
+              f.branchIf(seesNothing, again);
+              f.forRange(tile, tileEnd, stripRows, (key) => {
+                rest.set(i32.sub(tileEnd, key));
+                rest.set(i32.minS(rest, stripRows));
+                // The strips that see one of these keys, from the first to the last.
+                low.set(0x7fffffff);
+                high.set(0);
+                span.set(spans);
+                f.forRange(0, rows, stripRows, (row) => {
+                  f.if(i32.and(i32.ltS(i32.load(span), i32.add(key, rest)), i32.gtS(i32.load(span, 4), key)), () => {
+                    low.set(i32.minS(low, row));
+                    high.set(i32.add(row, stripRows));
+                  });
+                  f.increment(span, 8);
+                });
+                high.set(i32.minS(high, rows));
+                steps.set(i32.sub(high, low));
+                f.if(i32.gtS(high, low), () => {
+                  offset.set(i32.sub(key, tile));
+                  from.set(i32.add(i32.mul(low, stripRow), i32.shl(offset, 2)));
+                  const sum = (wanted: "keyGradient" | "valueGradient", a: Int, b: Int, stepB: Int, c: Int, rowC: Int) =>
+                    f.if(job.int(wanted), () =>
+                      f.call(product, {
+                        rows: rest,
+                        panels: i32.divU(rowC, 4 * panel),
+                        steps,
+                        a: i32.add(a, from),
+                        rowA: 4,
+                        stepA: stripRow,
+                        b: i32.add(b, i32.mul(low, stepB)),
+                        stepB,
+                        panelB: 4 * panel,
+                        c: i32.add(c, i32.mul(offset, rowC)),
+                        rowC,
+                        load: 1,
+                      }),
+                    );
+                  sum("valueGradient", weights, cotangents, cotangentRow, ofValues, widthE);
+                  f.if(i32.eqz(isPairwise), () => sum("keyGradient", gradients, queries, queryRow, ofKeys, widthD));
+                });
               });
             });
           });
         });
+        const write = (name: "keyGradient" | "valueGradient", source: Int, sourceRow: Int, width: Int) =>
+          f.if(i32.and(i32.ne(job.int(name), 0), i32.eqz(again)), () => {
+            const at = i32.add(w.int("firstKey"), tile);
+            const to = job.address(name, [b, `${name}Batch`], [head, `${name}Head`], [at, `${name}Row`]);
+            const toRow = i32.shl(job.int(`${name}Row`), 2);
+            f.call(copyRows, {
+              source,
+              sourceRow,
+              rows: i32.sub(tileEnd, tile),
+              bytes: i32.shl(width, 2),
+              to,
+              toRow,
+              padding: 0,
+              flags: 0,
+            });
+          });
+        f.if(
+          isPairwise,
+          () =>
+            f.if(i32.and(i32.ne(job.int("keyGradient"), 0), i32.eqz(again)), () => {
+              const row = i32.add(w.int("firstKey"), tile);
+              const to = job.address("keyGradient", [b, "keyGradientBatch"], [head, "keyGradientHead"], [row, "keyGradientRow"]);
+              const toRow = i32.shl(job.int("keyGradientRow"), 2);
+              f.call(unpack, { panels: ofKeys, rows: i32.sub(tileEnd, tile), width: D, to, toRow });
+            }),
+          () => write("keyGradient", ofKeys, widthD, D),
+        );
+        write("valueGradient", ofValues, widthE, E);
       });
-      const write = (name: "keyGradient" | "valueGradient", source: Int, sourceRow: Int, width: Int) =>
-        f.if(job.int(name), () => {
-          const at = i32.add(w.int("firstKey"), tile);
-          const to = job.address(name, [b, `${name}Batch`], [head, `${name}Head`], [at, `${name}Row`]);
-          const toRow = i32.shl(job.int(`${name}Row`), 2);
-          f.call(copyRows, { source, sourceRow, rows: i32.sub(tileEnd, tile), bytes: i32.shl(width, 2), to, toRow, padding: 0, flags: 0 });
-        });
-      f.if(
-        isPairwise,
-        () =>
-          f.if(job.int("keyGradient"), () => {
-            const row = i32.add(w.int("firstKey"), tile);
-            const to = job.address("keyGradient", [b, "keyGradientBatch"], [head, "keyGradientHead"], [row, "keyGradientRow"]);
-            const toRow = i32.shl(job.int("keyGradientRow"), 2);
-            f.call(unpack, { panels: ofKeys, rows: i32.sub(tileEnd, tile), width: D, to, toRow });
-          }),
-        () => write("keyGradient", ofKeys, widthD, D),
-      );
-      write("valueGradient", ofValues, widthE, E);
+      w.set("sumsDeltas", 0);
     });
   });
 

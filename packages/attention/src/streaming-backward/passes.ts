@@ -1,11 +1,12 @@
 import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type Local, type ModuleBuilder } from "@heed/kernels/assembler";
 import { Constants, expBlock, fastDecayBlock } from "@heed/kernels/building-blocks";
+import { heldWeightBlock } from "../streaming/hold.ts";
 import { BIAS, BIAS_FORMS, NORMALISERS } from "../streaming/job.ts";
 import { defineShare, weightBlock } from "../streaming/normalise.ts";
 import { savedAt } from "../streaming/setup.ts";
 import { overGrid } from "../streaming/grid.ts";
 import type { Collect } from "../streaming/relative.ts";
-import { overStrip } from "../streaming/strip.ts";
+import { acrossLanes, overStrip } from "../streaming/strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "../streaming/work.ts";
 
 type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
@@ -66,6 +67,119 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
       },
     });
   });
+}
+
+/**
+ * The same for normalisers that need whole rows, from the thresholds that forward saved: dS = P (dP − δ) for topK, as for softmax over the keys it keeps; for
+ * sparsemax and entmax15 q (dP − Σ q dP / Σ q), where q is 1, or √P, where P is above 0. `sums` adds Σ q dP of the strip to δ, and changes nothing else.
+ */
+export function defineHeldGradient(m: ModuleBuilder): { sums: OfWork; gradient: OfWork } {
+  /** Calls `row` before each row with its saved numbers, and `vectors` for each eight of its scores, with weights and q, 0 where closed. */
+  const overHeld = (
+    f: FunctionBuilder,
+    w: Work,
+    steps: {
+      readonly row: (index: Int, maximum: Local<"v128">, sum: Local<"v128">) => void;
+      readonly vectors: (
+        at: Int,
+        gradient: Int,
+        offset: number,
+        weights: Local<"v128">,
+        slopes: Local<"v128">,
+        nans: Local<"v128">,
+      ) => void;
+      readonly after?: () => void;
+    },
+  ) => {
+    const job = jobOf(f, w.local("job"));
+    const kind = job.local("normaliser");
+    const weight = heldWeightBlock(f, kind, w.local("column"));
+    const [maximum, sum, threshold, tie, x, nans, zero] = f.locals("v128", 7);
+    const [row, saved, pointer, gradient, rowBytes] = [
+      w.local("row"),
+      ...f.locals("i32", 2),
+      w.local("gradientStrip"),
+      w.local("stripRow"),
+    ];
+    const from = (name: "rowMaximum" | "rowSum" | "rowThreshold" | "rowTie") => v128.load32Splat(i32.add(job.int(name), saved));
+    let each: ReturnType<typeof weight.row>;
+    overStrip(f, w, {
+      row: (index) => {
+        saved.set(savedAt(w, job, row));
+        maximum.set(from("rowMaximum"));
+        maximum.set(v128.bitselect(zero, maximum, f32x4.eq(maximum, weight.lowest)));
+        nans.set(f32x4.ne(maximum, maximum));
+        sum.set(from("rowSum"));
+        threshold.set(from("rowThreshold"));
+        f.if(i32.eq(kind, NORMALISERS.topK), () => tie.set(from("rowTie")));
+        each = weight.row(maximum, threshold, tie);
+        steps.row(index, maximum, sum);
+        pointer.set(gradient);
+        f.increment(gradient, rowBytes);
+        f.increment(row, 1);
+      },
+      other: [pointer],
+      vectors: (at) => {
+        for (const offset of [0, 16]) {
+          x.set(v128.load(at, offset));
+          const { weights, divisors } = each(x);
+          const closed = f.let(f32x4.eq(x, weight.lowest));
+          for (const one of [weights, divisors]) one.set(v128.andnot(one, closed));
+          const bad = f.let(v128.andnot(nans, closed));
+          steps.vectors(at, pointer, offset, weights, divisors, bad);
+        }
+      },
+      ...(steps.after === undefined ? {} : { after: steps.after }),
+    });
+  };
+
+  const sums = m.internal("heldSums", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const [total, zero] = f.locals("v128", 2);
+    const deltas = f.let(i32.add(w.int("deltas"), i32.shl(w.int("row"), 2)));
+    overHeld(f, w, {
+      row: () => total.set(zero),
+      vectors: (_, gradient, offset, _weights, slopes) => {
+        const products = f32x4.mul(slopes, v128.load(gradient, offset));
+        total.set(f32x4.add(total, v128.and(products, f32x4.ne(slopes, zero))));
+      },
+      after: () => {
+        const sum = acrossLanes(f, total, (a, b) => f32x4.add(a, b));
+        f.store(deltas, f32.add(f32.load(deltas), sum));
+        f.increment(deltas, 4);
+      },
+    });
+  });
+
+  const gradient = m.internal("heldGradient", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const isTopK = f.let(i32.eq(jobOf(f, w.local("job")).int("normaliser"), NORMALISERS.topK));
+    const factor = f.let(f32x4.splat(w.real("gradientFactor")));
+    const [delta, share, zero] = f.locals("v128", 3);
+    const one = f.let(f32x4.splat(1));
+    const deltas = f.let(i32.add(w.int("deltas"), i32.shl(w.int("row"), 2)));
+    overHeld(f, w, {
+      row: (_, _maximum, sum) => {
+        delta.set(v128.load32Splat(deltas));
+        f.if(
+          isTopK,
+          () => share.set(f32x4.div(one, sum)),
+          () => {
+            delta.set(f32x4.div(delta, sum));
+            share.set(one);
+          },
+        );
+        f.increment(deltas, 4);
+      },
+      vectors: (at, to, offset, weights, slopes, bad) => {
+        const kept = f.let(v128.or(f32x4.ne(slopes, zero), bad));
+        const change = f.let(f32x4.mul(f32x4.mul(slopes, share), f32x4.sub(v128.load(to, offset), delta)));
+        f.store(at, v128.and(v128.or(f32x4.mul(weights, share), bad), kept), offset);
+        f.store(to, v128.and(f32x4.mul(change, factor), kept), offset);
+      },
+    });
+  });
+  return { sums, gradient };
 }
 
 /** The same for normalisers that weigh each score by itself, and hard, through which no gradient reaches the scores. */

@@ -275,7 +275,11 @@ function normalised(job: Job, scores: Float64Array, sink: number): { weights: Fl
     case NORMALISERS.entmax15: {
       const roots = rootsOf(scores, maximum, job.normaliser === NORMALISERS.entmax15);
       const isSquared = job.normaliser === NORMALISERS.entmax15;
-      return { weights: roots.map((x) => (isSquared ? x * x : x)), maximum, sum: total(isSquared ? roots : roots.map((x) => (x > 0 ? 1 : x))) };
+      return {
+        weights: roots.map((x) => (isSquared ? x * x : x)),
+        maximum,
+        sum: total(isSquared ? roots : roots.map((x) => (x > 0 ? 1 : x))),
+      };
     }
     default:
       throw new Error(`internal: streaming attention has no normaliser ${job.normaliser}`);

@@ -1,5 +1,5 @@
 import { wasm } from "#wasm/streaming";
-import { defineFamily, type Family } from "@heed/kernels";
+import { compiledFamily, withReference, type Family } from "@heed/kernels";
 import { reference } from "./reference.ts";
 
 /** Attention that keeps a strip of scores at a time. A job is what job.ts describes. */
@@ -32,4 +32,7 @@ export interface StreamingKernels {
   ): number;
 }
 
-export const streaming: Family<StreamingKernels> = /* @__PURE__ */ defineFamily<StreamingKernels>("streaming", wasm, reference);
+/** Without the plain loops, for pages that compute in float32 on engines with WebAssembly SIMD. */
+export const compiledStreaming: Family<StreamingKernels> = /* @__PURE__ */ compiledFamily<StreamingKernels>("streaming", wasm);
+
+export const streaming: Family<StreamingKernels> = /* @__PURE__ */ withReference(compiledStreaming, reference);

@@ -95,6 +95,8 @@ const WORK_FIELDS = {
   cotangentRow: "i32",
   /** δ of the head's rows. */
   deltas: "i32",
+  /** 1: the tiles are gone through for δ first, since no product with the output gives it. */
+  sumsDeltas: "i32",
   chunk: "i32",
   /** What the gradient of scores is multiplied with by the normaliser: the scale where no pass comes between, else 1. */
   gradientFactor: "f32",
