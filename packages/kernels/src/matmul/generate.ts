@@ -20,7 +20,7 @@ const DOT_COLUMNS = 4;
 /** Up to this many rows, or elements of B, B is read where it lies (when its rows are contiguous). */
 const [DIRECT_ROWS, DIRECT_ELEMENTS] = [32, 6144];
 /** Up to this many columns, A is read where it lies, unless its rows are scattered and many. */
-const [DIRECT_COLUMNS, SCATTERED_ROWS] = [128, 256];
+const [DIRECT_COLUMNS, SCATTERED_ROWS] = [48, 256];
 
 /** A block of B of up to this many elements (128 KiB) leaves room in the second cache for the rest. */
 const SMALL_B = 32_768;
@@ -73,7 +73,7 @@ function defineProduct(module: ModuleBuilder): Product {
   const packColumns = definePack(module, width);
   const dots = defineDots(module);
   const flat = defineFlat(module);
-  const panels = definePanels(module, tiles);
+  const panels = definePanels(module, tiles, defineTile(module, rows, width, 4));
   const activate = defineActivate(module);
 
   return module.internal("product", { params: PRODUCT }, (f, p) => {
@@ -241,8 +241,11 @@ function evenly(f: FunctionBuilder, total: Int, largest: number, unit: number): 
   return unit === 1 ? size : i32.mul(i32.divU(i32.add(size, unit - 1), unit), unit);
 }
 
-/** A block of A times a block of B: tile after tile, down the rows first, since a panel of B stays in the first cache. */
-function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
+/**
+ * A block of A times a block of B: tile after tile, down the rows first, since a panel of B stays in the first cache.
+ * @param closeTile for whole tiles whose rows are neighbours in memory, packed or of a transposed A
+ */
+function definePanels(m: ModuleBuilder, tiles: readonly Tile[], closeTile: Tile) {
   const height = tiles.length;
   const width = tileColumns(m.build);
   const copyPart = defineCopyPart(m, width);
@@ -301,13 +304,12 @@ function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
           tileStepB.set(4 * width);
         },
       );
-      const oneTile = (tile: Tile, a: Int, rowA: Int, stepA: Int): void => {
+      const oneTile = (tile: Tile, rows: number, a: Int, rowA: Int, stepA: Int): void => {
         const operands = { steps: p.steps, a, rowA, stepA, b: tileB, stepB: tileStepB };
         f.if(
           i32.geS(columns, width),
           () => f.call(tile, { ...operands, c: tileC, rowC: p.rowC, start: tileStart, rowStart: p.rowStart }),
           () => {
-            const rows = tiles.indexOf(tile) + 1;
             spareStart.set(0);
             f.if(tileStart, () => {
               f.call(copyPart, { rows, columns, from: tileStart, rowFrom: p.rowStart, to: p.spare, rowTo: 4 * width });
@@ -322,14 +324,18 @@ function definePanels(m: ModuleBuilder, tiles: readonly Tile[]) {
       tileC.set(i32.add(p.c, i32.shl(j, 2)));
       f.if(p.start, () => tileStart.set(i32.add(p.start, i32.shl(j, 2))));
       f.forRange(0, wholeRows, height, () => {
-        oneTile(tiles[height - 1], tileA, rowOfPanel, stepOfPanel);
+        f.if(
+          i32.eq(rowOfPanel, 4),
+          () => oneTile(closeTile, height, tileA, rowOfPanel, stepOfPanel),
+          () => oneTile(tiles[height - 1], height, tileA, rowOfPanel, stepOfPanel),
+        );
         f.increment(tileA, panelA);
         f.increment(tileC, i32.mul(p.rowC, height));
         f.if(p.start, () => f.increment(tileStart, i32.mul(p.rowStart, height)));
       });
       tileA.set(i32.add(p.a, i32.mul(wholeRows, p.rowA)));
       for (let count = 1; count < height; count++) {
-        f.if(i32.eq(restOfRows, count), () => oneTile(tiles[count - 1], tileA, p.rowA, p.stepA));
+        f.if(i32.eq(restOfRows, count), () => oneTile(tiles[count - 1], count, tileA, p.rowA, p.stepA));
       }
     });
   });
