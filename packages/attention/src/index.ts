@@ -3,7 +3,7 @@ export { explain, type Explanation } from "./explain.ts";
 export { GroupedQueryAttention, type GroupedQueryAttentionOptions } from "./grouped-query-attention.ts";
 export { KeyValueCache, type CachedKeys, type KeyValueCacheOptions } from "./cache/key-value-cache.ts";
 export { MultiHeadAttention, type MultiHeadAttentionOptions } from "./multi-head-attention.ts";
-export type { MultiHeadCallOptions, MultiHeadRowsOptions } from "./internal/multi-head.ts";
+export type { CacheUse, MultiHeadCallOptions, MultiHeadRowsOptions } from "./internal/multi-head.ts";
 export type { Normaliser } from "./normalisers.ts";
 export type { AttentionOptions, Return } from "./options.ts";
 export { weightsOf, type WeightsOfOptions } from "./weights-of.ts";

@@ -1,8 +1,8 @@
 import { HeedError, relu, type RandomKey, type Tensor } from "@heed/tensor";
-import { MultiHeadAttention, type MultiHeadCallOptions } from "@heed/attention";
+import { MultiHeadAttention, type CacheUse, type MultiHeadAttentionOptions, type MultiHeadCallOptions } from "@heed/attention";
 import { Dropout, LayerNorm, Linear, Module } from "@heed/nn";
 
-export interface EncoderLayerOptions {
+export interface EncoderLayerOptions extends Pick<MultiHeadAttentionOptions, "numKeyValueHeads" | "rotation"> {
   readonly key: RandomKey;
   /** Width of the feed-forward's hidden layer. Default 4 · embedDim. */
   readonly feedForwardDim?: number;
@@ -16,8 +16,8 @@ export interface EncoderLayerOptions {
   readonly layerNormEps?: number;
 }
 
-/** What a layer passes on to its self-attention: where true = may attend. */
-export type EncoderCallOptions = Pick<MultiHeadCallOptions, "mask" | "bias">;
+/** What a layer passes on to its self-attention: a mask (true = may attend), biases, a cache. */
+export type EncoderCallOptions = Pick<MultiHeadCallOptions, "mask" | "bias"> & CacheUse;
 
 /**
  * Self-attention, then a feed-forward `linear2(activation(linear1(x)))`, each with a residual and a norm: `[B, L, embedDim]` → the same.
@@ -57,13 +57,14 @@ export class TransformerEncoderLayer extends Module {
       normFirst = false,
       dropoutP = 0,
       layerNormEps: eps = 1e-5,
+      ...heads
     }: EncoderLayerOptions,
   ) {
     super();
     if (activation !== "relu" && activation !== "gelu") {
       throw new HeedError("TransformerEncoderLayer", "activation is relu or gelu", { activation });
     }
-    this.self_attn = new MultiHeadAttention(embedDim, numHeads, { key: key.split("self_attn"), dropoutP });
+    this.self_attn = new MultiHeadAttention(embedDim, numHeads, { ...heads, key: key.split("self_attn"), dropoutP });
     this.linear1 = new Linear(embedDim, feedForwardDim, { key: key.split("linear1") });
     this.linear2 = new Linear(feedForwardDim, embedDim, { key: key.split("linear2") });
     this.norm1 = new LayerNorm(embedDim, { eps });

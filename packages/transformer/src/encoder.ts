@@ -1,5 +1,6 @@
 import { ShapeError, type Tensor } from "@heed/tensor";
 import { LayerNorm, Module } from "@heed/nn";
+import { layerCache, type StackCacheUse } from "./decoding-cache.ts";
 import { TransformerEncoderLayer, type EncoderCallOptions, type EncoderLayerOptions } from "./encoder-layer.ts";
 
 export interface EncoderOptions extends EncoderLayerOptions {
@@ -7,6 +8,9 @@ export interface EncoderOptions extends EncoderLayerOptions {
   /** A layer norm at the end. Default: as `normFirst`. */
   readonly finalNorm?: boolean;
 }
+
+/** What each layer gets; with a `cache` (and a causal mask) a stack decodes step by step. */
+export type EncoderStackCallOptions = Pick<EncoderCallOptions, "mask" | "bias"> & StackCacheUse;
 
 /**
  * Encoder layers in a row, with a last norm if asked for: `[B, L, embedDim]` → the same. Each layer gets the same mask and bias. Parameters as
@@ -30,8 +34,8 @@ export class TransformerEncoder extends Module {
     this.norm = (finalNorm ?? options.normFirst ?? false) ? new LayerNorm(embedDim, { eps: options.layerNormEps ?? 1e-5 }) : null;
   }
 
-  forward(x: Tensor, options: EncoderCallOptions = {}): Tensor {
-    const y = this.layers.reduce((h, layer) => layer.forward(h, options), x);
+  forward(x: Tensor, { cache, lengths, ...terms }: EncoderStackCallOptions = {}): Tensor {
+    const y = this.layers.reduce((h, layer, i) => layer.forward(h, { ...terms, ...layerCache(cache, lengths, i) }), x);
     return this.norm === null ? y : this.norm.forward(y);
   }
 }

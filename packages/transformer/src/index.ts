@@ -1,2 +1,12 @@
-export { TransformerEncoder, type EncoderOptions } from "./encoder.ts";
+export { DecodingCache, type StackCacheUse } from "./decoding-cache.ts";
+export { TransformerDecoder, type DecoderOptions, type DecoderStackCallOptions } from "./decoder.ts";
+export {
+  TransformerDecoderLayer,
+  type DecoderCacheUse,
+  type DecoderCallOptions,
+  type DecoderLayerOptions,
+  type DecoderTerms,
+} from "./decoder-layer.ts";
+export { TransformerEncoder, type EncoderOptions, type EncoderStackCallOptions } from "./encoder.ts";
 export { TransformerEncoderLayer, type EncoderCallOptions, type EncoderLayerOptions } from "./encoder-layer.ts";
+export { Transformer, type TransformerCallOptions, type TransformerOptions } from "./transformer.ts";

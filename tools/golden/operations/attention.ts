@@ -4,7 +4,7 @@ import { and, causal, fromTensor, padding, window, type DrawableMask } from "@he
 import { rope } from "@heed/positional";
 import * as T from "@heed/tensor";
 import type { Tensor } from "@heed/tensor";
-import { TransformerEncoder, TransformerEncoderLayer } from "@heed/transformer";
+import { Transformer, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer } from "@heed/transformer";
 import { Pending, type Operation, type Operations } from "../operation.ts";
 import { withParams } from "../with-params.ts";
 import { scoreOf, type ScoreOptions } from "./scoring.ts";
@@ -200,6 +200,26 @@ const encoder: Operation<LayerOptions & { num_layers: number; final_norm: boolea
   return { y: stack.forward(inputs.x!, masksOf(inputs)) };
 };
 
+const decoderLayer: Operation<LayerOptions> = ({ inputs, params }, options) => {
+  const layer = withParams(new TransformerDecoderLayer(options.d_model, options.nhead, layerOptions(options)), params);
+  const { x, memory, memory_key_mask: memoryKeys } = inputs;
+  return { y: layer.forward(x!, memory!, { ...masksOf(inputs), ...(memoryKeys === undefined ? {} : { memoryMask: keysOf(memoryKeys) }) }) };
+};
+
+const transformer: Operation<LayerOptions & { num_encoder_layers: number; num_decoder_layers: number }> = ({ inputs, params }, options) => {
+  const { num_encoder_layers: numEncoderLayers, num_decoder_layers: numDecoderLayers } = options;
+  const model = withParams(
+    new Transformer(options.d_model, options.nhead, { ...layerOptions(options), numEncoderLayers, numDecoderLayers }),
+    params,
+  );
+  const { src, tgt, src_key_mask: sourceKeys, tgt_key_mask: targetKeys } = inputs;
+  const ofSource = sourceKeys === undefined ? undefined : keysOf(sourceKeys);
+  const mask = targetKeys === undefined ? causal() : and(causal(), keysOf(targetKeys));
+  const memory = T.noGrad(() => model.encoder.forward(src!, ofSource === undefined ? {} : { mask: ofSource }));
+  const hidden = ofSource === undefined ? {} : { sourceMask: ofSource, memoryMask: ofSource };
+  return { memory, y: model.forward(src!, tgt!, { mask, ...hidden }) };
+};
+
 /** Every `op` of the folder `attention` that is there. */
 export const attentionOperations = {
   sdpa,
@@ -211,4 +231,6 @@ export const attentionOperations = {
   kv_cache: kvCache,
   encoder_layer: encoderLayer,
   encoder,
+  decoder_layer: decoderLayer,
+  transformer,
 } as unknown as Operations;

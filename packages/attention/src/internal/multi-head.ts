@@ -26,6 +26,16 @@ type CallTerms = Pick<
   "score" | "bias" | "scoreMod" | "mask" | "normaliser" | "softcap" | "sink" | "valueTable" | "strict"
 >;
 
+/** Keys and values of earlier calls, for decoding step by step. */
+export type CacheUse =
+  | { readonly cache?: undefined; readonly lengths?: undefined }
+  | {
+      /** Holds keys and values of earlier calls: those of this one are appended, and all are attended to. In `noGrad`, one cache per module. */
+      readonly cache: KeyValueCache;
+      /** With a cache: how many rows of each sample are real; those behind are padding that the next call overwrites. Default all. */
+      readonly lengths?: ArrayLike<number>;
+    };
+
 /** Where queries stand is said by the caller, or by a cache. */
 type Standing =
   | {
@@ -34,13 +44,7 @@ type Standing =
       /** Where query 0 stands among the keys: a number, or one per sample. Default S − L. */
       readonly queryOffset?: number | Int32Array;
     }
-  | {
-      /** Holds keys and values of earlier calls: those of this one are appended, and all are attended to. In `noGrad`, one cache per module. */
-      readonly cache: KeyValueCache;
-      /** With a cache: how many rows of each sample are real; those behind are padding that the next call overwrites. Default all. */
-      readonly lengths?: ArrayLike<number>;
-      readonly queryOffset?: undefined;
-    };
+  | ((CacheUse & { readonly cache: KeyValueCache }) & { readonly queryOffset?: undefined });
 
 /** What one call may choose; everything else belongs to the module. */
 export type MultiHeadCallOptions = CallTerms &
