@@ -1,6 +1,7 @@
 import { HeedError } from "@heed/tensor";
 import type { TermContext } from "@heed/tensor/terms";
 import { intervalMask, type DrawableMask, type Rows } from "./internal/interval-mask.ts";
+import { extentOf } from "./internal/numbers.ts";
 import { Runs } from "./internal/runs.ts";
 
 /**
@@ -10,25 +11,29 @@ import { Runs } from "./internal/runs.ts";
  * Each row is joined as ranges, O(ranges): no L × S array.
  */
 export function and(...masks: readonly DrawableMask[]): DrawableMask {
-  if (masks.length === 1) return checked("and", masks)[0];
+  requireMasks("and", masks);
+  if (masks.length === 1) return masks[0];
   return combined("and", masks, masks.length === 0 ? everything : fold(intersect));
 }
 
 /** What any of the masks allows. Without any: nothing. Otherwise as `and`. */
 export function or(...masks: readonly DrawableMask[]): DrawableMask {
-  if (masks.length === 1) return checked("or", masks)[0];
+  requireMasks("or", masks);
+  if (masks.length === 1) return masks[0];
   return combined("or", masks, masks.length === 0 ? nothing : fold(unite));
 }
 
 /** What the mask does not allow: `not(window(0, 0))` hides a query's own key. Otherwise as `and`. */
 export function not(mask: DrawableMask): DrawableMask {
+  requireMasks("not", [mask]);
   return combined("not", [mask], complement);
 }
 
 /** Joins the same rows of all parts into `into`. */
 type Join = (parts: readonly Runs[], count: number, S: number, into: Runs) => void;
 
-function checked(name: string, masks: readonly DrawableMask[]): readonly DrawableMask[] {
+/** @throws {HeedError} for what has no rows of ranges. */
+export function requireMasks(name: string, masks: readonly DrawableMask[]): void {
   for (const mask of masks) {
     if (typeof mask?.rows !== "function")
       throw new HeedError(
@@ -38,13 +43,10 @@ function checked(name: string, masks: readonly DrawableMask[]): readonly Drawabl
         "Wrap a boolean tensor: fromTensor(mask).",
       );
   }
-  return masks;
 }
 
 function combined(name: string, masks: readonly DrawableMask[], join: Join): DrawableMask {
-  checked(name, masks);
-  const [samples, heads] = (["samples", "heads"] as const).map((of) => masks.find((mask) => mask[of] !== undefined)?.[of]);
-  return intervalMask(`${name}(${masks.map((mask) => mask.name).join(", ")})`, { samples, heads }, (context: TermContext): Rows => {
+  return intervalMask(`${name}(${masks.map((mask) => mask.name).join(", ")})`, extentOf(masks), (context: TermContext): Rows => {
     const parts = masks.map((mask) => mask.rows(context));
     const filled = parts.map(() => new Runs());
     return {

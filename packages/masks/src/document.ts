@@ -1,8 +1,7 @@
-import { HeedError, ShapeError } from "@heed/tensor";
+import { ShapeError } from "@heed/tensor";
 import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./internal/interval-mask.ts";
-
-/** Whole numbers, one per position; or such a list per sample. */
-type Ids = ArrayLike<number> | readonly ArrayLike<number>[];
+import { listsOf, type Lists } from "./internal/lists.ts";
+import { requireSamples } from "./internal/numbers.ts";
 
 /**
  * Several texts in one sequence: a query may see the keys of its own document. `ids` names the document of each key, `[S]`, or one list per sample.
@@ -10,18 +9,17 @@ type Ids = ArrayLike<number> | readonly ArrayLike<number>[];
  * one list per sample) says otherwise. Documents may be scattered; where each is in one piece, this lowers to one range per row.
  * @throws {HeedError} for an id that is no whole number; {ShapeError} when lengths or samples do not fit the call.
  */
-export function document(ids: Ids, queryIds?: Ids): DrawableMask {
-  const keys = lists("ids", ids);
-  const queries = queryIds === undefined ? undefined : lists("queryIds", queryIds);
+export function document(ids: Lists, queryIds?: Lists): DrawableMask {
+  const keys = listsOf("document", "ids", ids);
+  const queries = queryIds === undefined ? undefined : listsOf("document", "queryIds", queryIds);
   const samples = Math.max(keys.length, queries?.length ?? 1);
   if (queries !== undefined && keys.length > 1 && queries.length > 1 && keys.length !== queries.length) {
     throw new ShapeError("document", "ids and queryIds must be of the same samples", { ids: keys.length, queryIds: queries.length });
   }
   const ranges = keys.map(rangesOf);
   return intervalMask("document", { samples: samples === 1 ? undefined : samples }, (context) => {
-    const { B, L, S } = context;
-    if (samples !== 1 && samples !== B)
-      throw new ShapeError("document", "there must be one list per sample", { "samples B": B, lists: samples });
+    const { L, S } = context;
+    requireSamples("document", "list", { lists: samples === 1 ? undefined : samples }, context);
     requireLength("ids", keys, S);
     if (queries !== undefined) requireLength("queryIds", queries, L);
     return {
@@ -42,21 +40,15 @@ export function document(ids: Ids, queryIds?: Ids): DrawableMask {
   });
 }
 
-function lists(name: string, ids: Ids): Int32Array[] {
-  const nested = (ids.length > 0 && typeof ids[0] !== "number" ? ids : [ids]) as readonly ArrayLike<number>[];
-  return nested.map((list) => {
-    const own = Int32Array.from(list);
-    for (let i = 0; i < own.length; i++) {
-      if (own[i] !== list[i]) throw new HeedError("document", `${name} must be whole numbers`, { [`${name}[${i}]`]: list[i] });
-    }
-    return own;
-  });
-}
-
 function requireLength(name: string, all: readonly Int32Array[], length: number): void {
   for (const list of all) {
     if (list.length !== length)
-      throw new ShapeError("document", `${name} must have one id per position`, { wanted: length, got: list.length });
+      throw new ShapeError(
+        "document",
+        `${name} must have one id per position`,
+        { wanted: length, got: list.length },
+        "ids name keys, queryIds queries.",
+      );
   }
 }
 

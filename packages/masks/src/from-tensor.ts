@@ -1,8 +1,10 @@
 import { DTypeError, ShapeError, type Tensor } from "@heed/tensor";
 import { intervalMask, type DrawableMask } from "./internal/interval-mask.ts";
+import { Runs } from "./internal/runs.ts";
 
 /**
- * A boolean tensor as a mask, true = may attend: `[L, S]`, `[H, L, S]` or `[B, H, L, S]`, with 1 where axes do not differ.
+ * Any mask, given densely: a boolean tensor, true = may attend, `[L, S]`, `[H, L, S]` or `[B, H, L, S]`, with 1 where axes do not differ. It knows rows,
+ * not where queries stand: queryOffset does not move it. An array of L × S, unlike the other masks; its rows are searched when it is used, O(L S).
  * @throws {DTypeError} when it is not boolean: a float is a bias, not a mask; {ShapeError} when it does not fit a call.
  */
 export function fromTensor(mask: Tensor): DrawableMask {
@@ -17,7 +19,8 @@ export function fromDropMask(mask: Tensor): DrawableMask {
   return fromBits("fromDropMask", mask, 0);
 }
 
-function fromBits(name: string, mask: Tensor, allowed: 0 | 1): DrawableMask {
+/** A mask where a boolean tensor of at most four axes holds `allowed`. */
+export function fromBits(name: string, mask: Tensor, allowed: 0 | 1): DrawableMask {
   if (mask.dtype !== "bool") throw new DTypeError(name, "a mask is boolean", { dtype: mask.dtype }, "A float is a bias: pass it as bias.");
   if (mask.rank < 2 || mask.rank > 4) throw new ShapeError(name, "a mask is [L, S], [H, L, S] or [B, H, L, S]", { mask: mask.shape });
   const bits = mask.toTypedArray();
@@ -30,22 +33,39 @@ function fromBits(name: string, mask: Tensor, allowed: 0 | 1): DrawableMask {
       [s1, S],
     ]) {
       if (own !== 1 && own !== wanted)
-        throw new ShapeError(name, "the mask must broadcast to [B, H, L, S]", { mask: mask.shape, call: [B, H, L, S] });
+        throw new ShapeError(
+          name,
+          "the mask must broadcast to [B, H, L, S]",
+          { mask: mask.shape, call: [B, H, L, S] },
+          "Queries are axis -2, keys axis -1.",
+        );
     }
     return {
       batches: b1,
       heads: h1,
       fill: (b, h, first, count, into) => {
-        for (let i = first; i < first + count; i++) {
-          const row = ((b * h1 + h) * l1 + (l1 === 1 ? 0 : i)) * s1;
-          if (s1 === 1) into.push(0, bits[row] === allowed ? S : 0);
+        const plane = (b * h1 + h) * l1;
+        const row = (i: number, to: Runs) => {
+          const start = (plane + i) * s1;
+          if (s1 === 1) to.push(0, bits[start] === allowed ? S : 0);
           else
             for (let j = 0; j < S; j++) {
-              if (bits[row + j] !== allowed) continue;
+              if (bits[start + j] !== allowed) continue;
               const low = j;
-              while (j < S && bits[row + j] === allowed) j++;
-              into.push(low, j);
+              while (j < S && bits[start + j] === allowed) j++;
+              to.push(low, j);
             }
+          to.endRow();
+        };
+        if (l1 > 1 || count <= 1) {
+          for (let i = first; i < first + count; i++) row(l1 === 1 ? 0 : i, into);
+          return;
+        }
+        // All rows are the same: search one.
+        const one = new Runs();
+        row(0, one);
+        for (let r = 0; r < count; r++) {
+          for (let k = 0; k < one.ends[1]; k += 2) into.push(one.bounds[k], one.bounds[k + 1]);
           into.endRow();
         }
       },

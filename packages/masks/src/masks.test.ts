@@ -1,9 +1,23 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { tensor } from "@heed/tensor";
-import { randomTensor } from "@heed/tensor/testing";
-import type { MaskForm, TermContext } from "@heed/tensor/terms";
-import { and, causal, document, fromDropMask, fromTensor, not, or, padding, window, type DrawableMask } from "./index.ts";
+import { randomKey, tensor } from "@heed/tensor";
+import type { TermContext } from "@heed/tensor/terms";
+import {
+  and,
+  blocks,
+  causal,
+  dilated,
+  document,
+  fixed,
+  fromDropMask,
+  fromTensor,
+  globalTokens,
+  not,
+  or,
+  padding,
+  randomBlocks,
+  window,
+  type DrawableMask,
+} from "./index.ts";
 import { intervalMask } from "./internal/interval-mask.ts";
 
 const rows = (mask: DrawableMask, L: number, S: number, options = {}) =>
@@ -127,85 +141,48 @@ describe("masks", () => {
     expect([lines.length, lines.at(-1), lines[0]]).toEqual([121, "…", `■${"·".repeat(119)}…`]);
   });
 
-  it("draws itself as SVG with a title", () => {
+  it("draws itself as SVG with a title: a rectangle per run of keys and block of like rows, verdicts on tiles where asked", () => {
     expect(causal().toSVG(4, 4)).toMatch(/^<svg[^>]*>.*<title>causal: 4 queries.*<path/);
+    expect(fixed(2, 1).toSVG(300, 300, { queryOffset: 0 }).split("h1v1h-1z").length).toBeGreaterThan(1);
+    const striped = blocks(
+      tensor([
+        [true, false],
+        [false, true],
+      ]),
+      50,
+    ).toSVG(100, 100);
+    expect(striped).toContain(`d="M0 0h50v50h-50zM50 50h50v50h-50z"`);
+    const tiled = window(3, 3).toSVG(100, 100, { tile: 10 });
+    expect(tiled.match(/stroke="#c8501e"/g)?.length).toBe(1);
+    expect(document([0, 0, 1, 1], [0, 1]).toSVG(2, 4)).not.toContain("NaN");
+    expect(not(window(1, -1)).toSVG(0, 0)).toMatch(/width="0" height="0"/);
   });
 
-  it("says what is wrong with its input", () => {
-    expect(() => window(-2, 0)).toThrow(/window: left must be a whole number/);
-    expect(() => padding([1.5])).toThrow(/lengths\[0\] 1.5/);
-    expect(() => padding([1, 2]).toTensor(2, 2, { B: 3 })).toThrow(/one length per sample.*samples B 3, lengths 2/);
-    expect(() => fromTensor(tensor([[0, 1]]))).toThrow(/a mask is boolean/);
-    expect(() => fromTensor(tensor([true]))).toThrow(/a mask is \[L, S\], \[H, L, S\] or \[B, H, L, S\]; got mask \[1\]/);
-    expect(() => fromTensor(tensor([[true, false]])).toTensor(1, 3)).toThrow(/the mask must broadcast to \[B, H, L, S\]/);
-    expect(() => causal().toTensor(1.5, 2)).toThrow(/causal: L must be a whole number/);
-    expect(() => causal().toTensor(1, 2, { B: 3, queryOffset: Int32Array.of(0, 1) })).toThrow(
-      /one queryOffset per sample; got samples B 3, offsets 2/,
-    );
-    expect(() => and(causal(), {} as DrawableMask)).toThrow(/and: only masks of this package combine here.*fromTensor\(mask\)/);
+  it("gives heads numbers of their own: windows, dilations", () => {
+    const perHead = and(causal(), dilated(1, tensor([[1, 2]], { dtype: "int32" })));
+    expect(perHead.heads).toBe(2);
+    expect(perHead.name).toBe("and(causal, dilated(1, dilation))");
+    const [near, far] = (perHead.toTensor(4, 4).toArray() as boolean[][][][])[0]!;
+    const text = (plane: boolean[][]) => plane.map((row) => row.map((open) => (open ? "■" : "·")).join(""));
+    expect(text(near!)).toEqual(["■···", "■■··", "·■■·", "··■■"]);
+    expect(text(far!)).toEqual(["■···", "·■··", "■·■·", "·■·■"]);
+  });
+
+  it("makes Longformer's and BigBird's patterns of windows, global tokens and random blocks", () => {
+    expect(rows(or(window(1, 1), globalTokens([2])), 5, 5)).toEqual(["■■■··", "■■■··", "■■■■■", "··■■■", "··■■■"]);
+    const bigBird = or(window(1, 1), globalTokens([0]), randomBlocks({ key: randomKey(1), block: 2, count: 1 }));
+    expect(bigBird.name).toBe("or(window(1, 1), globalTokens, randomBlocks(2, 1))");
+    expect(rows(bigBird, 6, 6)[0]).toBe("■■■■■■");
+  });
+
+  it("counts verdicts on tiles", () => {
+    const { down, across, verdicts } = causal().tiles(100, 100, { rows: 50, columns: 50 });
+    expect([down, across, ...verdicts]).toEqual([2, 2, 2, 0, 1, 2]);
+    expect(causal().tiles(65, 1).verdicts).toEqual(Uint8Array.of(0, 1)); // 64 queries stand before the only key
   });
 });
 
-describe("lowering", () => {
-  const bit = () => fc.boolean();
-  const mask = fc.letrec<{ mask: DrawableMask }>((tie) => ({
-    mask: fc.oneof(
-      { maxDepth: 3, depthIdentifier: "m" },
-      fc.constant(causal()),
-      fc.tuple(fc.integer({ min: -1, max: 5 }), fc.integer({ min: -1, max: 5 })).map(([l, r]) => window(l, r)),
-      fc.tuple(fc.nat(9), fc.nat(9)).map((lengths) => padding(lengths)),
-      fc.array(fc.nat(2), { minLength: 7, maxLength: 7 }).map((ids) => document(ids)),
-      fc
-        .array(fc.array(bit(), { minLength: 7, maxLength: 7 }), { minLength: 5, maxLength: 5 })
-        .map((bits) => fromTensor(tensor(bits, { dtype: "bool" }))),
-      fc.tuple(tie("mask"), tie("mask")).map(([a, b]) => and(a, b)),
-      fc.tuple(tie("mask"), tie("mask")).map(([a, b]) => or(a, b)),
-      tie("mask").map(not),
-    ),
-  })).mask;
-
-  it("says the same as the dense definition, whatever the combination", () => {
-    const context: TermContext = { B: 2, H: 3, L: 5, S: 7, queryOffset: 1 };
-    fc.assert(
-      fc.property(mask, (one) => {
-        const dense = one.dense(context);
-        const [batches, heads] = dense.shape;
-        const bits = dense.toTypedArray();
-        const form = one.lower(context);
-        for (let b = 0; b < batches; b++) {
-          for (let h = 0; h < heads; h++) {
-            for (let i = 0; i < 5; i++)
-              for (let j = 0; j < 7; j++) expect(allows(form, b, h, i, j, 5, 7)).toBe(bits[((b * heads + h) * 5 + i) * 7 + j] === 1);
-          }
-        }
-      }),
-    );
-  });
-
-  it("obeys De Morgan", () => {
-    const context: TermContext = { B: 2, H: 1, L: 5, S: 7, queryOffset: 2 };
-    fc.assert(
-      fc.property(mask, mask, (a, b) => {
-        expect([...not(and(a, b)).dense(context).toTypedArray()]).toEqual([...or(not(a), not(b)).dense(context).toTypedArray()]);
-      }),
-    );
-  });
-
-  it("says the same on many tiles, whose edges the sizes do not meet", () => {
-    const [L, S] = [131, 200];
-    const context: TermContext = { B: 1, H: 1, L, S, queryOffset: 3 };
-    const scattered = document(Int32Array.from({ length: S }, (_, j) => Math.floor(j / 40) % 2));
-    const bits = fromTensor(randomTensor([L, S], 5, { dtype: "bool" }));
-    for (const one of [scattered, not(scattered), or(scattered, window(70, 0)), and(bits, not(window(64, 64))), or(bits, window(80, 10))]) {
-      const form = one.lower(context);
-      expect(form.form).toBe("tiles");
-      const dense = one.dense(context).toTypedArray();
-      for (let i = 0; i < L; i++) for (let j = 0; j < S; j++) expect(allows(form, 0, 0, i, j, L, S)).toBe(dense[i * S + j] === 1);
-      // Only mixed tiles have bits.
-      if (form.form === "tiles") expect(form.bits.length).toBe(form.verdicts.filter((v) => v === 2).length * 512);
-    }
-  });
-
+describe("planning", () => {
   const n = 65_536;
   const large: TermContext = { B: 1, H: 1, L: n, S: n, queryOffset: 0 };
 
@@ -252,16 +229,3 @@ describe("lowering", () => {
     expect(form.bits.length).toBe((n / 64) * 512);
   });
 });
-
-function allows(form: MaskForm, b: number, h: number, i: number, j: number, L: number, S: number): boolean {
-  const group = (form.batches === 1 ? 0 : b) * form.heads + (form.heads === 1 ? 0 : h);
-  if (form.form === "ranges") {
-    const at = (group * L + i) * form.ranges * 2;
-    return Array.from({ length: form.ranges }, (_, k) => j >= form.bounds[at + 2 * k] && j < form.bounds[at + 2 * k + 1]).some(Boolean);
-  }
-  const across = Math.ceil(S / form.columns);
-  const tile = (group * Math.ceil(L / form.rows) + Math.floor(i / form.rows)) * across + Math.floor(j / form.columns);
-  if (form.verdicts[tile] !== 2) return form.verdicts[tile] === 1;
-  const bit = (i % form.rows) * form.columns + (j % form.columns);
-  return ((form.bits[form.bitsAt[tile] + (bit >> 3)] >> (bit & 7)) & 1) === 1;
-}

@@ -1,23 +1,28 @@
-import { HeedError } from "@heed/tensor";
-import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./internal/interval-mask.ts";
+import { intervalMask, offsetOf, type DrawableMask } from "./internal/interval-mask.ts";
+import { extentOf, fitPositions, numbersOf, type Count } from "./internal/numbers.ts";
 
 /**
  * A query at position p = i + queryOffset may see keys from p − left to p + right, its own besides: `window(255, 0)` is what
  * others call a causal window of 256. −1 = unbounded on that side. Also known as truncated or local self-attention.
- * @throws {HeedError} for bounds that are no whole numbers from −1 on.
+ *
+ * @param left whole numbers from −1 on: one for all, or an int32 tensor `[B]` or `[B | 1, H | 1]` (heads that look differently far)
+ * @param right the same
+ * @throws {HeedError} for bounds that are no whole numbers from −1 on; {ShapeError} when (in use) there is not one per sample or head.
+ *
+ * One range per row; O(1) each.
  * @see Beltagy, Peters, Cohan 2020 (arXiv:2004.05150), sliding window
  */
-export function window(left: number, right: number): DrawableMask {
-  for (const [name, n] of Object.entries({ left, right })) {
-    if (!Number.isInteger(n) || n < -1) throw new HeedError("window", `${name} must be a whole number, or -1 for no bound`, { [name]: n });
-  }
-  return intervalMask(`window(${left}, ${right})`, {}, (context) => ({
-    batches: positionalBatches(context),
-    heads: 1,
-    fill: (b, _h, first, count, into) => {
+export function window(left: Count, right: Count): DrawableMask {
+  const [before, after] = Object.entries({ left, right }).map(([name, n]) =>
+    numbersOf("window", name, n, -1, `${name} must be a whole number, or -1 for no bound`),
+  );
+  return intervalMask(`window(${before.text}, ${after.text})`, extentOf([before, after]), (context) => ({
+    ...fitPositions("window", [before, after], context),
+    fill: (b, h, first, count, into) => {
       const position = first + offsetOf(context, b);
+      const [low, high] = [before.at(b, h), after.at(b, h)];
       for (let p = position; p < position + count; p++) {
-        into.row(left === -1 ? 0 : Math.max(0, p - left), right === -1 ? context.S : Math.min(context.S, p + right + 1));
+        into.row(low === -1 ? 0 : Math.max(0, p - low), high === -1 ? context.S : Math.min(context.S, p + high + 1));
       }
     },
   }));

@@ -1,6 +1,6 @@
 import { HeedError, ShapeError, tensor, type Tensor } from "@heed/tensor";
 import type { Mask, MaskForm, TermContext } from "@heed/tensor/terms";
-import { lowered } from "./lower.ts";
+import { lowered, verdictsOf } from "./lower.ts";
 import { pictureOf, textOf } from "./picture.ts";
 import { Runs } from "./runs.ts";
 
@@ -25,6 +25,37 @@ export interface TensorOptions {
   readonly H?: number;
 }
 
+export interface BiasOptions extends TensorOptions {
+  /** Default float32. */
+  readonly dtype?: "float32" | "float64";
+}
+
+export interface TilesOptions extends TensorOptions {
+  /** Size of a tile. Default 64 × 64, as kernels read them. */
+  readonly rows?: number;
+  readonly columns?: number;
+}
+
+export interface PictureOptions extends TensorOptions {
+  /** Draws tiles of so many rows and columns: mixed ones get a frame, full ones another colour. Default none. */
+  readonly tile?: number;
+}
+
+/** Verdicts on tiles: 0 empty, 1 full, 2 mixed. */
+export interface Tiles {
+  /** Size of a tile; the last ones may be smaller. */
+  readonly rows: number;
+  readonly columns: number;
+  /** 1 where samples or heads do not differ. */
+  readonly batches: number;
+  readonly heads: number;
+  /** How many tiles there are below and beside one another. */
+  readonly down: number;
+  readonly across: number;
+  /** `[batches, heads, down, across]` */
+  readonly verdicts: Uint8Array;
+}
+
 /** What every mask of this package can do besides being a term. */
 export interface DrawableMask extends Mask {
   /** The number of samples that the mask was made for; `undefined` where any will do. */
@@ -37,8 +68,12 @@ export interface DrawableMask extends Mask {
   toTensor(L: number, S: number, options?: TensorOptions): Tensor;
   /** One row of text per query of the first sample and head: `■` may attend, `·` may not. */
   toString(L?: number, S?: number, options?: TensorOptions): string;
-  /** A picture of the first sample and head as a self-contained SVG, rows are queries. */
-  toSVG(L: number, S: number, options?: TensorOptions): string;
+  /** What to add to scores: 0 where the pair may attend, −∞ where not, in the shape of `toTensor`. For ports: attention takes the mask itself. */
+  toBias(L: number, S: number, options?: BiasOptions): Tensor;
+  /** Which tiles of the L × S pairs are empty, full or mixed: what a kernel skips, runs without looking, and looks into. */
+  tiles(L: number, S: number, options?: TilesOptions): Tiles;
+  /** A picture of the first sample and head as a self-contained SVG, rows are queries; with `tile`, of its verdicts too. */
+  toSVG(L: number, S: number, options?: PictureOptions): string;
 }
 
 /** What a mask was made for, where not anything will do. */
@@ -67,19 +102,38 @@ export function intervalMask(name: string, { samples, heads }: Extent, rows: (co
     samples,
     heads,
     rows,
-    dense: (at) => denseOf(rows(at), at, "full"),
+    dense: (at) => {
+      const own = rows(at);
+      return bitsOf(own, at, fullShape(own, at));
+    },
     lower: (at): MaskForm => lowered(rows(at), at),
     toTensor: (L, S, options) => {
       const at = context(L, S, options);
-      return denseOf(rows(at), at, "short");
+      const own = rows(at);
+      return bitsOf(own, at, shortShape(own, at));
+    },
+    toBias: (L, S, options = {}) => {
+      const at = context(L, S, options);
+      return biasOf(rows(at), at, options.dtype ?? "float32");
+    },
+    tiles: (L, S, options = {}) => {
+      const at = context(L, S, options);
+      const { rows: height = BLOCK, columns: width = BLOCK } = options;
+      for (const [what, n] of Object.entries({ rows: height, columns: width })) {
+        if (!Number.isInteger(n) || n < 1) throw new HeedError(name, `${what} of a tile must be a whole number, at least 1`, { [what]: n });
+      }
+      return tilesOf(rows(at), at, height, width);
     },
     toString: (L = 8, S = L, options = undefined) => {
       const at = context(L, S, options);
       return textOf(rows(at), at);
     },
-    toSVG: (L, S, options) => {
+    toSVG: (L, S, options = {}) => {
       const at = context(L, S, options);
-      return pictureOf(name, rows(at), at);
+      const { tile } = options;
+      if (tile !== undefined && (!Number.isInteger(tile) || tile < 1))
+        throw new HeedError(name, "tile must be a whole number, at least 1", { tile });
+      return pictureOf(name, rows(at), at, tile);
     },
   };
   return mask;
@@ -95,21 +149,43 @@ export function positionalBatches({ queryOffset, B }: TermContext): number {
   return typeof queryOffset === "number" ? 1 : B;
 }
 
-function denseOf(rows: Rows, { L, S }: TermContext, rank: "full" | "short"): Tensor {
-  const { batches, heads } = rows;
-  const bits = new Uint8Array(batches * heads * L * S);
+/** Writes `open` where a pair is open, in an array that says closed everywhere. */
+function paint<T extends Uint8Array | Float32Array | Float64Array>(rows: Rows, { L, S }: TermContext, into: T, open: number): T {
   const runs = new Runs();
   let row = 0;
-  for (let b = 0; b < batches; b++) {
-    for (let h = 0; h < heads; h++) {
+  for (let b = 0; b < rows.batches; b++) {
+    for (let h = 0; h < rows.heads; h++) {
       for (let first = 0; first < L; first += BLOCK) {
         runs.clear();
         rows.fill(b, h, first, Math.min(BLOCK, L - first), runs);
         for (let r = 0; r < runs.rows; r++, row += S) {
-          for (let k = runs.ends[r]; k < runs.ends[r + 1]; k += 2) bits.fill(1, row + runs.bounds[k], row + runs.bounds[k + 1]);
+          for (let k = runs.ends[r]; k < runs.ends[r + 1]; k += 2) into.fill(open, row + runs.bounds[k], row + runs.bounds[k + 1]);
         }
       }
     }
   }
-  return tensor(bits, { shape: rank === "short" && batches === 1 && heads === 1 ? [L, S] : [batches, heads, L, S], dtype: "bool" });
+  return into;
+}
+
+const sizeOf = ({ batches, heads }: Rows, { L, S }: TermContext): number => batches * heads * L * S;
+
+const fullShape = ({ batches, heads }: Rows, { L, S }: TermContext): number[] => [batches, heads, L, S];
+
+/** Without samples and heads where they do not differ. */
+const shortShape = (rows: Rows, context: TermContext): number[] =>
+  rows.batches === 1 && rows.heads === 1 ? [context.L, context.S] : fullShape(rows, context);
+
+const bitsOf = (rows: Rows, context: TermContext, shape: readonly number[]): Tensor =>
+  tensor(paint(rows, context, new Uint8Array(sizeOf(rows, context)), 1), { shape, dtype: "bool" });
+
+function biasOf(rows: Rows, context: TermContext, dtype: "float32" | "float64"): Tensor {
+  const closed = new (dtype === "float32" ? Float32Array : Float64Array)(sizeOf(rows, context)).fill(-Infinity);
+  return tensor(paint(rows, context, closed, 0), { shape: shortShape(rows, context), dtype });
+}
+
+function tilesOf(rows: Rows, context: TermContext, height: number, width: number): Tiles {
+  const { batches, heads } = rows;
+  const verdicts = verdictsOf(rows, context, height, width);
+  const [down, across] = [Math.ceil(context.L / height), Math.ceil(context.S / width)];
+  return { rows: height, columns: width, batches, heads, down, across, verdicts };
 }

@@ -33,58 +33,78 @@ function ranges(rows: Rows, { L }: TermContext, most: 1 | 2): MaskForm | undefin
   return { form: "ranges", batches, heads, ranges: most, bounds };
 }
 
-function tiles(rows: Rows, { L, S }: TermContext): MaskForm {
+function tiles(rows: Rows, context: TermContext): MaskForm {
   const { batches, heads } = rows;
-  const across = Math.ceil(S / COLUMNS);
-  const count = batches * heads * Math.ceil(L / BLOCK) * across;
-  const verdicts = new Uint8Array(count);
-  const bitsAt = new Int32Array(count).fill(-1);
+  const across = Math.ceil(context.S / COLUMNS);
   const bytesPerTile = (BLOCK * COLUMNS) / 8;
+  const bitsAt = new Int32Array(batches * heads * Math.ceil(context.L / BLOCK) * across).fill(-1);
   let bits = new Uint8Array(bytesPerTile);
   let used = 0;
+  const verdicts = verdictsOf(rows, context, BLOCK, COLUMNS, (runs, all, start) => {
+    for (let tile = start; tile < start + across; tile++) {
+      if (all[tile] !== 2) continue;
+      bitsAt[tile] = used;
+      used += bytesPerTile;
+    }
+    if (used > bits.length) bits = grown(bits, used);
+    setBits(runs, bits, bitsAt, start);
+  });
+  return { form: "tiles", batches, heads, rows: BLOCK, columns: COLUMNS, verdicts, bitsAt, bits: bits.slice(0, used) };
+}
+
+/**
+ * 0 empty, 1 full, 2 mixed per tile of `height × width`, `[batches, heads, ⌈L / height⌉, ⌈S / width⌉]`, from the ends of ranges alone.
+ * @param each told the ranges of a row of tiles, all verdicts so far, and where those of the row start
+ */
+export function verdictsOf(
+  rows: Rows,
+  { L, S }: TermContext,
+  height: number,
+  width: number,
+  each?: (runs: Runs, verdicts: Uint8Array, start: number) => void,
+): Uint8Array {
+  const { batches, heads } = rows;
+  const across = Math.ceil(S / width);
+  const verdicts = new Uint8Array(batches * heads * Math.ceil(L / height) * across);
   const runs = new Runs();
-  // Of one block: open pairs per tile, but for tiles that a range crosses from side to side, which are counted where it enters and leaves them.
+  // Of one row of tiles: open pairs per tile, but for tiles that a range crosses from side to side, which are counted where it enters and leaves them.
   const open = new Int32Array(across + 1);
   const crossing = new Int32Array(across + 1);
   let tile = 0;
   for (let b = 0; b < batches; b++) {
     for (let h = 0; h < heads; h++) {
-      for (let first = 0; first < L; first += BLOCK) {
+      for (let first = 0; first < L; first += height) {
         runs.clear();
-        rows.fill(b, h, first, Math.min(BLOCK, L - first), runs);
+        rows.fill(b, h, first, Math.min(height, L - first), runs);
         open.fill(0);
         crossing.fill(0);
         const end = runs.ends[runs.rows];
         for (let k = 0; k < end; k += 2) {
           const low = runs.bounds[k];
           const high = runs.bounds[k + 1];
-          const from = Math.floor(low / COLUMNS);
-          const to = Math.floor((high - 1) / COLUMNS);
+          const from = Math.floor(low / width);
+          const to = Math.floor((high - 1) / width);
           if (from === to) {
             open[from] += high - low;
             continue;
           }
-          open[from] += (from + 1) * COLUMNS - low;
-          open[to] += high - to * COLUMNS;
+          open[from] += (from + 1) * width - low;
+          open[to] += high - to * width;
           crossing[from + 1]++;
           crossing[to]--;
         }
         const start = tile;
         for (let column = 0, whole = 0; column < across; column++, tile++) {
           whole += crossing[column];
-          const width = Math.min(COLUMNS, S - column * COLUMNS);
-          const inside = open[column] + whole * width;
-          verdicts[tile] = inside === 0 ? 0 : inside === runs.rows * width ? 1 : 2;
-          if (verdicts[tile] !== 2) continue;
-          bitsAt[tile] = used;
-          used += bytesPerTile;
+          const wide = Math.min(width, S - column * width);
+          const inside = open[column] + whole * wide;
+          verdicts[tile] = inside === 0 ? 0 : inside === runs.rows * wide ? 1 : 2;
         }
-        if (used > bits.length) bits = grown(bits, used);
-        setBits(runs, bits, bitsAt, start);
+        each?.(runs, verdicts, start);
       }
     }
   }
-  return { form: "tiles", batches, heads, rows: BLOCK, columns: COLUMNS, verdicts, bitsAt, bits: bits.slice(0, used) };
+  return verdicts;
 }
 
 /** The bits of the mixed tiles of one block, whose first tile is `start`. */
