@@ -1,7 +1,6 @@
 import { UnsupportedError, type Tensor } from "@heed/tensor";
 import { dense } from "./internal/dense.ts";
-import { lower } from "./internal/lower.ts";
-import { isEmpty, obstacleInReturns, obstacleOf } from "./internal/obstacle.ts";
+import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
 import { streamed } from "./internal/streamed.ts";
 import { prepare, type Call } from "./internal/prepare.ts";
 import type { AttentionOptions, Return } from "./options.ts";
@@ -55,8 +54,7 @@ export function attention(
 }
 
 function results(call: Call, returns: readonly Return[], strict: boolean): { output: Tensor } & Partial<Record<Return, Tensor>> {
-  const lowered = typeof call.score.lower === "function" ? lower(call) : undefined;
-  const obstacle = lowered === undefined ? { option: "score", reason: `"${call.score.name}" does not lower` } : obstacleOf(lowered);
+  const { lowered, obstacle } = streamable(call);
   const ofPairs = obstacleInReturns(returns);
   if (strict && (obstacle ?? ofPairs) !== undefined) {
     const { option, reason } = (obstacle ?? ofPairs)!;
@@ -67,9 +65,9 @@ function results(call: Call, returns: readonly Return[], strict: boolean): { out
       "Leave strict out to run the dense definition.",
     );
   }
-  if (obstacle !== undefined || isEmpty(lowered!)) return dense(call, new Set(returns));
+  if (obstacle !== undefined || isEmpty(lowered)) return dense(call, new Set(returns));
   const wantsLse = returns.includes("lse");
-  const result = streamed(lowered!, wantsLse);
+  const result = streamed(lowered, wantsLse);
   if (ofPairs === undefined) return result;
   // What is asked for by pairs comes of the dense definition; the output does not depend on what else was asked for.
   return { ...dense(call, new Set(returns)), ...result };

@@ -8,13 +8,17 @@ export interface Obstacle {
   readonly reason: string;
 }
 
-/** A call as the streaming kernel takes it, and what keeps the kernel from taking it. */
-export function streamable(call: Call): { readonly lowered: Lowered; readonly obstacle?: Obstacle } | { readonly lowered?: undefined; readonly obstacle: Obstacle } {
+/** A call as the streaming kernel takes it, or what keeps the kernel from taking it; where nothing can be lowered, that alone. */
+export function streamable(call: Call): Streamable {
   if (typeof call.score.lower !== "function") return { obstacle: { option: "score", reason: `"${call.score.name}" does not lower` } };
   const lowered = lower(call);
   const obstacle = obstacleOf(lowered);
   return obstacle === undefined ? { lowered } : { lowered, obstacle };
 }
+
+type Streamable =
+  | { readonly lowered: Lowered; readonly obstacle?: undefined }
+  | { readonly lowered?: Lowered; readonly obstacle: Obstacle };
 
 /** What the streaming kernel does not take: the one place that says so. */
 function obstacleOf({ call, score, biases, scoreMod }: Lowered): Obstacle | undefined {
@@ -23,8 +27,6 @@ function obstacleOf({ call, score, biases, scoreMod }: Lowered): Obstacle | unde
     return { option: "score", reason: "an edge term of an additive score has a number per pair" };
   if (score.form !== "dot" && biases.some(({ form }) => form === "queryRelative"))
     return { option: "bias", reason: "a bias that the query takes part in needs a dot product as score" };
-  if (normaliser.kind === "topK" || normaliser.kind === "sparsemax" || normaliser.kind === "entmax15")
-    return { option: "normaliser", reason: `${normaliser.kind} needs whole rows, which the kernel does not hold yet` };
   if (normaliser.kind === "hard" && normaliser.straightThrough !== undefined)
     return { option: "normaliser", reason: "the straight-through gradient of hard is that of a softmax over whole rows" };
   if (call.scoreMod !== undefined) {

@@ -43,6 +43,11 @@ type CallOptions = AttentionOptions & { readonly returns?: readonly Return[] };
 
 /** Checks everything before any work. */
 export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor, options: CallOptions): Call {
+  return prepareWith(scaledDot, where, query, key, value, options);
+}
+
+/** `prepare` with another default score. */
+export function prepareWith(score: () => Score, where: string, query: Tensor, key: Tensor, value: Tensor, options: CallOptions): Call {
   checkOperands(where, { query, key, value });
   const { layout = "bhld" } = options;
   if (layout !== "bhld" && layout !== "blhd") throw new HeedError(where, 'layout is "bhld" or "blhd"', { layout });
@@ -72,7 +77,7 @@ export function prepare(where: string, query: Tensor, key: Tensor, value: Tensor
     group,
     context,
     packing,
-    score: options.score ?? scaledDot(),
+    score: options.score ?? score(),
     biases,
     scoreMod: options.scoreMod,
     mask: options.mask,
