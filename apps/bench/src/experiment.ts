@@ -146,6 +146,8 @@ export interface Run {
   readonly stepsPerEpoch?: number;
   /** Known before the first step; goes to results: `{ parameters, flops, … }`. */
   readonly facts: JsonObject;
+  /** Set by a step after which there is nothing to gain: the run ends there. Part of the state. */
+  readonly stopped?: boolean;
   /** One step. `examples` is what it consumed, for images per second. */
   step(): StepMetrics | Promise<StepMetrics>;
   /** Measures without changing the state. */

@@ -78,7 +78,7 @@ export async function train(run: Run, { plan, stage, stop, from, save, checkpoin
   };
 
   for (;;) {
-    const due = step > 0 && (step % evaluateEvery === 0 || step === totalSteps);
+    const due = step > 0 && (step % evaluateEvery === 0 || step === totalSteps || run.stopped === true);
     try {
       if (due && evaluations.at(-1)?.step !== step) {
         const start = performance.now();
@@ -88,7 +88,7 @@ export async function train(run: Run, { plan, stage, stop, from, save, checkpoin
         evaluations.push({ step, trainSeconds, metrics, ...(stepsPerEpoch !== undefined && { epoch: step / stepsPerEpoch }) });
         tell();
       }
-      if (step >= totalSteps) {
+      if (step >= totalSteps || run.stopped === true) {
         const details = await run.finish?.();
         const state = run.saveState();
         const done: RunResult = {

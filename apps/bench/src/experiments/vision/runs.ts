@@ -1,25 +1,12 @@
 import { AdamW, cosine, crossEntropy, predict, trainStep, type Schedule } from "@heed/nn";
-import {
-  argmax,
-  configure,
-  mean,
-  noGrad,
-  randomKey,
-  readSafetensors,
-  resident,
-  scope,
-  slice,
-  softmax,
-  writeSafetensors,
-  type Residency,
-  type Tensor,
-} from "@heed/tensor";
+import { argmax, configure, mean, noGrad, randomKey, resident, scope, slice, softmax, type Residency } from "@heed/tensor";
 import { VisionTransformer } from "@heed/vision-patches";
 import type { ImageSet } from "@heed/datasets";
 import type { ClassificationDetails } from "../../classification/classification.ts";
 import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics } from "../../experiment.ts";
 import { pngAddress } from "../../report/png.ts";
 import type { AttentionSample } from "../../report/outcome.ts";
+import { loadTraining, saveTraining } from "../../runner/training-state.ts";
 import { batchOf, Epochs, type Batch } from "./batch.ts";
 import { prepareData, type VisionData } from "./data.ts";
 import { vision } from "./index.ts";
@@ -138,18 +125,11 @@ class VisionRun implements Run {
   }
 
   saveState(): Uint8Array {
-    const { steps, tensors } = this.#optimiser.stateDict();
-    return writeSafetensors(
-      { ...prefixed("model.", this.#model.stateDict()), ...prefixed("optimiser.", tensors) },
-      { steps: String(steps) },
-    );
+    return saveTraining(this.#model, this.#optimiser);
   }
 
   loadState(state: Uint8Array): void {
-    const { tensors, metadata } = readSafetensors(state);
-    const all = tensors instanceof Map ? (Object.fromEntries(tensors) as Record<string, Tensor>) : (tensors as Record<string, Tensor>);
-    this.#model.loadStateDict(withoutPrefix("model.", all));
-    this.#optimiser.loadStateDict({ steps: Number(metadata.steps), tensors: withoutPrefix("optimiser.", all) });
+    loadTraining(state, this.#model, this.#optimiser);
   }
 
   release(): void {
@@ -215,14 +195,4 @@ const everything = (set: ImageSet): Int32Array => Int32Array.from({ length: set.
 function interleaved({ images, channels, height, width }: ImageSet, index: number): Uint8Array {
   const plane = height * width;
   return Uint8Array.from({ length: plane * 3 }, (_, at) => images[(index * channels + (at % 3)) * plane + Math.floor(at / 3)]!);
-}
-
-function prefixed(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, value]) => [prefix + name, value]));
-}
-
-function withoutPrefix(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(tensors).flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [])),
-  );
 }
