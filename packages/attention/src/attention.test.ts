@@ -28,7 +28,7 @@ import { attention, explain, type AttentionOptions, type Normaliser } from "./in
 import { lower } from "./internal/lower.ts";
 import { prepare } from "./internal/prepare.ts";
 import { streamed } from "./internal/streamed.ts";
-import { hard, identity, relu, sigmoid, softmax, topK } from "./normalisers.ts";
+import { hard, identity, relu, sigmoid, softmax, sparsemax, topK } from "./normalisers.ts";
 
 const [B, H, L, S, D, E] = [2, 3, 5, 7, 4, 6];
 const query = randomTensor([B, H, L, D], 1);
@@ -315,18 +315,25 @@ describe("explain", () => {
     [2, 2, 150, 261, 16, 8],
     [2, 2, 150, 261, 130, 5],
   ] as const;
-  it.each(Object.entries(masks))("predicts exactly what the kernel counts: %s", (_, mask) => {
-    for (const [b, h, l, s, d, e] of shapes) {
+  const held = [undefined, topK(5), sparsemax()];
+  it.each(Object.entries(masks))("predicts exactly what the kernel counts, forward and backward: %s", (_, mask) => {
+    for (const [at, [b, h, l, s, d, e]] of [...shapes, ...shapes].entries()) {
+      const normaliser = held[at % held.length];
       for (const { use, name } of eachBackend()) {
         if (name === "reference") continue; // The plain loops do not count.
         use(() => {
           const operands = [randomTensor([b, h, l, d]), randomTensor([b, h, s, d]), randomTensor([b, h, s, e])] as const;
-          const options = mask === undefined ? {} : { mask };
+          const options = { ...(mask === undefined ? {} : { mask }), ...(normaliser === undefined ? {} : { normaliser }) };
           const plan = explain(...operands, options);
-          const counters = new Float64Array(2 * plan.chunks.forward);
-          streamed(lower(prepare("attention", ...operands, options)), false, counters);
-          const [cells, tiles] = [0, 1].map((which) => counters.filter((_n, at) => at % 2 === which).reduce((x, y) => x + y, 0));
-          expect([plan.flops.forward, plan.tiles.run]).toEqual([2 * cells * (d + e), tiles]);
+          const counters = { forward: new Float64Array(2 * plan.chunks.forward), backward: new Float64Array(2 * plan.chunks.backward) };
+          grad((all: typeof operands) => sum(streamed(lower(prepare("attention", ...all, options)), false, counters).output))(operands);
+          const total = (each: Float64Array, which: 0 | 1) => each.filter((_n, at) => at % 2 === which).reduce((x, y) => x + y, 0);
+          const cells = total(counters.forward, 0);
+          expect([plan.flops.forward, plan.tiles.run]).toEqual([2 * cells * (d + e), total(counters.forward, 1)]);
+          const [again, pairs] = [total(counters.backward, 0), total(counters.backward, 1)];
+          // Scores and gradients of weights of every sweep, then gradients of queries, keys and values.
+          const sweeps = normaliser === undefined || normaliser.kind === "topK" ? 1 : 2;
+          expect(plan.flops.backward).toBe(2 * again * (d + e) + 2 * (again / sweeps) * d + 2 * pairs * (d + e));
         });
       }
     }
@@ -337,8 +344,12 @@ describe("explain", () => {
     expect(plan.kernel).toBe("streaming");
     expect(plan.reason).toMatch(/"weights" is an array of L × S and comes of the dense definition/);
     expect(String(plan)).toMatch(/^streaming \(.*\n.*GFLOP forward.*\nworkspace .*KiB.*\ntiles of keys: \d+ run, 0 skipped/);
-    const dense = explain(query, key, value, { normaliser: topK(2) });
-    expect([dense.kernel, dense.reason]).toEqual(["dense", "normaliser: topK needs whole rows, which the kernel does not hold yet"]);
+    const straight = hard({ straightThrough: {} });
+    const dense = explain(query, key, value, { normaliser: straight });
+    expect([dense.kernel, dense.reason]).toEqual([
+      "dense",
+      "normaliser: the straight-through gradient of hard is that of a softmax over whole rows",
+    ]);
     expect(() => explain(query, key, value.slice(2, 0, 3))).toThrow(/explain: key and value must share length S/);
   });
 });

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { cast, randomKey, relu as reluOf, tensor, zeros, type Tensor } from "@heed/tensor";
 import { causal, padding } from "@heed/masks";
 import { attention, MultiHeadAttention, type AttentionOptions } from "./index.ts";
-import { entmax15, identity, relu, sigmoid } from "./normalisers.ts";
+import { hard, identity, relu, sigmoid } from "./normalisers.ts";
 
 const [B, H, L, S, D] = [2, 4, 3, 5, 8];
 const query = zeros([B, H, L, D]);
@@ -113,8 +113,8 @@ it("mixed dtypes", () => {
 });
 
 it("the dense definition where it was forbidden", () => {
-  expect(messageOf(of({ strict: true, normaliser: entmax15() }))).toMatchInlineSnapshot(
-    `"UnsupportedError attention: the streaming kernel cannot take normaliser: entmax15 needs whole rows, which the kernel does not hold yet. Leave strict out to run the dense definition."`,
+  expect(messageOf(of({ strict: true, normaliser: hard({ straightThrough: {} }) }))).toMatchInlineSnapshot(
+    `"UnsupportedError attention: the streaming kernel cannot take normaliser: the straight-through gradient of hard is that of a softmax over whole rows. Leave strict out to run the dense definition."`,
   );
   expect(messageOf(of({ strict: true, returns: ["weights"] }))).toMatchInlineSnapshot(
     `"UnsupportedError attention: the streaming kernel cannot take returns: "weights" is an array of L × S. Leave strict out to run the dense definition."`,

@@ -2,10 +2,11 @@ import { activeBuild } from "@heed/kernels";
 import { noGrad, type Tensor } from "@heed/tensor";
 import { bytesPer } from "@heed/tensor/operation";
 import type { MaskForm } from "@heed/tensor/terms";
-import { planOf } from "./internal/call-plan.ts";
+import { backwardSweeps, planOf } from "./internal/call-plan.ts";
+import { savedRows } from "./internal/job-fields.ts";
 import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
 import { lengthsOf } from "./internal/packing.ts";
-import { predict } from "./internal/predict.ts";
+import { predict, predictBackward } from "./internal/predict.ts";
 import { prepare } from "./internal/prepare.ts";
 import { gradientPlan } from "./internal/streamed.ts";
 import type { AttentionOptions, Return } from "./options.ts";
@@ -19,8 +20,8 @@ export interface Explanation {
   /** Why. */
   readonly reason: string;
   /**
-   * Multiplications and additions of products: of the scores that are computed, closed ones beside open ones too. Backward is that of the same
-   * scores, which it computes again.
+   * Multiplications and additions of products: of the scores that are computed, closed ones beside open ones too. Backward computes them again (for
+   * sparsemax and entmax15 twice), and gradients of all operands. Rows that are too long to be held (of more than some 390,000 keys) count once forward.
    */
   readonly flops: { readonly forward: number; readonly backward: number };
   /** Bytes beside operands and results: of one thread's scratch space, of the lowered mask, of partial gradients; of what forward keeps per row. */
@@ -67,9 +68,10 @@ export function explain(
   // The plain loops go pair by pair; they are explained as the kernel that they define.
   const grain = { rows: build === "simd" ? 4 : 6, columns: build === "wide" ? 16 : 8 };
   const lengths = call.packing === undefined ? undefined : { L: lengthsOf(call.packing.query), S: lengthsOf(call.packing.key) };
-  const { cells, tiles, tilesWithoutMask } = predict(plan.cut, lowered.mask, grain, (b) =>
-    lengths === undefined ? { L, S } : { L: lengths.L[b], S: lengths.S[b] },
-  );
+  const lengthsOfSample = (b: number) => (lengths === undefined ? { L, S } : { L: lengths.L[b], S: lengths.S[b] });
+  const { cells, tiles, tilesWithoutMask } = predict(plan.cut, lowered.mask, grain, lengthsOfSample);
+  const again = predictBackward(plan.cut, lowered.mask, grain, lengthsOfSample);
+  const sweeps = backwardSweeps(call.normaliser);
   const ofPairs = obstacleInReturns(options.returns ?? []);
   const width = bytesPer(call.query.dtype);
   return readable({
@@ -79,12 +81,12 @@ export function explain(
       ofPairs === undefined
         ? `every option has its place in the kernel${lowered.scoreMod === undefined ? "" : ", the scoreMod as a pass made for it"}`
         : `the kernel gives the output; ${ofPairs.reason} and comes of the dense definition`,
-    flops: { forward: 2 * cells * (D + E), backward: 2 * cells * (3 * D + 2 * E) },
+    flops: { forward: 2 * cells * (D + E), backward: 2 * again.cells * (sweeps * (D + E) + D) + 2 * again.pairs * (D + E) },
     workspaceBytes: {
       forward: forwardScratchBytes(plan.cut),
       backward: backwardScratchBytes(plan.cut) + backward.bytes,
       mask: bytesOf(lowered.mask),
-      saved: 2 * plan.rows.B * H * plan.rows.L * width,
+      saved: savedRows(call.normaliser).length * plan.rows.B * H * plan.rows.L * width,
     },
     tiles: { run: tiles, skipped: tilesWithoutMask - tiles },
     chunks: { forward: plan.forwardChunks, backward: Hkv === 0 ? 0 : backward.chunks },

@@ -1,4 +1,6 @@
 import type { RealDType } from "@heed/tensor/operation";
+import type { Normaliser } from "../normalisers.ts";
+import { NORMALISERS } from "../streaming/job.ts";
 import { blocksOf, forwardChunks, type Blocks, type Sizes } from "../streaming/plan.ts";
 import type { Lowered } from "./lower.ts";
 
@@ -19,7 +21,7 @@ export function planOf(lowered: Lowered): Plan {
   const { B, H, L, S } = call.context;
   const dtype = call.query.dtype as RealDType;
   const sizes: Sizes = { B, H, Hkv: H / call.group, L, S, D: score.query.shape[3], E: call.value.shape[3] };
-  const cut = { ...sizes, ...blocksOf(sizes) };
+  const cut = { ...sizes, ...blocksOf(sizes, numberOf(call.normaliser)) };
   const rows = call.packing === undefined ? { B, L, S } : { B: 1, L: call.query.shape[2], S: call.key.shape[2] };
   return {
     dtype,
@@ -29,6 +31,17 @@ export function planOf(lowered: Lowered): Plan {
     forwardChunks: forwardChunks(cut),
     pairs: B * H * L * S,
   };
+}
+
+/** What a job calls a normaliser. */
+export function numberOf(normaliser: Normaliser): number {
+  if (normaliser.kind === "relu") return normaliser.divideBy === "count" ? NORMALISERS.reluCount : NORMALISERS.reluSum;
+  return NORMALISERS[normaliser.kind];
+}
+
+/** How often backward goes over all scores: where the sum over a row that it subtracts is no product of cotangent and output, once more for that. */
+export function backwardSweeps({ kind }: Normaliser): number {
+  return kind === "sparsemax" || kind === "entmax15" ? 2 : 1;
 }
 
 /** Work of a call at least, some 20 µs: what a call costs besides is then little. */

@@ -3,21 +3,11 @@ import type { Tensor } from "@heed/tensor";
 import { broadcastStrides, bytesPer, rowMajor, type Scratch, type Shape } from "@heed/tensor/operation";
 import type { BiasForm, MaskForm } from "@heed/tensor/terms";
 import type { Normaliser } from "../normalisers.ts";
-import {
-  ACTIVATIONS,
-  BIAS,
-  BIAS_FORMS,
-  MASK_FORMS,
-  NORMALISERS,
-  SCORE_FORMS,
-  writeBiases,
-  type BiasRecord,
-  type Job,
-} from "../streaming/job.ts";
+import { ACTIVATIONS, BIAS, BIAS_FORMS, MASK_FORMS, SCORE_FORMS, writeBiases, type BiasRecord, type Job } from "../streaming/job.ts";
 import type { Sizes } from "../streaming/plan.ts";
 import { passLayout, writePass } from "../streaming/score-pass.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
-import type { Plan } from "./call-plan.ts";
+import { numberOf, type Plan } from "./call-plan.ts";
 import type { Lowered } from "./lower.ts";
 import { KEY, QUERY, SCALE, SINK, TABLES, VALUE, VALUE_TABLE, VECTOR, type Slots } from "./operands.ts";
 
@@ -82,10 +72,15 @@ export function savedFields({ call }: Lowered, { sizes, rows }: Plan): Partial<J
   return { savedBatch: call.packing === undefined ? sizes.H * rows.L : 0, savedHead: rows.L, savedRow: 1 };
 }
 
+/** What forward keeps of each row for backward. */
+export function savedRows({ kind }: Normaliser): readonly ("rowMaximum" | "rowSum" | "rowThreshold" | "rowTie")[] {
+  if (kind === "topK") return ["rowMaximum", "rowSum", "rowThreshold", "rowTie"];
+  return kind === "sparsemax" || kind === "entmax15" ? ["rowMaximum", "rowSum", "rowThreshold"] : ["rowMaximum", "rowSum"];
+}
+
 function normaliserFields(normaliser: Normaliser): Partial<Job> {
-  if (normaliser.kind === "relu") return { normaliser: normaliser.divideBy === "count" ? NORMALISERS.reluCount : NORMALISERS.reluSum };
   return {
-    normaliser: NORMALISERS[normaliser.kind],
+    normaliser: numberOf(normaliser),
     sigmoidBias: normaliser.kind === "sigmoid" ? normaliser.bias : 0,
     topK: normaliser.kind === "topK" ? normaliser.k : 0,
   };

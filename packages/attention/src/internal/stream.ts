@@ -5,7 +5,7 @@ import { JOB, writeJob } from "../streaming/job.ts";
 import { forwardScratchBytes } from "../streaming/plan.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import { pieces, planOf, type Plan } from "./call-plan.ts";
-import { fields, poisonOf, putBiases, putDoubles, putPass, savedFields, strided, type Body, type Poison } from "./job-fields.ts";
+import { fields, poisonOf, putBiases, putDoubles, putPass, savedFields, savedRows, strided, type Body, type Poison } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import { addresses, fixedTables, operandsOf, present, rowsFirst, slotsOf, type Slots } from "./operands.ts";
 
@@ -18,8 +18,8 @@ export interface Streamed {
   /** `[B, H, L, E]`, or `[B, L, H, E]`: as it lies in memory. */
   readonly out: Tensor;
   readonly outputShape: Shape;
-  readonly rowMaximum: Tensor;
-  readonly rowSum: Tensor;
+  /** Per row, `savedRows` of the normaliser. */
+  readonly saved: readonly Tensor[];
   readonly lse: Tensor | undefined;
 }
 
@@ -50,7 +50,8 @@ export function stream(
   const { H, E } = sizes;
   const outputShape = turned ? [rows.B, rows.L, H, E] : [rows.B, H, rows.L, E];
   const rowSpec: OutputSpec = { shape: [rows.B, H, rows.L], dtype };
-  const specs = [{ shape: outputShape, dtype }, ...(records ? [rowSpec, rowSpec] : []), ...(wantsLse ? [rowSpec] : [])];
+  const kept = records ? savedRows(call.normaliser) : [];
+  const specs = [{ shape: outputShape, dtype }, ...kept.map(() => rowSpec), ...(wantsLse ? [rowSpec] : [])];
   let poison: Poison = { closes: false, bad: false };
   const [out, ...perRow] = compute("attention", [...present(operands), ...fixed], specs, (reads, [output, ...writes], scratch) => {
     const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, [...operands, ...fixed]), scratch };
@@ -63,8 +64,7 @@ export function stream(
       biases: putBiases(body),
       pass: putPass(body),
       ...strided("output", output, outputShape, rowMajor(outputShape), turned),
-      rowMaximum: records ? writes[0] : 0,
-      rowSum: records ? writes[1] : 0,
+      ...Object.fromEntries(kept.map((name, i) => [name, writes[i]])),
       lse: wantsLse ? writes.at(-1)! : 0,
       counters: counted,
     });
@@ -76,8 +76,7 @@ export function stream(
     counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
   });
   const lse = wantsLse ? perRow.at(-1)! : undefined;
-  const [rowMaximum, rowSum] = perRow;
 
-  if (records) record({ lowered, plan, slots, poison, out, outputShape, rowMaximum, rowSum, lse });
+  if (records) record({ lowered, plan, slots, poison, out, outputShape, saved: perRow.slice(0, kept.length), lse });
   return { output: turned ? transpose(out, 1, 2) : out, ...(lse === undefined ? {} : { lse }) };
 }

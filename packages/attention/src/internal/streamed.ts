@@ -1,4 +1,4 @@
-import { reduceKernels, runParallel, uint8View } from "@heed/kernels";
+import { float64View, reduceKernels, runParallel, uint8View } from "@heed/kernels";
 import { sum, transpose, zeros, type Tensor } from "@heed/tensor";
 import {
   broadcastStrides,
@@ -20,7 +20,18 @@ import { pieces } from "./call-plan.ts";
 import { chunksOf, type Chunking, type Shared } from "./chunks.ts";
 import { dense } from "./dense.ts";
 import { biasOfForm, scoreModOfTables, scoreOfForm } from "./forms.ts";
-import { fields, putBiases, putPass, savedFields, strided, type Body, type StridedName, type Target } from "./job-fields.ts";
+import {
+  fields,
+  putBiases,
+  putDoubles,
+  putPass,
+  savedFields,
+  savedRows,
+  strided,
+  type Body,
+  type StridedName,
+  type Target,
+} from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import {
   addresses,
@@ -42,20 +53,26 @@ import {
 } from "./operands.ts";
 import { stream, type Streamed } from "./stream.ts";
 
-/** `stream`, recorded as one operation. A second derivative goes by the dense definition of the operand forms. */
-export function streamed(lowered: Lowered, wantsLse: boolean, counters?: Float64Array): { output: Tensor; lse?: Tensor } {
-  return stream(streaming, lowered, wantsLse, recordGradient, counters);
+/** For tests: two numbers per chunk, as `counters` of a job says. */
+export interface Counters {
+  readonly forward: Float64Array;
+  readonly backward: Float64Array;
 }
 
-function recordGradient(call: Streamed): void {
-  const { lowered, slots, out, outputShape, rowMaximum, rowSum, lse, plan } = call;
+/** `stream`, recorded as one operation. A second derivative goes by the dense definition of the operand forms. */
+export function streamed(lowered: Lowered, wantsLse: boolean, counters?: Counters): { output: Tensor; lse?: Tensor } {
+  return stream(streaming, lowered, wantsLse, (call) => recordGradient(call, counters?.backward), counters?.forward);
+}
+
+function recordGradient(call: Streamed, counters: Float64Array | undefined): void {
+  const { lowered, slots, out, outputShape, saved, lse, plan } = call;
   const inputs = present(slots);
   const results = lse === undefined ? [out] : [out, lse];
   const turned = rowsFirst(lowered.call.query);
-  recordMany("attention", results, inputs, [...inputs, ...fixedTables(lowered), out, rowMaximum, rowSum], ([g, ofLse], needs) => {
+  recordMany("attention", results, inputs, [...inputs, ...fixedTables(lowered), out, ...saved], ([g, ofLse], needs) => {
     const cotangent = g ?? zeros(outputShape, { dtype: plan.dtype });
     const wanted = inSlots(needs, slots).map((need) => need === true);
-    const gradients = backward(call, wanted, cotangent, ofLse);
+    const gradients = backward(call, wanted, cotangent, ofLse, counters);
     const all = gradients.filter((_, slot) => slots[slot] !== undefined);
     const cotangents = ofLse === undefined ? [cotangent] : [cotangent, ofLse];
     recordFusedGradient("gradient of attention", all, inputs, cotangents, (...given) => {
@@ -120,15 +137,21 @@ function sharedOf({ call: { context }, biases, scoreMod }: Lowered, slots: Slots
   });
 }
 
-function backward(call: Streamed, needs: readonly boolean[], cotangent: Tensor, ofLse: Tensor | undefined): (Tensor | undefined)[] {
-  const { lowered, plan, slots, poison, out, rowMaximum, rowSum } = call;
+function backward(
+  call: Streamed,
+  needs: readonly boolean[],
+  cotangent: Tensor,
+  ofLse: Tensor | undefined,
+  counters: Float64Array | undefined,
+): (Tensor | undefined)[] {
+  const { lowered, plan, slots, poison, out, saved } = call;
   const { dtype, rows, sizes } = plan;
   const cut = gradientPlan(lowered);
   const operands = operandsOf(lowered, slots);
   const fixed = fixedTables(lowered);
   const turned = rowsFirst(lowered.call.query);
   const g = cotangent.strides[3] === 1 || cotangent.shape[3] <= 1 ? cotangent : packed(cotangent);
-  const read = [...operands, ...fixed, out, rowMaximum, rowSum, g, ofLse === undefined ? undefined : packed(ofLse)];
+  const read = [...operands, ...fixed, out, g, ofLse === undefined ? undefined : packed(ofLse), ...saved];
   // Gradients lie in memory as their operands do.
   const shapes = slots.map((x, slot): Shape | undefined => {
     if (x === undefined || !needs[slot]) return undefined;
@@ -162,10 +185,9 @@ function backward(call: Streamed, needs: readonly boolean[], cotangent: Tensor, 
       biases: putBiases(body, targets.slice(TABLES)),
       pass: putPass(body, targets.slice(TABLES + lowered.biases.length)),
       ...strided("output", at[first], out.shape, out.strides, turned),
-      rowMaximum: at[first + 1],
-      rowSum: at[first + 2],
-      ...strided("outputGradient", at[first + 3], g.shape, g.strides, turned),
-      lseGradient: at[first + 4],
+      ...strided("outputGradient", at[first + 1], g.shape, g.strides, turned),
+      lseGradient: at[first + 2],
+      ...Object.fromEntries(savedRows(lowered.call.normaliser).map((name, i) => [name, at[first + 3 + i]])),
       ...gradient("queryGradient", QUERY),
       ...gradient("keyGradient", KEY),
       ...gradient("valueGradient", VALUE),
@@ -177,12 +199,14 @@ function backward(call: Streamed, needs: readonly boolean[], cotangent: Tensor, 
       ...sums("valueTableGradient", VALUE_TABLE),
     };
     const pointer = scratch(JOB.bytes);
-    writeJob(pointer, job);
+    const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
+    writeJob(pointer, { ...job, counters: counted });
     const work = plan.pairs * 2 * (3 * sizes.D + 2 * sizes.E);
     runParallel(lowered.scoreMod?.backward ?? streamingBackward, dtype, "backward", pieces(pointer, cut.chunks, work), {
       work,
       scratch: { argument: 3, bytes: backwardScratchBytes(plan.cut), allocate: scratch },
     });
+    counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
     for (const { from, to: sum, size } of partials) reduceKernels.on(dtype).sum(from, sum, 1, cut.chunks, size);
   });
   const found = inSlots(results, shapes);

@@ -1,4 +1,4 @@
-import { f32, f32x4, i32, ModuleBuilder, v128, type Build } from "@heed/kernels/assembler";
+import { f32, f32x4, f64, i32, ModuleBuilder, v128, type Build } from "@heed/kernels/assembler";
 import { definePack, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 import { defineDropout, wordsBytes } from "../streaming/dropout.ts";
 import { NORMALISERS, SCORE_FORMS } from "../streaming/job.ts";
@@ -9,7 +9,7 @@ import type { ScorePass } from "../streaming/score-pass.ts";
 import { defineScores } from "../streaming/scores.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
-import { jobOf, OF_WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
+import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
   defineBiasGradients,
   defineHeldGradient,
@@ -392,6 +392,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
                 high.set(i32.minS(high, rows));
                 steps.set(i32.sub(high, low));
                 f.if(i32.gtS(high, low), () => {
+                  w.count("pairs", i32.mul(rest, steps));
                   offset.set(i32.sub(key, tile));
                   from.set(i32.add(i32.mul(low, stripRow), i32.shl(offset, 2)));
                   const sum = (wanted: "keyGradient" | "valueGradient", a: Int, b: Int, stepB: Int, c: Int, rowC: Int) =>
@@ -461,6 +462,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const [firstBatch, lastBatch, firstHead, lastHead] = f.locals("i32", 4);
     f.forRange(from, to, 1, (chunk) => {
       w.set("chunk", chunk);
+      f.store(scratch, f64.const(0), WORK.at.cells);
+      f.store(scratch, f64.const(0), WORK.at.pairs);
       firstBatch.set(i32.mul(i32.divU(chunk, across), batches));
       firstHead.set(i32.mul(i32.remU(chunk, across), heads));
       lastBatch.set(i32.add(firstBatch, batches));
@@ -472,6 +475,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
           f.call(runHead, { work: scratch, b, head, space: i32.add(scratch, WORK_BYTES) });
         });
       });
+      const counters = i32.add(given.int("counters"), i32.shl(chunk, 4));
+      f.if(given.int("counters"), () => addCounters(f, counters, scratch, ["cells", "pairs"]));
     });
   });
   return m.toBytes();

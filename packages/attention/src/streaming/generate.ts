@@ -2,7 +2,7 @@ import { f32, f32x4, f64, i32, ModuleBuilder, select, v128, type Build } from "@
 import { Constants, definePack, logBlock, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 import { defineDropout, wordsBytes } from "./dropout.ts";
 import { defineHold, HOLD_BYTES } from "./hold.ts";
-import { JOB, MASK_FORMS } from "./job.ts";
+import { MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
 import { defineNormalise, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
@@ -12,7 +12,7 @@ import { defineScores } from "./scores.ts";
 import { defineCopyRows } from "./tile.ts";
 import { inPairs } from "./strip.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
-import { jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
+import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
 // A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
 // go through: product with the keys (product.ts) → scale, softcap, biases, mask (scores.ts, mask.ts) → weights, with the rows' maximum and sum
@@ -382,16 +382,13 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   m.func("forward", { params: { job: "i32", from: "i32", to: "i32", scratch: "i32" } }, (f, { job, from, to, scratch }) => {
     const w = workOf(f, scratch);
     w.set("job", job);
-    const counters = f.local("i32");
+    const given = jobOf(f, job);
     f.forRange(from, to, 1, (chunk) => {
       f.store(scratch, f64.const(0), WORK.at.cells);
       f.store(scratch, f64.const(0), WORK.at.tiles);
       f.call(runChunk, { work: scratch, chunk, space: i32.add(scratch, WORK_BYTES) });
-      f.if(i32.load(job, JOB.at.counters), () => {
-        counters.set(i32.add(i32.load(job, JOB.at.counters), i32.shl(chunk, 4)));
-        f.store(counters, f64.add(f64.load(counters), f64.load(scratch, WORK.at.cells)));
-        f.store(counters, f64.add(f64.load(counters, 8), f64.load(scratch, WORK.at.tiles)), 8);
-      });
+      const counters = i32.add(given.int("counters"), i32.shl(chunk, 4));
+      f.if(given.int("counters"), () => addCounters(f, counters, scratch, ["cells", "tiles"]));
     });
   });
   defineFlagRows(m);

@@ -183,7 +183,10 @@ const JOB_FIELDS = {
   valueTableGradientChunk: "i32",
 
   // ——— What ran ———
-  /** float64 `[chunks, 2]`, added to: scores computed (rows × columns), tiles of keys packed. The reference leaves it alone. */
+  /**
+   * float64 `[chunks, 2]`, added to: scores computed (rows × columns), and forward tiles of keys packed, backward pairs that gradients of keys
+   * and values are summed over. The reference leaves it alone.
+   */
   counters: "i32",
 } as const satisfies Fields;
 
@@ -269,9 +272,9 @@ export function writeBiases(pointer: number, biases: readonly Partial<BiasRecord
 
 function write<F extends Fields>({ fields, at, bytes }: Layout<F>, pointer: number, values: Partial<Values<F>>): void {
   const view = new DataView(linearMemory().buffer, pointer, bytes);
-  for (const [name, type] of Object.entries(fields)) {
-    const value = values[name as keyof F] ?? 0;
-    if (type === "f64") view.setFloat64(at[name], value, true);
+  for (const name in fields) {
+    const value = values[name] ?? 0;
+    if (fields[name] === "f64") view.setFloat64(at[name], value, true);
     else view.setInt32(at[name], value, true);
   }
 }

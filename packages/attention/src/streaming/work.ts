@@ -104,6 +104,7 @@ const WORK_FIELDS = {
   // ——— What ran ———
   cells: "f64",
   tiles: "f64",
+  pairs: "f64",
 } as const satisfies Fields;
 
 export const WORK = /* @__PURE__ */ layout(WORK_FIELDS);
@@ -169,3 +170,14 @@ export const biasOf = (f: FunctionBuilder, pointer: Int) => new Struct(f, pointe
 
 /** A function whose only parameter is the work. */
 export const OF_WORK = { work: "i32" } as const;
+
+/** Adds what ran of a chunk to its two counters. */
+export function addCounters(
+  f: FunctionBuilder,
+  counters: Expression<"i32">,
+  work: Int,
+  names: readonly ("cells" | "tiles" | "pairs")[],
+): void {
+  const at = f.let(counters);
+  names.forEach((name, i) => f.store(at, f64.add(f64.load(at, 8 * i), f64.load(work, WORK.at[name])), 8 * i));
+}
