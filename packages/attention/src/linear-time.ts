@@ -4,3 +4,5 @@ export { linearAttention, type Form, type LinearAttentionOptions, type LinearSta
 export { linformer, type LinformerOptions } from "./linear-time/linformer.ts";
 export { orthogonalFeatures } from "./linear-time/orthogonal-features.ts";
 export { performer, type PerformerOptions } from "./linear-time/performer.ts";
+export { recurrentAttention, type RecurrentAttentionOptions } from "./linear-time/recurrent-attention.ts";
+export { reformer, type ReformerOptions } from "./linear-time/reformer.ts";

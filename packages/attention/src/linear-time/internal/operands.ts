@@ -41,12 +41,7 @@ export function operandsOf(
   names: readonly string[],
 ): Operands {
   const { mask, queryOffset, layout } = options;
-  const known = ["mask", "queryOffset", "layout", ...names];
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    const fix = /causal/i.test(unknown) ? "Pass mask: causal(), of @heed/masks." : `Its options: ${known.join(", ")}.`;
-    throw new HeedError(where, `there is no option "${unknown}"`, {}, fix);
-  }
+  refuseUnknown(where, options, ["mask", "queryOffset", "layout", ...names]);
   const call = prepare(where, query, key, value, {
     ...(mask === undefined ? {} : { mask }),
     ...(queryOffset === undefined ? {} : { queryOffset }),
@@ -64,4 +59,12 @@ export function operandsOf(
     unbatch,
     reach: reachOf(where, mask, context),
   };
+}
+
+/** Options of `attention` that make no sense here must not be passed over in silence. */
+export function refuseUnknown(where: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const fix = /causal/i.test(unknown) ? "Pass mask: causal(), of @heed/masks." : `Its options: ${known.join(", ")}.`;
+  throw new HeedError(where, `there is no option "${unknown}"`, {}, fix);
 }
