@@ -112,10 +112,24 @@ class Block extends Module {
     this.drop2 = new Dropout(dropoutP);
   }
 
-  forward(x: Tensor): Tensor {
-    const { sum, output } = this.norm2.addForward(x, this.drop1.forward(this.attn.forward(this.norm1.forward(x))));
-    return sum.add(this.drop2.forward(this.mlp.forward(output)));
+  forward(before: Stream): Stream {
+    const { x, output } = normed(this.norm1, before);
+    const middle = this.norm2.addForward(x, this.drop1.forward(this.attn.forward(output)));
+    return { x: middle.sum, added: this.drop2.forward(this.mlp.forward(middle.output)) };
   }
+}
+
+/** Tokens between blocks, `x + added`: the sum is left to the norm behind it, which makes it on its way. */
+interface Stream {
+  readonly x: Tensor;
+  readonly added?: Tensor;
+}
+
+/** The sum, and its norm. */
+function normed(norm: LayerNorm, { x, added }: Stream): { x: Tensor; output: Tensor } {
+  if (added === undefined) return { x, output: norm.forward(x) };
+  const { sum, output } = norm.addForward(x, added);
+  return { x: sum, output };
 }
 
 /**
@@ -209,15 +223,19 @@ export class VisionTransformer extends Module {
 
   /** Tokens after the last norm: `[B, (1 +) P, E]`. */
   tokens(images: Tensor): Tensor {
-    return this.norm.forward(this.blocks.reduce((x, block) => block.forward(x), this.#embed(images)));
+    const start: Stream = { x: this.#embed(images) };
+    return normed(
+      this.norm,
+      this.blocks.reduce((x, block) => block.forward(x), start),
+    ).output;
   }
 
   /** Attention weights of every block, `[B, H, L, L]` each, L = (1 +) P: what looked at what. Rows sum to 1. */
   attentionWeights(images: Tensor): Tensor[] {
-    let x = this.#embed(images);
+    let stream: Stream = { x: this.#embed(images) };
     return this.blocks.map((block) => {
-      const weights = block.attn.weights(block.norm1.forward(x));
-      x = block.forward(x);
+      const weights = block.attn.weights(normed(block.norm1, stream).output);
+      stream = block.forward(stream);
       return weights;
     });
   }

@@ -1,9 +1,19 @@
-import { activations, cutProduct, HeedError, isShared, matmulKernels, matmulScratchBytes, runParallel, ShapeError } from "@heed/kernels";
+import {
+  activations,
+  cutProduct,
+  HeedError,
+  isShared,
+  matmulKernels,
+  matmulScratchBytes,
+  runParallel,
+  ShapeError,
+  type Block,
+} from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
 import { bytesPer, requireReal } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { isRecording, noGrad, record } from "../core/tape.ts";
-import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { requireTensor, Tensor } from "../core/tensor.ts";
 import { recordGelu } from "./gelu.ts";
 import { sameDType } from "./internal/parameters.ts";
 import { product } from "./matmul.ts";
@@ -63,18 +73,21 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
       if (m * O === 0) return;
       const [[rowX, columnX], [rowW, columnW]] = [rows.strides, matrix.strides];
       const work = 2 * m * O * I;
-      const blocks = isShared(work) ? cutProduct(m, O, I) : [{ row: 0, rows: m, column: 0, columns: O }];
-      const calls = blocks.map((block) => {
-        const [fromX, fromW, fromBias] = [block.row * rowX, block.column * rowW, block.column].map((elements) => elements * width);
-        const toC = (block.row * O + block.column) * width;
-        const [x, w] = [
-          [atX + fromX, rowX, columnX],
-          [atW + fromW, columnW, rowW],
-        ];
-        const outputs = [atBias && atBias + fromBias, to + toC, O, activations[activation], kept && kept + toC, 0];
-        return [block.rows, block.columns, I, ...x, ...w, ...outputs];
-      });
-      const bytes = Math.max(...blocks.map((block) => matmulScratchBytes(block.rows, block.columns, I)));
+      const call = ({ row, rows, column, columns }: Block, space: number) => {
+        const [fromX, fromW, fromBias] = [atX + row * rowX * width, atW + column * rowW * width, atBias && atBias + column * width];
+        const toC = (row * O + column) * width;
+        const operands = [fromX, rowX, columnX, fromW, columnW, rowW, fromBias] as const;
+        return [rows, columns, I, ...operands, to + toC, O, activations[activation], kept && kept + toC, space] as const;
+      };
+      const bytesFor = ({ rows, columns }: Block) => matmulScratchBytes(rows, columns, I);
+      if (!isShared(work)) {
+        const whole = { row: 0, rows: m, column: 0, columns: O };
+        matmulKernels.on(dtype).linear(...call(whole, scratch(bytesFor(whole))));
+        return;
+      }
+      const blocks = cutProduct(m, O, I);
+      const bytes = Math.max(...blocks.map(bytesFor));
+      const calls = blocks.map((block) => call(block, 0));
       runParallel(matmulKernels, dtype, "linear", calls, { work, scratch: { argument: 14, bytes, allocate: scratch } });
     },
   );
@@ -91,5 +104,6 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
 
 /** `[…, I]` as `[m, I]`: a view where the strides allow it, else a copy. Not recorded. */
 function asRows(x: Tensor, m: number): Tensor {
-  return noGrad(() => reshape(x, [m, x.shape.at(-1)!]));
+  const shape = [m, x.shape.at(-1)!];
+  return x.isRowMajor ? new Tensor(x.storage, shape, undefined, x.offset) : noGrad(() => reshape(x, shape));
 }

@@ -14,8 +14,9 @@ export function transpose(x: Tensor, axis0 = -2, axis1 = -1): Tensor {
   requireTensor("transpose", "x", x);
   const a = normalizeAxis("transpose", axis0, x.rank);
   const b = normalizeAxis("transpose", axis1, x.rank);
-  const axes = x.shape.map((_, axis) => (axis === a ? b : axis === b ? a : axis));
-  return permute(x, axes);
+  const [shape, strides] = [x.shape.slice(), x.strides.slice()];
+  [shape[a], shape[b], strides[a], strides[b]] = [shape[b], shape[a], strides[b], strides[a]];
+  return record("transpose", new Tensor(x.storage, shape, strides, x.offset), [x], [], (g) => [transpose(g, a, b)]);
 }
 
 /**
@@ -34,8 +35,12 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
     order.map((axis) => x.strides[axis]),
     x.offset,
   );
-  const inverse = order.map((_, axis) => order.indexOf(axis));
-  return record("permute", out, [x], [], (g) => [permute(g, inverse)]);
+  return record("permute", out, [x], [], (g) => [
+    permute(
+      g,
+      order.map((_, axis) => order.indexOf(axis)),
+    ),
+  ]);
 }
 
 /**
@@ -54,19 +59,20 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 function inferShape(from: Shape, to: Shape): number[] {
-  const holes = to.filter((length) => length === -1).length;
-  const known = sizeOf(to.filter((length) => length !== -1));
+  const shape = [...to];
   const size = sizeOf(from);
-  const hole = known === 0 ? 0 : size / known;
-  const shape = to.map((length) => (length === -1 ? hole : length));
-  if (
-    holes > 1 ||
-    (holes === 1 && known === 0) ||
-    !shape.every((length) => Number.isInteger(length) && length >= 0) ||
-    sizeOf(shape) !== size
-  ) {
-    throw new ShapeError("reshape", "the number of elements must stay the same (one length may be -1)", { from, to });
+  let [known, hole, isRight] = [1, -1, true];
+  for (let axis = 0; axis < shape.length; axis++) {
+    const length = shape[axis];
+    if (length === -1 && hole < 0) hole = axis;
+    else if (Number.isInteger(length) && length >= 0) known *= length;
+    else isRight = false;
   }
+  if (hole >= 0) {
+    shape[hole] = size / known;
+    isRight &&= known > 0 && Number.isInteger(shape[hole]);
+  } else isRight &&= known === size;
+  if (!isRight) throw new ShapeError("reshape", "the number of elements must stay the same (one length may be -1)", { from, to });
   return shape;
 }
 

@@ -1,4 +1,5 @@
 import { DTypeError, ShapeError } from "@heed/kernels";
+import type { DType } from "../../core/dtype.ts";
 import { sameShape, type Shape } from "../../core/shape.ts";
 import { requireTensor, type Tensor } from "../../core/tensor.ts";
 import { widened } from "../widened.ts";
@@ -14,14 +15,18 @@ export function vector(where: string, name: string, value: Tensor | undefined, s
 }
 
 export function sameDType(where: string, tensors: Readonly<Record<string, Tensor | undefined>>): void {
-  const given = Object.entries(tensors).filter((entry): entry is [string, Tensor] => entry[1] !== undefined);
-  if (given.every(([, tensor]) => tensor.dtype === given[0][1].dtype)) return;
-  throw new DTypeError(
-    where,
-    "dtypes must agree: nothing is promoted silently",
-    Object.fromEntries(given.map(([name, tensor]) => [name, tensor.dtype])),
-    "Convert one: cast(x, dtype).",
-  );
+  let first: DType | undefined;
+  for (const name in tensors) {
+    const dtype = tensors[name]?.dtype;
+    first ??= dtype;
+    if (dtype === undefined || dtype === first) continue;
+    throw new DTypeError(
+      where,
+      "dtypes must agree: nothing is promoted silently",
+      Object.fromEntries(Object.entries(tensors).flatMap(([each, tensor]) => (tensor === undefined ? [] : [[each, tensor.dtype]]))),
+      "Convert one: cast(x, dtype).",
+    );
+  }
 }
 
 /** Addresses in the order of `slots`, 0 where a slot is empty. */
