@@ -3,7 +3,10 @@ import type { Score } from "@heed/tensor/terms";
 import { requireParameter, requireQueryKey } from "./internal/check.ts";
 
 /**
- * `queryᵀ · weight · key`, Luong's "general" score: query `[…, L, Dq]`, key `[…, S, Dk]`, weight `[Dq, Dk]` → `[…, L, S]`. Widths may differ.
+ * `queryᵀ · weight · key`, Luong's "general" score: query `[…, L, Dq]`, key `[…, S, Dk]` → `[…, L, S]`. Widths may differ.
+ *
+ * Letters: H heads, L queries, S keys, Dq and Dk their widths.
+ * @param options.weight `[Dq, Dk]`, or `[H, Dq, Dk]` for query `[…, H, L, Dq]`
  * @throws {ShapeError} when the weight does not fit them, {DTypeError} when dtypes differ. Both when the score is used.
  *
  * A dot product after one of query and weight: O(L Dq Dk) more.
@@ -12,7 +15,7 @@ import { requireParameter, requireQueryKey } from "./internal/check.ts";
 export function bilinear({ weight }: { readonly weight: Tensor }): Score {
   const projected = (query: Tensor, key: Tensor) => {
     requireQueryKey("bilinear", query, key, "any");
-    requireParameter("bilinear", "weight", weight, [query.shape.at(-1)!, key.shape.at(-1)!]);
+    requireParameter("bilinear", "weight", weight, [query.shape.at(-1)!, key.shape.at(-1)!], query);
     return matmul(query, weight);
   };
   return {

@@ -10,7 +10,8 @@ export function requireQueryKey(where: string, query: Tensor, key: Tensor, width
       "Add an axis: unsqueeze(x, 0).",
     );
   }
-  if (query.dtype !== key.dtype) throw new DTypeError(where, "query and key must share a dtype", { query: query.dtype, key: key.dtype });
+  if (query.dtype !== key.dtype)
+    throw new DTypeError(where, "query and key must share a dtype", { query: query.dtype, key: key.dtype }, "Cast one: cast(x, dtype).");
   if (widths === "equal" && query.shape.at(-1) !== key.shape.at(-1)) {
     throw new ShapeError(
       where,
@@ -21,8 +22,15 @@ export function requireQueryKey(where: string, query: Tensor, key: Tensor, width
   }
 }
 
-/** A parameter of an exact shape; `null` stands for any length. */
-export function requireParameter(where: string, name: string, value: Tensor, shape: readonly (number | null)[]): void {
-  if (value.rank === shape.length && shape.every((n, i) => n === null || n === value.shape[i])) return;
-  throw new ShapeError(where, `${name} has the wrong shape`, { expected: shape.map((n) => n ?? "any"), [name]: value.shape });
+/**
+ * A parameter of an exact shape; `null` stands for any length. With `query` `[…, H, L, Dq]` it may have one more axis in front, for heads: 1 or H.
+ */
+export function requireParameter(where: string, name: string, value: Tensor, shape: readonly (number | null)[], query?: Tensor): void {
+  const own = query !== undefined && value.rank === shape.length + 1 ? value.shape.slice(1) : value.shape;
+  const heads = query?.shape.at(-3) ?? 1;
+  const fits = own.length === shape.length && shape.every((n, i) => n === null || n === own[i]);
+  if (fits && (own.length === value.rank || value.shape[0] === 1 || value.shape[0] === heads)) return;
+  const expected = shape.map((n) => n ?? "any");
+  const perHead = query === undefined ? {} : { "or per head": [heads, ...expected] };
+  throw new ShapeError(where, `${name} has the wrong shape`, { expected, ...perHead, [name]: value.shape });
 }
