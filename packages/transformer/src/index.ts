@@ -10,3 +10,13 @@ export {
 export { TransformerEncoder, type EncoderOptions, type EncoderStackCallOptions } from "./encoder.ts";
 export { TransformerEncoderLayer, type EncoderCallOptions, type EncoderLayerOptions } from "./encoder-layer.ts";
 export { Transformer, type TransformerCallOptions, type TransformerOptions } from "./transformer.ts";
+export { beam, greedy, sample, type BeamOptions, type DecodingStrategy, type SampleOptions } from "./decoding-strategies.ts";
+export {
+  generate,
+  type Generated,
+  type GenerateOptions,
+  type GenerateProgress,
+  type DecodingStep,
+  type LanguageModel,
+} from "./generate.ts";
+export { lastTokens } from "./last-tokens.ts";
