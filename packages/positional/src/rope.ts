@@ -1,15 +1,14 @@
 import { math } from "@heed/kernels";
-import { add, concat, DTypeError, HeedError, mul, reshape, ShapeError, slice, stack, sub, Tensor, tensor } from "@heed/tensor";
+import { DTypeError, HeedError, ShapeError, Tensor, tensor } from "@heed/tensor";
 import { requireBase } from "./internal/require.ts";
+import { rotate, type RotateOptions } from "./rotate.ts";
 
-export interface RopeOptions {
+export interface RopeOptions extends RotateOptions {
   /**
    * Where the elements stand: the position of the first (default 0), all positions `[L]`, or int32 or real `[B, L]` for samples that differ. They
    * need not be whole.
    */
   readonly positions?: number | ArrayLike<number> | Tensor;
-  /** Pairs: `interleaved`, features 2i and 2i + 1 (default, as in the paper); `halfSplit`, i and i + rotaryDim / 2 (as in GPT-NeoX and Llama). */
-  readonly style?: "interleaved" | "halfSplit";
   /** Default 10,000. */
   readonly base?: number;
   /** How many leading features turn; the rest pass. Even. Default: all (of an odd width, all but the last). */
@@ -60,16 +59,7 @@ export function rope(x: Tensor, options: RopeOptions = {}): Tensor {
       },
     );
   const [cosines, sines] = [table(math.cos), table(math.sin)];
-
-  const head = slice(x, -1, 0, rotaryDim);
-  const lead = x.shape.slice(0, -1);
-  const apart = style === "interleaved" ? reshape(head, [...lead, pairs, 2]) : reshape(head, [...lead, 2, pairs]);
-  const axis = style === "interleaved" ? -1 : -2;
-  const part = (which: number) => reshape(slice(apart, axis, which, which + 1), [...lead, pairs]);
-  const [a, b] = [part(0), part(1)];
-  const turned = [sub(mul(a, cosines), mul(b, sines)), add(mul(a, sines), mul(b, cosines))];
-  const joined = reshape(stack(turned, axis), [...lead, rotaryDim]);
-  return rotaryDim === D ? joined : concat([joined, slice(x, -1, rotaryDim)], -1);
+  return rotate(x, cosines, sines, { style });
 }
 
 function positionsOf(x: Tensor, given: number | ArrayLike<number> | Tensor): { values: ArrayLike<number>; batch?: number } {
