@@ -6,6 +6,7 @@ import { attentionMap } from "./plots/attention-map.ts";
 import { confusionPlot, longName } from "./plots/confusion.ts";
 import { curvesPlot, curvesRows } from "./plots/curves.ts";
 import { durationsPlot } from "./plots/durations.ts";
+import { graphDrawing } from "./plots/graph-drawing.ts";
 import { scoresPlot } from "./plots/scores.ts";
 import { SeriesStyles } from "./plots/series-style.ts";
 import type { Report } from "./report.ts";
@@ -151,6 +152,23 @@ function draw(section: Section, styles: SeriesStyles): Markup {
             </article>`,
         )}
       </div>`;
+    case "graphs":
+      return html`<div class="grid-2">
+          ${section.samples.map(
+            ({ title, subtitle, nodes, edges }) =>
+              html`<figure class="panel">
+                <h3>${title}</h3>
+                <p>${subtitle}</p>
+                ${graphDrawing(title, nodes, edges)}
+              </figure>`,
+          )}
+        </div>
+        ${colourScale("no weight", "most weight")}${values(
+          ["graph", "node", "share of the largest weight"],
+          section.samples.flatMap(({ title, nodes }) =>
+            nodes.map(({ label, weight }, i) => [title, `${i + 1} ${label}`, percent(weight, 0)]),
+          ),
+        )}`;
     case "durations":
       return html`<figure class="panel single">${durationsPlot(section, styles)}</figure>
         ${values(

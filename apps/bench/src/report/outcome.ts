@@ -34,7 +34,15 @@ export interface Column {
   readonly align?: "left" | "right";
 }
 
-export type Section = TextSection | TableSection | CurvesSection | ScoresSection | ConfusionSection | AttentionSection | DurationSection;
+export type Section =
+  | TextSection
+  | TableSection
+  | CurvesSection
+  | ScoresSection
+  | ConfusionSection
+  | AttentionSection
+  | GraphSection
+  | DurationSection;
 
 interface SectionBase {
   readonly title: string;
@@ -102,6 +110,20 @@ export interface AttentionSample {
   /** Patches, row-major. */
   readonly grid: readonly [rows: number, columns: number];
   readonly maps: readonly { readonly label: string; readonly weights: readonly number[] }[];
+}
+
+/** Drawn graphs; the more weight a node or an edge has, the stronger it is drawn. */
+export interface GraphSection extends SectionBase {
+  readonly kind: "graphs";
+  readonly samples: readonly GraphSample[];
+}
+
+export interface GraphSample {
+  readonly title: string;
+  readonly subtitle?: string;
+  /** Places in units of an edge's length, y downwards; weights as shares of the largest, 0 … 1. */
+  readonly nodes: readonly { readonly x: number; readonly y: number; readonly label: string; readonly weight: number }[];
+  readonly edges: readonly { readonly from: number; readonly to: number; readonly weight: number; readonly lines?: number }[];
 }
 
 /** Distribution of durations per model. */

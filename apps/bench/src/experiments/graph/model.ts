@@ -1,4 +1,4 @@
-import { GATConv, GATv2Conv, Graph, SparseMatrix } from "@heed/graph-attention";
+import { GATConv, GATv2Conv, type Graph, type SparseMatrix } from "@heed/graph-attention";
 import { Dropout, Module } from "@heed/nn";
 import { elu, type RandomKey, type Tensor } from "@heed/tensor";
 import type { ModelName } from "./index.ts";
