@@ -211,8 +211,9 @@ function operationsOf(
       case "floorDiv":
       case "mod": {
         const [, divisor] = x.operands;
-        const bits = divisor.op === "constant" && divisor.value > 0 ? Math.log2(divisor.value) : NaN;
-        if (Number.isInteger(bits)) return x.op === "mod" ? v128.and(a, i32x4.add(b, minusOne)) : i32x4.shrS(a, bits);
+        const bits = divisor.op === "constant" && divisor.value > 0 ? 31 - Math.clz32(divisor.value) : 31;
+        if (divisor.op === "constant" && divisor.value === 2 ** bits)
+          return x.op === "mod" ? v128.and(a, i32x4.add(b, minusOne)) : i32x4.shrS(a, bits);
         return x.op === "floorDiv" ? quotient(a, b) : v128.and(i32x4.sub(a, i32x4.mul(quotient(a, b), b)), i32x4.ne(b, zero));
       }
       case "min":
