@@ -7,8 +7,8 @@ import { PASS_ROWS, STEPS, UNITS } from "./layout.ts";
 // A step takes its units in blocks of 16, over some sequences at a time (a pass). Forward, the sums of a block go into a small
 // buffer, `[rows, slots, 16]`: the input projections and the bias first, then on top the products with the block's panels of the
 // hidden weight, 8 columns each; the cell makes activations and the next h and c of them while all that is in the first cache.
-// Backward, the cell makes gradients of the sums, block by block, and then the panels of the whole weight go over them. Strides are
-// in bytes inside.
+// Backward, the cell makes gradients of the sums, block by block, and then the panels of the whole weight go over them. What panels
+// go over is turned before, so that a tile finds its rows side by side: one pointer for all. Strides are in bytes inside.
 
 type Int = Local<"i32">;
 
@@ -22,6 +22,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const shared: Shared = {
     columns,
     product: defineProduct(m),
+    turn: defineTurn(m),
     copyRow: defineRow(m, "copyRow", (to, from) => ({ vector: v128.load(from), scalar: f32.load(from), to })),
     addRow: defineRow(m, "addRow", (to, from) => ({
       vector: f32x4.add(v128.load(to), v128.load(from)),
@@ -45,20 +46,25 @@ interface Shared {
   /** Of a panel. */
   readonly columns: 8 | 16;
   readonly product: ReturnType<typeof defineProduct>;
+  readonly turn: ReturnType<typeof defineTurn>;
   readonly copyRow: ReturnType<typeof defineRow>;
   readonly addRow: ReturnType<typeof defineRow>;
   readonly begin: ReturnType<typeof defineBegin>;
   readonly move: ReturnType<typeof defineMove>;
 }
 
-/** `rows` rows of A times one panel, added to C if `load`. The last two tiles share their rows: a low one would not fill the pipes. */
+/**
+ * `rows` rows of A, turned (`defineTurn`), times one panel, added to C if `load`. The last two tiles share their rows: a low one would not
+ * fill the pipes.
+ */
 function defineProduct(m: ModuleBuilder) {
   const tallest = tileRows(m.build);
-  const tiles = Array.from({ length: tallest }, (_, index) => defineTile(m, index + 1));
+  const tiles = Array.from({ length: tallest }, (_, index) => defineTile(m, index + 1, tileColumns(m.build), 4));
   const panelRow = 4 * tileColumns(m.build);
-  const params = { rows: "i32", steps: "i32", a: "i32", rowA: "i32", b: "i32", c: "i32", rowC: "i32", load: "i32" } as const;
-  return m.internal("product", { params }, (f, { rows, steps, a, rowA, b, c, rowC, load }) => {
+  const params = { rows: "i32", steps: "i32", a: "i32", b: "i32", c: "i32", rowC: "i32", load: "i32" } as const;
+  return m.internal("product", { params }, (f, { rows, steps, a, b, c, rowC, load }) => {
     const count = f.local("i32");
+    const stepA = f.let(i32.shl(rows, 2));
     f.doWhile(i32.gtS(rows, 0), () => {
       count.set(i32.minS(rows, tallest));
       f.if(i32.and(i32.gtS(rows, tallest), i32.ltS(rows, 2 * tallest - 2)), () => count.set(i32.shrU(i32.add(rows, 1), 1)));
@@ -66,14 +72,62 @@ function defineProduct(m: ModuleBuilder) {
       f.block((done) => {
         for (let index = tallest - 1; index >= 0; index--) {
           f.if(i32.eq(count, index + 1), () => {
-            f.call(tiles[index], { steps, a, rowA, stepA: 4, b, stepB: panelRow, c, rowC, start, rowStart: rowC });
+            f.call(tiles[index], { steps, a, rowA: 4, stepA, b, stepB: panelRow, c, rowC, start, rowStart: rowC });
             f.branch(done);
           });
         }
       });
-      f.increment(a, i32.mul(count, rowA));
+      f.increment(a, i32.shl(count, 2));
       f.increment(c, i32.mul(count, rowC));
       f.increment(rows, i32.sub(0, count));
+    });
+  });
+}
+
+/** `to[column, row] = from[row, column]`, `columns` ≥ 1 of `rows`, without gaps between them: as tiles read rows best. */
+function defineTurn(m: ModuleBuilder) {
+  const params = { rows: "i32", columns: "i32", from: "i32", rowFrom: "i32", to: "i32" } as const;
+  return m.internal("turn", { params }, (f, { rows, columns, from, rowFrom, to }) => {
+    const step = f.let(i32.shl(rows, 2));
+    const [target, count] = f.locals("i32", 2);
+    const eachColumn = (sources: readonly Int[], four: (() => void) | undefined) => {
+      target.set(to);
+      count.set(columns);
+      const advance = (columnsDone: number) => {
+        for (const source of sources) f.increment(source, 4 * columnsDone);
+        f.increment(target, i32.mul(step, columnsDone));
+      };
+      const one = () => {
+        sources.forEach((source, row) => f.store(target, f32.load(source), 4 * row));
+        advance(1);
+      };
+      if (four === undefined) f.doWhile(count, () => (one(), f.increment(count, -1)));
+      else f.vectorLoop(count, () => (four(), advance(4)), one);
+    };
+    const fours = f.let(i32.and(rows, -4));
+    f.forRange(0, fours, 4, () => {
+      const sources = [f.let(from)];
+      for (let row = 1; row < 4; row++) sources.push(f.let(i32.add(sources[row - 1], rowFrom)));
+      eachColumn(sources, () => {
+        const [a, b, c, d] = sources.map((source) => f.let(v128.load(source)));
+        const pairs = [0, 2].map((lane) => [
+          f.let(f32x4.shuffle(a, b, [lane, 4 + lane, lane + 1, 5 + lane])),
+          f.let(f32x4.shuffle(c, d, [lane, 4 + lane, lane + 1, 5 + lane])),
+        ]);
+        const at = f.let(target);
+        for (const [left, right] of pairs)
+          for (const half of [0, 2]) {
+            f.store(at, f32x4.shuffle(left, right, [half, half + 1, 4 + half, 5 + half]));
+            f.increment(at, step);
+          }
+      });
+      f.increment(from, i32.shl(rowFrom, 2));
+      f.increment(to, 16);
+    });
+    f.forRange(fours, rows, 1, () => {
+      eachColumn([f.let(from)], undefined);
+      f.increment(from, rowFrom);
+      f.increment(to, 4);
     });
   });
 }
@@ -311,6 +365,7 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
     next.set(i32.add(h, stateBytes));
     c.set(i32.add(next, stateBytes));
     f.memoryFill(h, 0, i32.mul(stateBytes, 3));
+    const turned = f.let(i32.add(c, stateBytes));
     const begin = (states: Int, given: Int) =>
       f.if(given, () => {
         const to0 = f.let(states);
@@ -349,7 +404,7 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
           cRow.set(i32.add(c, skipped));
           bias.set(packed);
           panel.set(i32.add(packed, i32.mul(row, slots)));
-          const first1 = f.let(hRow);
+          f.if(multiply, () => f.call(shared.turn, { rows, columns: H, from: hRow, rowFrom: row, to: turned }));
           f.forRange(0, H, UNITS, (unit) => {
             units.set(i32.sub(H, unit));
             units.set(i32.minS(units, UNITS));
@@ -365,8 +420,7 @@ function defineForward(m: ModuleBuilder, name: string, cell: CellCode, shared: S
                       f.call(shared.product, {
                         rows,
                         steps: step,
-                        a: i32.add(first1, i32.shl(k, 2)),
-                        rowA: row,
+                        a: i32.add(turned, i32.mul(k, i32.shl(rows, 2))),
                         b: i32.add(panel, i32.mul(k, 4 * shared.columns)),
                         c: at,
                         rowC: slots * BLOCK,
@@ -506,6 +560,7 @@ function defineBackward(m: ModuleBuilder, name: string, cell: CellCode, shared: 
     const stateBytes = f.let(i32.mul(i32.sub(to, from), row));
     const dc = f.let(i32.add(dh, stateBytes));
     f.memoryFill(dh, 0, i32.mul(stateBytes, 2));
+    const turned = f.let(i32.add(dc, stateBytes));
     /** Between states, padded, and `[B, H]`. */
     const exchange = (states: Int, outside: Int, isIn: boolean) =>
       f.if(outside, () => {
@@ -611,12 +666,12 @@ function defineBackward(m: ModuleBuilder, name: string, cell: CellCode, shared: 
                   const load = carries || piece > 0 ? i32.const(1) : i32.gtS(k, 0);
                   const add = f.let(load);
                   at.set(firstDh);
+                  f.call(shared.turn, { rows, columns: steps, from: i32.add(source, i32.shl(k, 2)), rowFrom: gatesStride, to: turned });
                   f.forRange(0, panels, 4 * shared.columns, () => {
                     f.call(shared.product, {
                       rows,
                       steps,
-                      a: i32.add(source, i32.shl(k, 2)),
-                      rowA: gatesStride,
+                      a: turned,
                       b: panel,
                       c: at,
                       rowC: row,

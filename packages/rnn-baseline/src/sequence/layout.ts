@@ -19,7 +19,7 @@ export function packedBackwardBytes(width: number, rows: number, H: number): num
 
 /** Bytes of the scratch space of a `…Forward` or `…Backward` over `rows` sequences. */
 export function sequenceScratchBytes(width: number, rows: number, H: number): number {
-  return width * (3 * rows * padded(H) + PASS_ROWS * MOST_SLOTS * UNITS);
+  return width * (3 * rows * padded(H) + PASS_ROWS * (MOST_SLOTS * UNITS + Math.max(padded(H), STEPS)));
 }
 
 /** Backward, an LSTM has its gates, the cell and the one before. */
