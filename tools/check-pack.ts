@@ -88,7 +88,7 @@ function contentFaults(unpacked: string): string[] {
   const families = files.filter(
     (file) => /^src\/[^/]+\/generate\.ts$/.test(file) && /export (function|const) wasm\b/.test(readFileSync(join(unpacked, file), "utf8")),
   );
-  const unbuilt = families.map((file) => `dist/wasm/${file.split("/")[1]}.js`).filter((file) => !files.includes(file));
+  const unbuilt = families.map((file) => `dist/wasm/${file.split("/")[1]}.relaxed.wasm`).filter((file) => !files.includes(file));
   const { dependencies = {} } = JSON.parse(readFileSync(join(unpacked, "package.json"), "utf8")) as {
     dependencies?: Record<string, string>;
   };

@@ -1,9 +1,10 @@
 import { attention } from "@heed/attention";
-import { alibi, alibiSlopes, quadraticBias, rope, sinCos2d, sinusoidal, t5Bias, t5Buckets } from "@heed/positional";
+import { causal } from "@heed/masks";
+import { alibi, alibiSlopes, quadraticBias, rope, shaw, sinCos2d, sinusoidal, t5Bias, t5Buckets } from "@heed/positional";
 import * as T from "@heed/tensor";
 import type { Tensor } from "@heed/tensor";
 import type { Bias } from "@heed/tensor/terms";
-import { Pending, type Operation, type Operations } from "../operation.ts";
+import { type Operation, type Operations } from "../operation.ts";
 
 const sinusoidalTable: Operation<{ width: number; base: number; style: "interleaved" | "halves" }> = (
   { inputs: { positions }, dtype },
@@ -121,9 +122,13 @@ const quadraticConvolution: Operation<{ alpha: number; kernel: number }> = (
   };
 };
 
-const shaw: Operation = () => {
-  throw new Pending("relative keys and values are not there yet");
-};
+const relative: Operation<{ causal: boolean }> = ({ inputs: { q, k, v }, params: { rel_k, rel_v } }, { causal: causally }) => ({
+  y: attention(q!, k!, v!, {
+    bias: shaw({ table: rel_k! }),
+    ...(rel_v === undefined ? {} : { valueTable: rel_v }),
+    ...(causally ? { mask: causal() } : {}),
+  }),
+});
 
 /** Every `op` of the folder `positional`. */
 export const positionalOperations = {
@@ -134,5 +139,5 @@ export const positionalOperations = {
   t5_relative: t5Relative,
   quadratic_attention_learned: quadraticLearned,
   quadratic_conv: quadraticConvolution,
-  shaw,
+  shaw: relative,
 } as unknown as Operations;
