@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
 import { matmulScratchBytes } from "./blocking.ts";
-import { cutProduct } from "./cut.ts";
+import { cutProduct, type Block } from "./cut.ts";
 import { matmul } from "./matmul.ts";
 
 // Around the sizes at which the kernel changes its ways: few rows, few columns, small B, long sums.
@@ -21,7 +21,13 @@ const SHAPES: [m: number, n: number, k: number][] = [
 
 it("covers every element once, in blocks large enough", () => {
   for (const [m, n, k] of [...SHAPES, [1, 1, 1], [0, 5, 5], [1e5, 768, 3072], [64, 64, 1e6]]) {
-    const blocks = cutProduct(m, n, k);
+    for (const threads of [1, 2, 3, 16]) covers(m, n, k, cutProduct(m, n, k, threads));
+  }
+  expect(cutProduct(512, 512, 512, 2).length).toBe(8);
+  expect(cutProduct(512, 512, 512, 16).length).toBe(32);
+  expect(cutProduct(64, 64, 64, 2).length).toBe(1);
+
+  function covers(m: number, n: number, k: number, blocks: readonly Block[]): void {
     expect(blocks.length).toBeLessThanOrEqual(64);
     expect(blocks.reduce((area, { rows, columns }) => area + rows * columns, 0)).toBe(m * n);
     const places = new Set(blocks.map(({ row, column }) => `${row} ${column}`));
@@ -34,8 +40,12 @@ it("covers every element once, in blocks large enough", () => {
       expect(columns === n || columns > 4, `${columns} of ${n} columns`).toBe(true);
     }
   }
-  expect(cutProduct(512, 512, 512).length).toBe(8);
-  expect(cutProduct(64, 64, 64).length).toBe(1);
+});
+
+it("puts large blocks first, so that the last one is a small one, where each thread gets several", () => {
+  const rows = (threads: number) => cutProduct(512, 512, 512, threads).map((block) => block.rows);
+  expect(rows(2)).toEqual([192, 192, 192, 192, 60, 60, 68, 68]);
+  expect(Math.max(...rows(16))).toBeLessThan(70);
 });
 
 it.each(implementationsOf(matmul).filter(({ name }) => !name.startsWith("reference")))(
@@ -52,17 +62,21 @@ it.each(implementationsOf(matmul).filter(({ name }) => !name.startsWith("referen
           [1, m, 1, k],
         ]) {
           for (const accumulate of [0, 1]) {
-            const [whole, cut] = [w.reals(start), w.reals(start)];
+            const whole = w.reals(start);
             kernels.gemm(m, n, k, a, rowA, columnA, b, rowB, columnB, whole, n, accumulate, scratch);
-            for (const { row, rows, column, columns } of cutProduct(m, n, k)) {
-              const [fromA, fromB, to] = [a + 4 * row * rowA, b + 4 * column * columnB, cut + 4 * (row * n + column)];
-              kernels.gemm(rows, columns, k, fromA, rowA, columnA, fromB, rowB, columnB, to, n, accumulate, scratch);
+            for (const threads of [2, 16]) {
+              const cut = w.reals(start);
+              for (const { row, rows, column, columns } of cutProduct(m, n, k, threads)) {
+                const [fromA, fromB, to] = [a + 4 * row * rowA, b + 4 * column * columnB, cut + 4 * (row * n + column)];
+                kernels.gemm(rows, columns, k, fromA, rowA, columnA, fromB, rowB, columnB, to, n, accumulate, scratch);
+              }
+              const [expected, found] = [whole, cut].map((at) => w.views.i32().subarray(at / 4, at / 4 + m * n));
+              expect(found.findIndex((bits, i) => bits !== expected[i])).toBe(-1);
             }
-            const [expected, found] = [whole, cut].map((at) => w.views.i32().subarray(at / 4, at / 4 + m * n));
-            expect(found.findIndex((bits, i) => bits !== expected[i])).toBe(-1);
           }
         }
       });
     }
   },
+  30_000,
 );
