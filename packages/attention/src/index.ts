@@ -11,3 +11,6 @@ export type { Rotation } from "./rotation.ts";
 export { attentionFlow, type FlowOptions } from "./flow.ts";
 export { attentionRollout, type RolloutOptions } from "./rollout.ts";
 export { mergeByLse, type AttentionPart } from "./merge-by-lse.ts";
+export { AttentionPooling, type AttentionPoolingOptions } from "./pooling/attention-pooling.ts";
+export { maxPooling } from "./pooling/max-pooling.ts";
+export { SaliencyPooling, type PoolingCallOptions, type SaliencyPoolingOptions } from "./pooling/saliency-pooling.ts";
