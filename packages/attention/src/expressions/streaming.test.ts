@@ -239,14 +239,15 @@ describe("where an engine compiles nothing at run time", () => {
     const q = randomTensor([1, 2, 9, 8], 1);
     const mod = (by: number) => scoreMod(({ score, i }) => sigmoid(score.mul(by)).mul(i.add(by)).neg());
     const expected = attention(q, q, q, { scoreMod: mod(0.5), strict: true });
-    attention(q, q, q); // The plain kernels are there already.
-    refused();
     const own = scoreMod(({ score, i }) =>
-      sigmoid(score.mul(0.5))
-        .mul(i.add(0.5))
-        .neg()
-        .mul(table(tensor([1])).at(0)),
+      table(tensor([-1]))
+        .at(0)
+        .mul(sigmoid(score.mul(0.5)))
+        .mul(i.add(0.5)),
     );
+    const { kernels: _, ...stranger } = own;
+    expectClose(attention(q, q, q, { scoreMod: stranger }), expected, 1e-5); // What the dense definition needs is there from now on.
+    refused();
     expect(explain(q, q, q, { scoreMod: own })).toMatchObject({
       kernel: "dense",
       reason: "scoreMod: this engine compiles no WebAssembly at run time (code generation disallowed)",
