@@ -1,4 +1,4 @@
-import { concat, indexSelect, reshape, ShapeError, tensor, zeros, type Tensor } from "@heed/tensor";
+import { concat, indexSelect, normal, reshape, ShapeError, tensor, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import type { Bias, TermContext } from "@heed/tensor/terms";
 import { requireCounts } from "./internal/require.ts";
 
@@ -25,6 +25,19 @@ export function gridBias({ table, grid, prefix = 0 }: GridOptions & { readonly t
     throw new ShapeError("gridBias", "table must be [H | 1, 2R − 1, 2C − 1]", { table: table.shape, grid });
   }
   return biasOfGrid("gridBias", grid, prefix, () => table, { table });
+}
+
+/**
+ * A fresh table for `gridBias`, `[numHeads, 2R − 1, 2C − 1]`, normal with that deviation. In a module hold it as a `Parameter`.
+ * @throws {ShapeError} for sizes that are no whole numbers from 1 on.
+ */
+export function initGridBias(
+  key: RandomKey,
+  { grid, numHeads, deviation = 0.02 }: { readonly grid: GridOptions["grid"]; readonly numHeads: number; readonly deviation?: number },
+): Tensor {
+  requireGrid("initGridBias", grid, 0);
+  requireCounts("initGridBias", { numHeads });
+  return normal(key, [numHeads, 2 * grid[0] - 1, 2 * grid[1] - 1], { deviation, requiresGrad: true });
 }
 
 /** A bias from a table of offsets that is computed when the bias is used. */

@@ -1,9 +1,15 @@
 export { alibi, alibiSlopes, type AlibiOptions } from "./alibi.ts";
-export { gridBias, type GridOptions } from "./grid-bias.ts";
+export { ContinuousPositions, type ContinuousOptions } from "./continuous.ts";
+export { gridBias, initGridBias, type GridOptions } from "./grid-bias.ts";
 export { LearnedGridPositions, LearnedPositions, type LearnedOptions } from "./learned.ts";
 export { quadraticBias } from "./quadratic-bias.ts";
+export { RecurrentPositions, type RecurrentOptions } from "./recurrent.ts";
+export { resizeGridBias, resizePositions, type ResizeOptions, type ResizePositionsOptions } from "./resize-positions.ts";
 export { rope, type RopeOptions } from "./rope.ts";
+export { ropeRates, type RopeRates, type RopeScaling } from "./rope-scaling.ts";
 export { rotate, type RotateOptions } from "./rotate.ts";
+export { rungeKutta4 } from "./runge-kutta4.ts";
+export { initShaw, shaw } from "./shaw.ts";
 export { sinCos2d, type SinCos2dOptions } from "./sin-cos-2d.ts";
 export { sinusoidal, type SinusoidalOptions } from "./sinusoidal.ts";
 export { initT5Bias, t5Bias, t5Buckets, type T5BucketOptions } from "./t5-bias.ts";

@@ -1,6 +1,6 @@
 import { add, embedding, normal, reshape, ShapeError, slice, type RandomKey, type Tensor } from "@heed/tensor";
 import { Module, Parameter } from "@heed/nn";
-import { requireCounts } from "./internal/require.ts";
+import { requireCounts, requireWidth } from "./internal/require.ts";
 
 export interface LearnedOptions {
   readonly key: RandomKey;
@@ -68,9 +68,4 @@ export class LearnedGridPositions extends Module {
     const table = add(reshape(this.rowWeight, [rows, 1, width]), reshape(this.columnWeight, [1, columns, width]));
     return add(x, reshape(table, [rows * columns, width]));
   }
-}
-
-function requireWidth(where: string, x: Tensor, width: number): void {
-  if (x.rank >= 2 && x.shape.at(-1) === width) return;
-  throw new ShapeError(where, "x must be [..., length, width]", { x: x.shape, width });
 }

@@ -1,6 +1,6 @@
 import { math } from "@heed/kernels";
 import { DTypeError, HeedError, ShapeError, Tensor, tensor } from "@heed/tensor";
-import { requireBase } from "./internal/require.ts";
+import { ropeRates, type RopeScaling } from "./rope-scaling.ts";
 import { rotate, type RotateOptions } from "./rotate.ts";
 
 export interface RopeOptions extends RotateOptions {
@@ -15,15 +15,18 @@ export interface RopeOptions extends RotateOptions {
   readonly rotaryDim?: number;
   /** Multiplies positions: 1 / 4 reads a fourfold context as the trained one (position interpolation). Default 1. */
   readonly positionScale?: number;
+  /** For contexts longer than the trained one. Default none. */
+  readonly scaling?: RopeScaling;
 }
 
 /**
  * Rotary position embedding: pair i of the features of the element at position t turns by the angle t · positionScale · base^(−2i / rotaryDim),
- * (a, b) → (a cos − b sin, a sin + b cos). Turn queries and keys alike: their product then depends on the distance alone.
+ * (a, b) → (a cos − b sin, a sin + b cos); a `scaling` slows them (`ropeRates`). Turn queries and keys alike: their product then depends on the
+ * distance alone.
  *
  * Letters: B batch, L length, D width.
  * @param x `[…, L, D]`
- * @returns the same shape. Lengths of vectors stay.
+ * @returns the same shape. Lengths of vectors stay (but grow with yarn).
  * @throws {ShapeError} when rotaryDim is odd or above D, or positions do not fit; {HeedError} for a base or scale out of range; {DTypeError} for
  * positions that are no numbers.
  *
@@ -31,7 +34,7 @@ export interface RopeOptions extends RotateOptions {
  * @see Su et al. 2021 (arXiv:2104.09864); Chen et al. 2023, position interpolation (arXiv:2306.15595)
  */
 export function rope(x: Tensor, options: RopeOptions = {}): Tensor {
-  const { style = "interleaved", base = 10_000, positionScale = 1 } = options;
+  const { style = "interleaved", base = 10_000, positionScale = 1, scaling } = options;
   if (x.rank < 2) throw new ShapeError("rope", "x must be [..., L, D]", { x: x.shape });
   if (x.dtype !== "float32" && x.dtype !== "float64") throw new DTypeError("rope", "x must be float32 or float64", { x: x.dtype });
   const [L, D] = x.shape.slice(-2);
@@ -39,19 +42,20 @@ export function rope(x: Tensor, options: RopeOptions = {}): Tensor {
   if (!Number.isInteger(rotaryDim) || rotaryDim < 0 || rotaryDim > D || rotaryDim % 2 !== 0) {
     throw new ShapeError("rope", "rotaryDim must be even and at most the width of x", { x: x.shape, rotaryDim });
   }
-  requireBase("rope", base);
   if (!Number.isFinite(positionScale)) throw new HeedError("rope", "positionScale must be finite", { positionScale });
   if (style !== "interleaved" && style !== "halfSplit") throw new HeedError("rope", "style is interleaved or halfSplit", { style });
   if (rotaryDim === 0) return x;
 
   const { values, batch } = positionsOf(x, options.positions ?? 0);
   const pairs = rotaryDim / 2;
-  const rates = Array.from({ length: pairs }, (_, i) => math.pow(base, (-2 * i) / rotaryDim));
+  const length = values.length === 0 ? 0 : 1 + Array.from(values).reduce((most, position) => Math.max(most, position));
+  const { rates, magnitude } = ropeRates(rotaryDim, { base, length, ...(scaling === undefined ? {} : { scaling }) });
   const shape = batch === undefined ? [L, pairs] : [batch, ...Array<number>(x.rank - 3).fill(1), L, pairs];
   const table = (turn: (angle: number) => number) =>
     tensor(
-      Float64Array.from({ length: values.length * pairs }, (_, k) =>
-        turn(values[Math.floor(k / pairs)] * positionScale * rates[k % pairs]),
+      Float64Array.from(
+        { length: values.length * pairs },
+        (_, k) => magnitude * turn(values[Math.floor(k / pairs)] * positionScale * rates[k % pairs]),
       ),
       {
         shape,

@@ -1,4 +1,4 @@
-import { HeedError, ShapeError } from "@heed/tensor";
+import { HeedError, ShapeError, type Tensor } from "@heed/tensor";
 
 /** Sizes: whole numbers from 1 (or `least`) on. */
 export function requireCounts(where: string, sizes: Readonly<Record<string, number>>, least = 1): void {
@@ -11,4 +11,10 @@ export function requireCounts(where: string, sizes: Readonly<Record<string, numb
 /** The base of a geometric row of wavelengths. */
 export function requireBase(where: string, base: number): void {
   if (!(base > 0 && Number.isFinite(base))) throw new HeedError(where, "base must be above 0 and finite", { base });
+}
+
+/** What positions are added to. */
+export function requireWidth(where: string, x: Tensor, width: number): void {
+  if (x.rank >= 2 && x.shape.at(-1) === width) return;
+  throw new ShapeError(where, "x must be [..., length, width]", { x: x.shape, width });
 }
