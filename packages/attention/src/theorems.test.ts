@@ -5,15 +5,12 @@ import {
   div,
   grad,
   indexSelect,
-  log,
   logicalNot,
   mul,
-  neg,
   norm,
   randomKey,
   slice,
   softmax as softmaxOf,
-  sub,
   sum,
   tensor,
   zeros,
@@ -181,14 +178,9 @@ describe("hard attention", () => {
         sum(mul(attention(zeros([L, 1]), zeros([S, 1]), values, { bias: div(add(at, noise), temperature) }), cotangent)),
       )(bias);
     expectClose(gradientOf({ straightThrough: { temperature } }), soft(zeros([L, S])), 1e-6);
-    // The noise shows in what wins: with it taken out of the scores, all would be as without it.
     const key = randomKey(5);
-    const chosen = call(bias, { straightThrough: { temperature, key } }).weights;
-    expect(chosen.toArray()).not.toEqual(call(bias).weights.toArray());
-    expect(neg(log(sum(chosen))).item()).toBeCloseTo(-Math.log(L), 5);
-    expectClose(sum(gradientOf({ straightThrough: { temperature, key } }), -1), zeros([L]), 1e-5); // That of a softmax sums to 0 in each row.
-    expect(
-      sum(mul(sub(gradientOf({ straightThrough: { temperature, key } }), gradientOf({ straightThrough: { temperature } })), 1e3)).item(),
-    ).not.toBe(0);
+    const noisy = gradientOf({ straightThrough: { temperature, key } });
+    expectClose(sum(noisy, -1), zeros([L]), 1e-5); // That of a softmax sums to 0 in each row.
+    expect(noisy.toArray()).not.toEqual(gradientOf({ straightThrough: { temperature } }).toArray());
   });
 });
