@@ -1,7 +1,10 @@
-import { eye, leakyRelu, matmul, mul, reshape, unsqueeze, type Tensor } from "@heed/tensor";
+import { eye, leakyRelu, matmul, mul, ones, reshape, unsqueeze, type Tensor } from "@heed/tensor";
 import type { Linear, Parameter } from "@heed/nn";
+import { explainGraph } from "./explain-graph.ts";
 import type { Graph } from "./graph.ts";
 import { attentionVector, glorot, GraphConv, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+import { denseAttention } from "./internal/dense-attention.ts";
+import { leakySum } from "./internal/leaky-sum.ts";
 import { pairSum } from "./internal/edge-operations.ts";
 import type { SparseMatrix } from "./sparse-matrix.ts";
 
@@ -28,7 +31,12 @@ export class GATConv extends GraphConv {
   }
 
   forward(x: Tensor | SparseMatrix, graph: Graph): Tensor {
-    return this.#along(x, graph).output;
+    const used = this.edgesFor("GATConv", x, graph);
+    if (explainGraph(used).form === "edges") return this.#along(x, graph).output;
+    const { h, bySource, byTarget } = this.#sides(x);
+    const [query, key] = [byTarget, bySource].map((side) => unsqueeze(side, -1)); // [N, heads, 1]
+    const score = leakySum(ones([this.heads, 1], { dtype: h.dtype as "float32" }), this.negativeSlope);
+    return this.join(denseAttention(query, key, h, used, score, this.attentionDropout));
   }
 
   /** As `forward`, with the weights per edge and the edges they belong to. */
@@ -38,14 +46,19 @@ export class GATConv extends GraphConv {
 
   #along(x: Tensor | SparseMatrix, graph: Graph) {
     const used = this.edgesFor("GATConv", x, graph);
+    const { h, bySource, byTarget } = this.#sides(x);
+    const scores = leakyRelu(pairSum(byTarget, bySource, used.byTarget().graph.incidence), { slope: this.negativeSlope });
+    return this.aggregate(scores, h, used);
+  }
+
+  /** The features `[N, heads, out]`, and what they add to the scores as source and as target, `[N, heads]` each. */
+  #sides(x: Tensor | SparseMatrix): { h: Tensor; bySource: Tensor; byTarget: Tensor } {
     const h = this.project(x, this.lin);
     // Both products with all heads at once: a matrix that holds each head's vector in its rows and column.
     const width = this.heads * this.outFeatures;
     const own = reshape(eye(this.heads, this.heads, { dtype: h.dtype }), [this.heads, 1, this.heads]);
     const column = (att: Tensor) => reshape(mul(unsqueeze(reshape(att, [this.heads, this.outFeatures]), -1), own), [width, this.heads]);
     const flat = reshape(h, [h.shape[0], width]);
-    const [bySource, byTarget] = [this.att_src, this.att_dst].map((att) => matmul(flat, column(att))); // [N, heads]
-    const scores = leakyRelu(pairSum(byTarget, bySource, used.byTarget().graph.incidence), { slope: this.negativeSlope });
-    return this.aggregate(scores, h, used);
+    return { h, bySource: matmul(flat, column(this.att_src)), byTarget: matmul(flat, column(this.att_dst)) };
   }
 }

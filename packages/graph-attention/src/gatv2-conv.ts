@@ -1,7 +1,10 @@
 import { HeedError, indexSelect, reshape, type Tensor } from "@heed/tensor";
 import type { Linear, Parameter } from "@heed/nn";
+import { explainGraph } from "./explain-graph.ts";
 import type { Graph } from "./graph.ts";
 import { attentionVector, glorot, GraphConv, requireFeatures, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+import { denseAttention } from "./internal/dense-attention.ts";
+import { leakySum } from "./internal/leaky-sum.ts";
 import { edgeAdditive } from "./internal/edge-operations.ts";
 import type { SparseMatrix } from "./sparse-matrix.ts";
 
@@ -45,7 +48,13 @@ export class GATv2Conv extends GraphConv {
 
   /** @param edgeFeatures `[edgeCount, edgeDim]`, in the order of the graph's edges */
   forward(x: Tensor | SparseMatrix, graph: Graph, edgeFeatures?: Tensor): Tensor {
-    return this.#along(x, graph, edgeFeatures).output;
+    const used = this.edgesFor("GATv2Conv", x, graph);
+    const withFeatures = edgeFeatures !== undefined || this.lin_edge !== null;
+    if (explainGraph(used, { edgeFeatures: withFeatures }).form === "edges") return this.#along(x, graph, edgeFeatures).output;
+    const left = this.project(x, this.lin_l);
+    const right = this.lin_r === this.lin_l ? left : this.project(x, this.lin_r);
+    const score = leakySum(reshape(this.att, [this.heads, this.outFeatures]), this.negativeSlope);
+    return this.join(denseAttention(right, left, left, used, score, this.attentionDropout));
   }
 
   /** As `forward`, with the weights per edge and the edges they belong to. */

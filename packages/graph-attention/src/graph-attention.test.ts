@@ -22,11 +22,12 @@ import {
   type Tensor,
 } from "@heed/tensor";
 import type { Score } from "@heed/tensor/terms";
-import { functionalCall } from "@heed/nn";
+import { functionalCall, training } from "@heed/nn";
 import { expectModuleGradient } from "@heed/nn/testing";
 import { expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
 import {
   edgeAttention,
+  explainGraph,
   GATConv,
   GATv2Conv,
   globalAttentionPool,
@@ -267,6 +268,61 @@ describe("GATConv on a complete graph", () => {
     expectClose(layer.forward(x, complete), asDense(layer, x), 1e-6);
     const [sparse, dense] = [gradients((module, input) => module.forward(input, complete)), gradients(asDense)];
     sparse.forEach((gradient, i) => expectClose(gradient, dense[i]!, 1e-6));
+  });
+});
+
+describe("a nearly complete graph", () => {
+  const N = 70;
+  // Two in three pairs, and a node that sees nobody.
+  const pairs = Array.from({ length: N * N }, (_, e) => [e % N, Math.floor(e / N)] as const).filter(
+    ([source, target]) => (source * 7 + target * 5) % 3 !== 0 && target !== 11,
+  );
+  const dense = Graph.fromEdges(
+    edgesOf(
+      pairs.map(([source]) => source),
+      pairs.map(([, target]) => target),
+    ),
+    { nodeCount: N },
+  );
+  const sparse = Graph.fromEdges(edgesOf([0, 1], [1, 2]), { nodeCount: N });
+
+  it.each([
+    ["GATConv", new GATConv(5, 3, { key: randomKey(1), heads: 2, addSelfLoops: false })],
+    ["GATConv with loops, mean of heads", new GATConv(5, 3, { key: randomKey(1), heads: 2, concat: false })],
+    ["GATv2Conv", new GATv2Conv(5, 3, { key: randomKey(2), heads: 2, addSelfLoops: false })],
+    ["GraphTransformerConv", new GraphTransformerConv(5, 4, { key: randomKey(3), heads: 2, beta: true })],
+  ])("takes %s the dense way, with the values and gradients of the edges", (_, layer) => {
+    const x = randomTensor([N, 5], 1);
+    const run = (forward: (input: Tensor) => Tensor) => {
+      const y = forward(x);
+      return [y, grad((input: Tensor) => sum(mul(forward(input), randomTensor(y.shape, 9))))(x)] as const;
+    };
+    const [y, dx] = run((input) => layer.forward(input, dense));
+    const [expected, dExpected] = run((input) => layer.attend(input, dense).output);
+    expectClose(y, expected, 2e-6);
+    expectClose(dx, dExpected, 2e-5);
+    // Another sum, so other bits: the dense way was taken.
+    expect(y.toArray()).not.toEqual(expected.toArray());
+    expect(layer.forward(x, sparse).toArray()).toEqual(layer.attend(x, sparse).output.toArray());
+  });
+
+  it("drops weights in training, by its key", () => {
+    const layer = new GATConv(5, 3, { key: randomKey(1), heads: 2, dropoutP: 0.5 });
+    const x = randomTensor([N, 5], 1);
+    const at = (seed: number) => training(randomKey(seed), () => layer.forward(x, dense).toArray());
+    expect(at(1)).toEqual(at(1));
+    expect(at(1)).not.toEqual(at(2));
+    expect(at(1)).not.toEqual(layer.forward(x, dense).toArray());
+  });
+
+  it("is explained", () => {
+    expect(explainGraph(dense)).toMatchObject({ form: "dense", nodes: N, edges: pairs.length });
+    expect(explainGraph(dense, { edgeFeatures: true })).toMatchObject({ form: "edges", reason: "edges have features" });
+    expect(explainGraph(sparse)).toMatchObject({ form: "edges", reason: "fewer than 1 in 8 pairs of nodes is an edge" });
+    expect(explainGraph(graph)).toMatchObject({ form: "edges", reason: "fewer than 64 nodes" });
+    const [s, t] = [pairs.map(([source]) => source), pairs.map(([, target]) => target)];
+    const twice = Graph.fromEdges(edgesOf([...s, s[0]!], [...t, t[0]!]), { nodeCount: N });
+    expect(explainGraph(twice)).toMatchObject({ form: "edges", reason: "an edge occurs twice" });
   });
 });
 

@@ -14,8 +14,10 @@ import {
   type Tensor,
 } from "@heed/tensor";
 import { Dropout, Linear, Module, xavierUniform } from "@heed/nn";
+import { explainGraph } from "./explain-graph.ts";
 import type { Graph } from "./graph.ts";
 import { requireFeatures, requireSizes, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+import { denseAttention } from "./internal/dense-attention.ts";
 import { edgeDots, edgeSoftmax, rowSum, weightedSum } from "./internal/edge-operations.ts";
 
 export interface GraphTransformerOptions extends Pick<GraphConvOptions, "key" | "heads" | "concat" | "dropoutP" | "bias"> {
@@ -25,6 +27,14 @@ export interface GraphTransformerOptions extends Pick<GraphConvOptions, "key" | 
   readonly rootWeight?: boolean;
   /** Weighs skip and output against each other by a learned gate. Default false. */
   readonly beta?: boolean;
+}
+
+/** `[N, heads, out]` each; of the edges `[edgeCount, heads, out]`, ordered by target. */
+interface Projections {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly edges: Tensor | undefined;
 }
 
 /**
@@ -74,35 +84,47 @@ export class GraphTransformerConv extends Module {
 
   /** @param edgeFeatures `[edgeCount, edgeDim]`, in the order of the graph's edges */
   forward(x: Tensor, graph: Graph, edgeFeatures?: Tensor): Tensor {
-    return this.#along(x, graph, edgeFeatures).output;
+    const given = this.#project(x, graph, edgeFeatures);
+    if (explainGraph(graph, { edgeFeatures: edgeFeatures !== undefined }).form === "edges") return this.#along(given, x, graph).output;
+    return this.#joined(denseAttention(given.query, given.key, given.value, graph, undefined, this.attentionDropout), x);
   }
 
   /** As `forward`, with the weights per edge. */
   attend(x: Tensor, graph: Graph, edgeFeatures?: Tensor): GraphConvResult {
-    return this.#along(x, graph, edgeFeatures).result();
+    const { output, weights } = this.#along(this.#project(x, graph, edgeFeatures), x, graph);
+    return { output, weights: indexSelect(weights, graph.byTarget().places), graph };
   }
 
-  #along(x: Tensor, graph: Graph, edgeFeatures: Tensor | undefined) {
+  #project(x: Tensor, graph: Graph, edgeFeatures: Tensor | undefined): Projections {
     if (x.rank !== 2 || x.shape[0] !== graph.nodeCount) {
       const got = { x: x.shape, nodes: graph.nodeCount };
       throw new ShapeError("GraphTransformerConv", "x must be [N, inFeatures], N the graph's nodes", got);
     }
     requireFeatures("GraphTransformerConv", graph, this.lin_edge, edgeFeatures);
-    const { heads, outFeatures: width } = this;
-    const { graph: ordered, edges, places } = graph.byTarget();
-    const { incidence } = ordered;
-    const split = (y: Tensor) => reshape(y, [y.shape[0], heads, width]);
-    const [query, key, value] = [this.lin_query, this.lin_key, this.lin_value].map((lin) => split(lin.forward(x)));
-    const ofEdges = edgeFeatures === undefined ? undefined : split(this.lin_edge!.forward(indexSelect(edgeFeatures, edges)));
+    const of = (lin: Linear, rows: Tensor) => reshape(lin.forward(rows), [rows.shape[0], this.heads, this.outFeatures]);
+    return {
+      query: of(this.lin_query, x),
+      key: of(this.lin_key, x),
+      value: of(this.lin_value, x),
+      edges: edgeFeatures === undefined ? undefined : of(this.lin_edge!, indexSelect(edgeFeatures, graph.byTarget().edges)),
+    };
+  }
 
+  #along({ query, key, value, edges }: Projections, x: Tensor, graph: Graph): { output: Tensor; weights: Tensor } {
+    const { graph: ordered } = graph.byTarget();
+    const { incidence } = ordered;
     let scores = edgeDots(query, key, incidence);
-    if (ofEdges !== undefined) scores = add(scores, sum(mul(indexSelect(query, ordered.targets), ofEdges), -1));
-    const weights = edgeSoftmax(mul(scores, 1 / Math.sqrt(width)), incidence);
+    if (edges !== undefined) scores = add(scores, sum(mul(indexSelect(query, ordered.targets), edges), -1));
+    const weights = edgeSoftmax(mul(scores, 1 / Math.sqrt(this.outFeatures)), incidence);
     const dropped = this.attentionDropout.forward(weights);
     let summed = weightedSum(value, dropped, incidence);
-    if (ofEdges !== undefined) summed = add(summed, rowSum(mul(unsqueeze(dropped, -1), ofEdges), incidence));
+    if (edges !== undefined) summed = add(summed, rowSum(mul(unsqueeze(dropped, -1), edges), incidence));
+    return { output: this.#joined(summed, x), weights };
+  }
 
-    let output = this.concat ? reshape(summed, [graph.nodeCount, heads * width]) : mean(summed, 1);
+  /** The heads of `[N, heads, out]` side by side, or their mean; with the skip. */
+  #joined(summed: Tensor, x: Tensor): Tensor {
+    let output = this.concat ? reshape(summed, [x.shape[0], this.heads * this.outFeatures]) : mean(summed, 1);
     if (this.lin_skip !== null) {
       const skip = this.lin_skip.forward(x);
       if (this.lin_beta === null) output = add(output, skip);
@@ -111,6 +133,6 @@ export class GraphTransformerConv extends Module {
         output = add(mul(gate, skip), mul(sub(1, gate), output));
       }
     }
-    return { output, result: (): GraphConvResult => ({ output, weights: indexSelect(weights, places), graph }) };
+    return output;
   }
 }

@@ -20,6 +20,7 @@ export class Graph {
   #looped: Graph | undefined;
   #membership: Incidence | undefined;
   #ordered: { graph: Graph; edges: Tensor; places: Tensor } | undefined;
+  #denseMask: Tensor | null | undefined;
   readonly #edges: Int32Array;
 
   /** @internal Use `Graph.fromEdges`. */
@@ -153,6 +154,21 @@ export class Graph {
     });
     const graph = new Graph(both, this.nodeCount, this.graphOfNode, this.graphCount);
     return (this.#ordered = { graph, edges: keep(tensor(edges)), places: keep(tensor(places)) });
+  }
+
+  /**
+   * @internal Bool `[N, N]`, true where the row's node has an edge from the column's; `null` when an edge occurs twice, which a mask cannot say. N² bytes,
+   * made once.
+   */
+  get denseMask(): Tensor | null {
+    if (this.#denseMask !== undefined) return this.#denseMask;
+    const N = this.nodeCount;
+    const bits = new Uint8Array(N * N);
+    for (let e = 0; e < this.edgeCount; e++) {
+      const at = this.targetOf(e) * N + this.sourceOf(e);
+      if (bits[at]++ > 0) return (this.#denseMask = null);
+    }
+    return (this.#denseMask = keep(tensor(bits, { shape: [N, N], dtype: "bool" })));
   }
 
   /** Each edge in both directions, duplicates once, ordered by source, then target. */

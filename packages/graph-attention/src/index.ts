@@ -1,4 +1,5 @@
 export { edgeAttention, type EdgeAttentionOptions } from "./edge-attention.ts";
+export { explainGraph, type GraphExplanation } from "./explain-graph.ts";
 export { GATConv } from "./gat-conv.ts";
 export { GATv2Conv, type GATv2Options } from "./gatv2-conv.ts";
 export { GraphTransformerConv, type GraphTransformerOptions } from "./graph-transformer-conv.ts";

@@ -75,10 +75,14 @@ export abstract class GraphConv extends Module {
   protected aggregate(scores: Tensor, values: Tensor, used: Graph): { output: Tensor; result(): GraphConvResult } {
     const { graph, places } = used.byTarget();
     const weights = edgeSoftmax(scores, graph.incidence);
-    const summed = weightedSum(values, this.attentionDropout.forward(weights), graph.incidence);
-    const joined = this.concat ? reshape(summed, [used.nodeCount, this.heads * this.outFeatures]) : mean(summed, 1);
-    const output = this.bias === null ? joined : joined.add(this.bias);
+    const output = this.join(weightedSum(values, this.attentionDropout.forward(weights), graph.incidence));
     return { output, result: () => ({ output, weights: indexSelect(weights, places), graph: used }) };
+  }
+
+  /** The heads of `[N, heads, out]` side by side, or their mean; plus the bias. */
+  protected join(summed: Tensor): Tensor {
+    const joined = this.concat ? reshape(summed, [summed.shape[0], this.heads * this.outFeatures]) : mean(summed, 1);
+    return this.bias === null ? joined : joined.add(this.bias);
   }
 }
 

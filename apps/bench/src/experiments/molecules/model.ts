@@ -1,4 +1,4 @@
-import { globalAttentionPool, globalMaxPool, Graph, GraphTransformerConv } from "@heed/graph-attention";
+import { globalAttentionPool, globalMaxPool, GraphTransformerConv, type Graph } from "@heed/graph-attention";
 import { Dropout, FeedForward, LayerNorm, Linear, Module } from "@heed/nn";
 import { add, concat, gelu, mean, type RandomKey, type Tensor } from "@heed/tensor";
 
