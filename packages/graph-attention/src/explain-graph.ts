@@ -24,12 +24,12 @@ export interface GraphExplanation {
  */
 export function explainGraph(graph: Graph, { edgeFeatures = false }: { readonly edgeFeatures?: boolean } = {}): GraphExplanation {
   const { nodeCount: nodes, edgeCount: edges } = graph;
-  const density = nodes === 0 ? 0 : edges / nodes ** 2;
+  const density = nodes === 0 ? 0 : edges / (nodes * nodes);
   const facts = { nodes, edges, density };
   const walk = (reason: string): GraphExplanation => ({ form: "edges", reason, ...facts });
   if (edgeFeatures) return walk("edges have features");
   if (nodes < LEAST_NODES) return walk(`fewer than ${LEAST_NODES} nodes`);
-  if (edges * PAIRS_PER_EDGE < nodes ** 2) return walk(`fewer than 1 in ${PAIRS_PER_EDGE} pairs of nodes is an edge`);
+  if (edges * PAIRS_PER_EDGE < nodes * nodes) return walk(`fewer than 1 in ${PAIRS_PER_EDGE} pairs of nodes is an edge`);
   if (nodes > MOST_NODES) return walk(`a mask of more than ${MOST_NODES.toLocaleString("en-US")} nodes squared would be large`);
   if (graph.denseMask === null) return walk("an edge occurs twice");
   return { form: "dense", reason: `at least 1 in ${PAIRS_PER_EDGE} pairs of nodes is an edge`, ...facts };
