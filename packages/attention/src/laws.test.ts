@@ -22,7 +22,7 @@ import { and, causal, fromTensor, not, or, window, type DrawableMask } from "@he
 import { additive, bilinear, gaussian, initAdditive, scaledDot } from "@heed/scoring";
 import type { Score } from "@heed/tensor/terms";
 import { attention, type AttentionOptions, type Normaliser } from "./index.ts";
-import { hard, identity, relu, sigmoid, softmax } from "./normalisers.ts";
+import { entmax15, hard, identity, relu, sigmoid, softmax, sparsemax, topK } from "./normalisers.ts";
 
 /** The laws of design §4 that hold for every score, mask and normaliser. */
 
@@ -33,6 +33,9 @@ const normalisers: Readonly<Record<string, Normaliser>> = {
   sigmoid: sigmoid({ bias: -0.5 }),
   identity: identity(),
   hard: hard(),
+  topK: topK(3),
+  sparsemax: sparsemax(),
+  entmax15: entmax15(),
 };
 const D = 3;
 const scores: Readonly<Record<string, (heads: number) => Score>> = {

@@ -5,34 +5,44 @@ import { transpose } from "@heed/tensor";
 import { randomTensor } from "@heed/tensor/testing";
 import { attention } from "./index.ts";
 
-/** Bytes of linear memory that one call and its gradient take at most, in a process of its own: the high-water mark is that of the process. */
-function mostBytes(n: number, D: number): number {
+/** Bytes of linear memory that a call takes beside operands and results, in a process of its own: the high-water mark is that of the process. */
+function workspace(what: "forward" | "with its gradient", L: number, S: number, D: number, options: string, savedRows: number): number {
   const program = `
     import { allocatorBytes } from "@heed/kernels";
     import { grad, scope, sum } from "@heed/tensor";
     import { randomTensor } from "@heed/tensor/testing";
     import { window } from "@heed/masks";
     import { attention } from "@heed/attention";
-    const [n, D] = [${n}, ${D}];
-    const inputs = [...[1, 2, 3].map((seed) => randomTensor([1, 1, n, D], seed)), randomTensor([1, n], 4)];
-    const loss = ([q, k, v, bias]) => sum(attention(q, k, v, { mask: window(255, 0), bias, strict: true }));
-    scope(() => void grad(loss)(inputs));
+    import { entmax15, sparsemax, topK } from "@heed/attention/normalisers";
+    const [query, bias] = [randomTensor([1, 1, ${L}, ${D}], 1), randomTensor([1, ${S}], 4)];
+    const inputs = [query, ...[2, 3].map((seed) => randomTensor([1, 1, ${S}, ${D}], seed)), bias];
+    const loss = ([q, k, v, bias]) => sum(attention(q, k, v, { ...${options}, bias, strict: true }));
+    scope(() => void (${String(what === "forward")} ? loss : grad(loss))(inputs));
     console.log(allocatorBytes().most);`;
   const cwd = fileURLToPath(new URL("..", import.meta.url));
-  return Number(
-    execFileSync(process.execPath, ["--conditions=@heed/source", "--input-type=module", "-e", program], { cwd, encoding: "utf8" }),
-  );
+  const flags = ["--conditions=@heed/source", "--input-type=module", "-e", program];
+  const most = Number(execFileSync(process.execPath, flags, { cwd, encoding: "utf8" }));
+  // Queries and outputs; keys, values and the bias; twice with gradients, and what is kept per row.
+  const numbers = 2 * L * D + 2 * S * D + S;
+  const extra = most - 4 * (what === "forward" ? numbers : 2 * numbers + savedRows * L);
+  console.log(`${what}, L = ${L}, S = ${S}, ${options}: ${(extra / 2 ** 20).toFixed(2)} MiB beside operands and results`);
+  return extra;
 }
 
-it("takes at most 4 MiB beside operands and results, forward and backward, at L = S = 16,384", { timeout: 120_000 }, () => {
-  const [n, D] = [16_384, 8];
-  const [tensorBytes, rowBytes] = [4 * n * D, 4 * n];
-  // Operands, output, its cotangent and gradients; the bias and its gradient, maximum and sum per row.
-  const known = (3 + 1 + 1 + 3) * tensorBytes + (2 + 2) * rowBytes;
-  const extra = mostBytes(n, D) - known;
-  console.log(`workspace at L = S = 16,384: ${(extra / 2 ** 20).toFixed(2)} MiB beside operands and results`);
-  expect(extra).toBeLessThan(4 * 2 ** 20);
-});
+it.each([
+  [16_384, 16_384, 8, "{ mask: window(255, 0) }", 2],
+  [30, 65_536, 8, "{ normaliser: sparsemax() }", 3],
+  [30, 65_536, 8, "{ normaliser: topK(100) }", 4],
+  // Rows that are too long to be held.
+  [2, 500_000, 2, "{ normaliser: entmax15() }", 3],
+] as const)(
+  "takes at most 4 MiB beside operands and results, forward and backward: L %i, S %i, D %i, %s",
+  { timeout: 120_000 },
+  (L, S, D, options, saved) => {
+    expect(workspace("forward", L, S, D, options, saved)).toBeLessThan(4 * 2 ** 20);
+    expect(workspace("with its gradient", L, S, D, options, saved)).toBeLessThan(4 * 2 ** 20);
+  },
+);
 
 it("an output lies in memory as its query does, so that joining heads copies nothing", () => {
   const query = transpose(randomTensor([2, 9, 3, 8], 1), 1, 2);
