@@ -9,7 +9,7 @@ export { math } from "./math/math.ts";
 export { convert as convertKernels, type ConvertKernels } from "./convert/convert.ts";
 export { copy as copyKernels, type CopyKernels } from "./copy/copy.ts";
 export { activations } from "./matmul/activations.ts";
-export { matmulScratchBytes } from "./matmul/blocking.ts";
+export { matmulScratchBytes, packedColumns } from "./matmul/blocking.ts";
 export { cutProduct, type Block } from "./matmul/cut.ts";
 export { matmul as matmulKernels, type MatmulKernels } from "./matmul/matmul.ts";
 export { norm as normKernels, type NormKernels } from "./norm/norm.ts";

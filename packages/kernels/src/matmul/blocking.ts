@@ -17,7 +17,7 @@ export const BLOCKING = {
 /** Width of a tile of C: two vectors, or two pairs of them. */
 export const tileColumns = (build: Build): 8 | 16 => (build === "wide" ? 16 : 8);
 
-const WIDEST_TILE = 16;
+export const WIDEST_TILE = 16;
 
 /** Room for one tile whose columns are not all wanted: at most 6 × 16 floats. */
 export const TILE_BYTES = 384;
@@ -28,7 +28,12 @@ export const TILE_BYTES = 384;
  */
 export function matmulScratchBytes(m: number, n: number, k: number): number {
   const steps = Math.min(k, BLOCKING.steps);
-  const columns = Math.ceil(Math.min(n, BLOCKING.columns) / WIDEST_TILE) * WIDEST_TILE;
+  const columns = packedColumns(Math.min(n, BLOCKING.columns));
   const rows = Math.min(m, BLOCKING.rows);
   return TILE_BYTES + 4 * steps * (columns + rows);
+}
+
+/** Columns that `packColumns` makes of n. */
+export function packedColumns(n: number): number {
+  return Math.ceil(n / WIDEST_TILE) * WIDEST_TILE;
 }

@@ -1,10 +1,10 @@
 import { i32, ModuleBuilder, v128 } from "../assembler/index.ts";
 import type { Build, Expression, FunctionBuilder, FunctionHandle, I32, Local } from "../assembler/index.ts";
 import { defineActivate } from "./activate.ts";
-import { BLOCKING, TILE_BYTES, tileColumns } from "./blocking.ts";
+import { BLOCKING, TILE_BYTES, tileColumns, WIDEST_TILE } from "./blocking.ts";
 import { defineDots } from "./dots.ts";
 import { defineFlat, flatColumns, FLAT_ROWS } from "./flat.ts";
-import { definePack } from "./pack.ts";
+import { definePack, type Pack } from "./pack.ts";
 import { defineTile, tileRows } from "./tile.ts";
 import type { Tile } from "./tile.ts";
 
@@ -28,10 +28,12 @@ const SMALL_B = 32_768;
 /** The WebAssembly of the matmul family. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
-  const product = defineProduct(m);
+  const packColumns = definePack(m, tileColumns(build));
+  const product = defineProduct(m, packColumns);
   const gemm = defineGemm(m, product);
   defineBatched(m, gemm);
   defineLinear(m, product);
+  definePackMatrix(m, packColumns);
   return m.toBytes();
 }
 
@@ -58,26 +60,29 @@ const PRODUCT = {
   activation: "i32",
   out: "i32",
   scratch: "i32",
+  packed: "i32",
+  firstColumn: "i32",
+  packedColumns: "i32",
 } as const;
 /**
  * `c = start + a · b`, then `out = f(c)` unless `activation` is 0. Strides are in elements. `start` is 0 for none; it may be `c`,
- * and its row stride may be 0; `out` has the row stride of `c` and may be `c`.
+ * and its row stride may be 0; `out` has the row stride of `c` and may be `c`. `packed` is 0, or where `packColumns` put a matrix whose
+ * columns from `firstColumn` on are those of `b`.
  */
 type Product = FunctionHandle<typeof PRODUCT, undefined>;
 
-function defineProduct(module: ModuleBuilder): Product {
+function defineProduct(module: ModuleBuilder, packColumns: Pack): Product {
   const rows = tileRows(module.build);
   const width = tileColumns(module.build);
   const tiles = Array.from({ length: rows }, (_, index) => defineTile(module, index + 1));
   const packRows = definePack(module, rows);
-  const packColumns = definePack(module, width);
   const dots = defineDots(module);
   const flat = defineFlat(module);
   const panels = definePanels(module, tiles, defineTile(module, rows, width, 4));
   const activate = defineActivate(module);
 
   return module.internal("product", { params: PRODUCT }, (f, p) => {
-    const { m, n, k, a, b, c, start, activation, out, scratch } = p;
+    const { m, n, k, a, b, c, start, activation, out, scratch, packed, firstColumn } = p;
     f.if(i32.or(i32.leS(m, 0), i32.leS(n, 0)), () => f.return());
     // From here on strides are in bytes.
     for (const stride of [p.rowStrideA, p.columnStrideA, p.rowStrideB, p.columnStrideB, p.rowStrideC, p.rowStrideStart]) {
@@ -129,7 +134,7 @@ function defineProduct(module: ModuleBuilder): Product {
       i32.leS(m, DIRECT_ROWS),
       i32.leS(i32.mul(i32.minS(n, DIRECT_ELEMENTS), i32.minS(k, DIRECT_ELEMENTS)), DIRECT_ELEMENTS),
     );
-    const directB = f.let(i32.and(i32.eq(p.columnStrideB, 4), fewB), "directB");
+    const directB = f.let(i32.and(i32.eqz(packed), i32.and(i32.eq(p.columnStrideB, 4), fewB)), "directB");
 
     f.if(i32.and(directB, i32.leS(m, FLAT_ROWS)), () => {
       const rowsOf = { rowA: p.rowStrideA, rowC: p.rowStrideC, rowStart: p.rowStrideStart };
@@ -163,17 +168,26 @@ function defineProduct(module: ModuleBuilder): Product {
         steps1.set(i32.sub(k, s));
         steps1.set(i32.minS(steps1, steps));
         blockB.set(i32.add(b, i32.add(i32.mul(s, p.rowStrideB), i32.mul(j, p.columnStrideB))));
-        // Even in place the last columns are packed, padded with zeros: a tile reads all of its width.
-        whole.set(i32.and(columns1, -width));
-        f.call(packColumns, {
-          lines: columns1,
-          from: i32.mul(whole, directB),
-          steps: steps1,
-          source: blockB,
-          lineStride: p.columnStrideB,
-          stepStride: p.rowStrideB,
-          packed: packedB,
-        });
+        f.if(
+          packed,
+          () => {
+            const panels = f.let(i32.add(i32.mul(s, p.packedColumns), i32.mul(i32.add(firstColumn, j), steps1)));
+            packedB.set(i32.add(packed, i32.shl(panels, 2)));
+          },
+          () => {
+            // Even in place the last columns are packed, padded with zeros: a tile reads all of its width.
+            whole.set(i32.and(columns1, -width));
+            f.call(packColumns, {
+              lines: columns1,
+              from: i32.mul(whole, directB),
+              steps: steps1,
+              source: blockB,
+              lineStride: p.columnStrideB,
+              stepStride: p.rowStrideB,
+              packed: packedB,
+            });
+          },
+        );
         f.forRange(0, m, rowsOfBlock, (i) => {
           rows1.set(i32.sub(m, i));
           rows1.set(i32.minS(rows1, rowsOfBlock));
@@ -381,7 +395,8 @@ type Gemm = FunctionHandle<typeof GEMM, undefined>;
 function defineGemm(m: ModuleBuilder, product: Product): Gemm {
   return m.func("gemm", { params: GEMM }, (f, { c, rowStrideC, accumulate, scratch, ...operands }) => {
     const start = i32.mul(c, i32.ne(accumulate, 0));
-    f.call(product, { ...operands, c, rowStrideC, start, rowStrideStart: rowStrideC, activation: 0, out: c, scratch });
+    const fresh = { packed: 0, firstColumn: 0, packedColumns: 0 };
+    f.call(product, { ...operands, c, rowStrideC, start, rowStrideStart: rowStrideC, activation: 0, out: c, scratch, ...fresh });
   });
 }
 
@@ -394,11 +409,33 @@ function defineLinear(m: ModuleBuilder, product: Product): void {
     activation: "i32",
     before: "i32",
     scratch: "i32",
+    packed: "i32",
+    firstColumn: "i32",
+    packedColumns: "i32",
   } as const;
   m.func("linear", { params }, (f, { bias, c, rowStrideC, activation, before, scratch, ...operands }) => {
     const target = f.let(c);
     f.if(i32.and(i32.ne(activation, 0), i32.ne(before, 0)), () => target.set(before));
     f.call(product, { ...operands, c: target, rowStrideC, start: bias, rowStrideStart: 0, activation, out: c, scratch });
+  });
+}
+
+/** The passes of a product over `k`, one behind the other; of each the panels of all columns. */
+function definePackMatrix(m: ModuleBuilder, pack: Pack): void {
+  const params = { n: "i32", k: "i32", b: "i32", rowStrideB: "i32", columnStrideB: "i32", packed: "i32" } as const;
+  m.func("packColumns", { params }, (f, { n, k, b, rowStrideB, columnStrideB, packed }) => {
+    for (const stride of [rowStrideB, columnStrideB]) stride.set(i32.shl(stride, 2));
+    const columns = f.let(i32.and(i32.add(n, WIDEST_TILE - 1), -WIDEST_TILE));
+    f.if(i32.leS(k, 0), () => f.return());
+    const steps = f.let(evenly(f, k, BLOCKING.steps, 1));
+    const steps1 = f.local("i32");
+    f.forRange(0, k, steps, (s) => {
+      steps1.set(i32.sub(k, s));
+      steps1.set(i32.minS(steps1, steps));
+      f.call(pack, { lines: n, from: 0, steps: steps1, source: b, lineStride: columnStrideB, stepStride: rowStrideB, packed });
+      f.increment(b, i32.mul(steps1, rowStrideB));
+      f.increment(packed, i32.shl(i32.mul(steps1, columns), 2));
+    });
   });
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { expectNear, implementationsOf, inWorkspace, noise, unitRoundoff, type Workspace } from "../testing/workspace.ts";
 import { unary } from "../unary/unary.ts";
 import { activations } from "./activations.ts";
-import { BLOCKING, matmulScratchBytes } from "./blocking.ts";
+import { BLOCKING, matmulScratchBytes, packedColumns } from "./blocking.ts";
 import { matmul, type MatmulKernels } from "./matmul.ts";
 
 /** How a matrix lies in memory: its rows contiguous, its columns contiguous, or neither. All leave gaps. */
@@ -295,6 +295,38 @@ describe.each(implementationsOf(matmul))("matmul, $name", ({ kernels, dtype, whi
         }
       }
     });
+  });
+
+  it("multiplies by columns of a matrix that was packed before, to the same bits", () => {
+    for (const [m, n, k] of [
+      [5, 7, 0],
+      [1, 70, 40],
+      [13, 129, 33],
+      [BLOCKING.rows + 5, 37, BLOCKING.steps + 1],
+      [9, BLOCKING.columns + 3, 5],
+    ]) {
+      const [a, b] = [reals(m, k, 21), reals(k, n, 22)];
+      for (const layoutB of ["rows", "columns"] as const) {
+        inWorkspace(dtype, (w) => {
+          const [fromA, fromB] = [place(w, a, "rows", 1), place(w, b, layoutB, 2)];
+          const [pointerB, rowStrideB, columnStrideB] = fromB;
+          const scratch = w.reals(matmulScratchBytes(m, n, k) / 4);
+          const packed = w.reals(k * packedColumns(n));
+          kernels.packColumns(n, k, pointerB, rowStrideB, columnStrideB, packed);
+          for (const first of [0, 16, 64]) {
+            const columns = n - first;
+            if (columns <= 0) continue;
+            const at = pointerB + first * columnStrideB * (dtype === "float64" ? 8 : 4);
+            const product = (...given: number[]) => {
+              const c = w.reals(m * columns);
+              kernels.linear(m, columns, k, ...fromA, at, rowStrideB, columnStrideB, 0, c, columns, 0, 0, scratch, ...given);
+              return w.readReals(c, m * columns);
+            };
+            expect(product(packed, first, packedColumns(n)), `${m} × ${n} × ${k}, from column ${first}`).toEqual(product());
+          }
+        });
+      }
+    }
   });
 
   describe("batches", () => {

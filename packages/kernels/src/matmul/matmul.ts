@@ -58,6 +58,7 @@ export interface MatmulKernels {
    * @param bias n elements, or 0: none
    * @param activation of `activations`
    * @param before 0, or where what f is applied to goes (row stride as c's), for gradients; without f it is not written
+   * @param packed 0, or a matrix by `packColumns`, `packedColumns` wide, whose columns from `firstColumn` on (a multiple of 16) are b's
    */
   linear(
     m: number,
@@ -75,7 +76,16 @@ export interface MatmulKernels {
     activation: number,
     before: number,
     scratch: number,
+    packed?: number,
+    firstColumn?: number,
+    packedColumns?: number,
   ): void;
+  /**
+   * B, of k rows and n columns, in the order in which `linear` of the same build reads it: who multiplies by one matrix again and
+   * again spares it this part of the work. The bits stay.
+   * @param packed `4 · k · packedColumns(n)` bytes
+   */
+  packColumns(n: number, k: number, b: number, rowStrideB: number, columnStrideB: number, packed: number): void;
 }
 
 export const matmul: Family<MatmulKernels> = /* @__PURE__ */ defineFamily<MatmulKernels>("matmul", wasm, reference, agree);
