@@ -267,7 +267,7 @@ class MoleculeRun implements Run {
       const both = Array.from({ length: count }, (_, e) => (ofBonds[e]! + ofBonds[count + e]!) / 2);
       const [most, strongest] = [Math.max(...ofAtoms), Math.max(...both)];
       return {
-        title: this.#table.smiles[i]!,
+        title: shortened(this.#table.smiles[i]!),
         subtitle: this.#said(i, output.toArray() as number[][]),
         nodes: molecule.positions!.map(([x, y], a) => ({ x, y, label: molecule.elements[a]!, weight: ofAtoms[a]! / most })),
         edges: both.map((weight, e) => ({ from: sources![e]!, to: targets![e]!, weight: weight / strongest, lines: linesOf(orders[e]!) })),
@@ -289,6 +289,8 @@ class MoleculeRun implements Run {
 }
 
 const mean = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
+
+const shortened = (text: string): string => (text.length <= 26 ? text : `${text.slice(0, 25)}…`);
 
 /** Single, double and triple bonds as so many lines; aromatic ones as one. */
 function linesOf(features: readonly number[]): number {
