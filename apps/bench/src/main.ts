@@ -6,6 +6,7 @@ import { UserError, errorData, sentence } from "./errors.ts";
 import type { Experiment } from "./experiment.ts";
 import { experiments as registered } from "./experiments/index.ts";
 import { WorkerError } from "./runner/in-worker.ts";
+import { tools } from "./tools.ts";
 
 /**
  * The program `bench`.
@@ -13,11 +14,12 @@ import { WorkerError } from "./runner/in-worker.ts";
  */
 export async function main(argv: readonly string[], experiments: readonly Experiment[] = registered): Promise<number> {
   try {
-    const parsed = parse(argv, experiments, process.stdout.columns);
+    const parsed = parse(argv, experiments, process.stdout.columns, tools);
     if ("print" in parsed) {
       process.stdout.write(parsed.print);
       return 0;
     }
+    if ("tool" in parsed) return await parsed.tool.run(parsed.options);
     return await runExperiment(parsed, argv);
   } catch (thrown) {
     const data = thrown instanceof WorkerError ? thrown.original : errorData(thrown);

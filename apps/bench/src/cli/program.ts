@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option as CommanderOption } from "commander";
 import { UsageError } from "../errors.ts";
-import { type Experiment, type Json, type Profile, profiles } from "../experiment.ts";
+import { type Experiment, type Json, type Option, type Profile, profiles } from "../experiment.ts";
+import type { Tool } from "../tool.ts";
 
 /** A parsed command line. */
 export interface Invocation {
@@ -23,6 +24,12 @@ export interface Invocation {
   readonly options: Readonly<Record<string, Json>>;
 }
 
+/** A command that is no experiment, and the values of its options. */
+export interface ToolCall {
+  readonly tool: Tool;
+  readonly options: Readonly<Record<string, Json>>;
+}
+
 const defaultExperiment = "vision";
 /** Not more by itself: each run takes some hundred megabytes. */
 const mostThreads = 4;
@@ -36,9 +43,10 @@ export function parse(
   argv: readonly string[],
   experiments: readonly Experiment[],
   width?: number,
-): Invocation | { readonly print: string } {
+  tools: readonly Tool[] = [],
+): Invocation | ToolCall | { readonly print: string } {
   let printed = "";
-  let invocation: Invocation | undefined;
+  let invocation: Invocation | ToolCall | undefined;
   const shared = {
     writeOut: (text: string) => void (printed += text),
     writeErr: (text: string) => void (printed += text),
@@ -65,12 +73,14 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.`,
     .exitOverride()
     .configureOutput(shared)
     .action(() => {
-      const widest = Math.max(...experiments.map(({ name }) => name.length));
-      printed += experiments.map(({ name, summary }) => `${name.padEnd(widest)}  ${summary}\n`).join("");
+      const all = [...experiments, ...tools];
+      const widest = Math.max(...all.map(({ name }) => name.length));
+      printed += all.map(({ name, summary }) => `${name.padEnd(widest)}  ${summary}\n`).join("");
     });
   for (const experiment of experiments) {
     addExperiment(program, experiment, shared, (found) => void (invocation = found));
   }
+  for (const tool of tools) addTool(program, tool, shared, (found) => void (invocation = found));
 
   const word = argv[0];
   const general = word !== undefined && ["-h", "--help", "help"].includes(word);
@@ -116,13 +126,7 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
     .option("--debug", "shows where an error came from")
     .addOption(new CommanderOption("--checkpoint-seconds <s>", "time between checkpoints").argParser(nonNegative).default(30).hideHelp());
   if (experiment.data !== undefined) command.option("--data <folder>", experiment.data);
-  const own = (experiment.options ?? []).map((declared) => {
-    const option = new CommanderOption(declared.flags, declared.description);
-    if (declared.default !== undefined) option.default(declared.default);
-    if (declared.parse) option.argParser((text) => tryParse(declared.parse!, text));
-    command.addOption(option);
-    return option.attributeName();
-  });
+  const own = addOptions(command, experiment.options ?? []);
   const profileLines = profiles.map((name) => `  ${name.padEnd(6)} ${experiment.profiles[name].summary}`);
   command.addHelpText("after", `\nProfiles:\n${profileLines.join("\n")}`);
   command.action((values: Record<string, never>) => {
@@ -142,9 +146,36 @@ function addExperiment(program: Command, experiment: Experiment, output: object,
       profileStep: values.profileStep === true,
       open: values.open === true,
       debug: values.debug === true,
-      options: Object.fromEntries(own.filter((name) => values[name] !== undefined).map((name) => [name, values[name]!])),
+      options: valuesOf(own, values),
     });
   });
+}
+
+function addTool(program: Command, tool: Tool, output: object, found: (call: ToolCall) => void): void {
+  const command = program
+    .command(tool.name)
+    .summary(tool.summary)
+    .description(`${tool.summary}${tool.description === undefined ? "" : `\n\n${tool.description}`}`)
+    .exitOverride()
+    .configureOutput(output)
+    .option("--debug", "shows where an error came from");
+  const own = addOptions(command, tool.options ?? []);
+  command.action((values: Record<string, never>) => found({ tool, options: valuesOf(own, values) }));
+}
+
+/** @returns the names under which their values come */
+function addOptions(command: Command, options: readonly Option[]): string[] {
+  return options.map((declared) => {
+    const option = new CommanderOption(declared.flags, declared.description);
+    if (declared.default !== undefined) option.default(declared.default);
+    if (declared.parse) option.argParser((text) => tryParse(declared.parse!, text));
+    command.addOption(option);
+    return option.attributeName();
+  });
+}
+
+function valuesOf(own: readonly string[], values: Readonly<Record<string, Json>>): Readonly<Record<string, Json>> {
+  return Object.fromEntries(own.filter((name) => values[name] !== undefined).map((name) => [name, values[name]!]));
 }
 
 function wholeNumber(low: number, high: number): (text: string) => number {
