@@ -140,7 +140,7 @@ export function buildsHere(): OperationBuild[] {
   return builds;
 }
 
-/** Every operation once on every build, the peak probe in between; then on two threads what is shared, each after its run on one. */
+/** Every operation once on every build, the peak probe in between; those that are shared alternate between one thread and two. */
 export async function roundOf(
   all: readonly Operation[],
   builds: readonly OperationBuild[],
@@ -155,12 +155,27 @@ export async function roundOf(
   };
   for (const build of builds) {
     configure({ threads: 1, wide: build === "wide", backend: build === "simd" ? "simd" : "auto" });
-    for (const operation of all) if ((operation.builds ?? builds).includes(build)) take(operation, build, 1);
+    for (const operation of all) {
+      if (!(operation.builds ?? builds).includes(build)) continue;
+      take(operation, build, 1);
+      if (operation.shared !== true || build !== builds[0]) continue;
+      configure({ threads: 2 });
+      if ((await takesPart(operation)) === 2) take(operation, build, 2);
+      configure({ threads: 1 });
+    }
   }
-  configure({ wide: false, backend: "auto", threads: 2 });
-  if ((await threads.ready()) === 2) for (const operation of all) if (operation.shared === true) take(operation, builds[0]!, 2);
-  configure({ threads: 1 });
+  configure({ wide: false, backend: "auto" });
   return { peak, times };
+}
+
+/** How many threads take part once workers have started, and have the kernels of an operation: those come while they wait, after a first call. */
+async function takesPart(operation: Operation): Promise<number> {
+  const count = await threads.ready();
+  for (let calls = 0; calls < 2; calls++) {
+    sample(operation, 0);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return count;
 }
 
 function sample({ run, time }: Operation, sampleMilliseconds: number): number {
