@@ -1,4 +1,4 @@
-import { configuration, linearMemory, ScopeError, type Region } from "@heed/kernels";
+import { allocateBlock, configuration, freeBlock, linearMemory, ScopeError, type Region } from "@heed/kernels";
 import { Arena, type Place } from "./arena.ts";
 import { bytesPer, heapArray, viewOf, type DType, type TypedArray } from "./dtype.ts";
 import type { Scope } from "./scope.ts";
@@ -12,6 +12,15 @@ interface Shadow {
   /** Newer than the heap: copied back when the scope ends. */
   dirty: boolean;
 }
+
+/** The elements of a resident in the order in which some kernel reads them; at address 0 while only one call has asked for it. */
+interface Arranged {
+  readonly order: string;
+  address: number;
+  bytes: number;
+}
+/** Bytes that may be arranged at a time: what they save is work, never worth running out of memory. */
+const MOST_ARRANGED = 2 ** 28;
 
 /**
  * Where the elements of one or more tensors live, and since when. Tensors and their views share a storage; moving it
@@ -37,6 +46,7 @@ export class Storage {
   #keepsGradients = false;
   #pointer = 0;
   #array: TypedArray | undefined;
+  #arranged: Arranged | undefined;
   /** Copies in the region of the open outermost scope. All those of the present version, and perhaps older ones. */
   #shadows: Shadow[] = [];
 
@@ -135,6 +145,7 @@ export class Storage {
   /** Counts a new version after a write. A heap storage is written back: at once outside scopes, else when the outermost ends. */
   written(address: number, scope: Scope | undefined): void {
     this.version++;
+    this.#forgetArranged();
     if (this.home !== "heap") return;
     if (scope === undefined) {
       copyOut(address, this.#array!);
@@ -143,6 +154,30 @@ export class Storage {
     const shadow = this.#shadows.find(({ pointer }) => pointer === address)!;
     shadow.version = this.version;
     shadow.dirty = true;
+  }
+
+  /**
+   * The address of a copy in another order, which is kept beside a resident until that is written or moves. It is made at the second call
+   * with one order: what is read only once between writes gains nothing.
+   *
+   * @param arrange writes it to an address
+   */
+  arranged(order: string, bytes: number, arrange: (to: number) => void): number | undefined {
+    if (this.home !== "resident") return undefined;
+    if (this.#arranged?.order !== order) {
+      this.#forgetArranged();
+      this.#arranged = { order, address: 0, bytes: 0 };
+      return undefined;
+    }
+    const own = this.#arranged;
+    if (own.address === 0) {
+      if (arrangedBytes + bytes > MOST_ARRANGED) return undefined;
+      own.address = allocateBlock(bytes);
+      own.bytes = bytes;
+      arrangedBytes += bytes;
+      arrange(own.address);
+    }
+    return own.address;
   }
 
   /** Takes the elements of a fresh heap storage from linear memory. */
@@ -241,6 +276,7 @@ export class Storage {
 
   #leave(): void {
     if (this.home === "scope" && !this.scope!.ended) this.scope!.region.release(this.#pointer, this.bytes);
+    this.#forgetArranged();
     if (this.home === "resident") {
       const place = this.#place!;
       place.taken = false;
@@ -253,6 +289,15 @@ export class Storage {
     this.scope = undefined;
     this.#pointer = 0;
     origins?.delete(this);
+  }
+
+  #forgetArranged(): void {
+    const own = this.#arranged;
+    if (own === undefined) return;
+    this.#arranged = undefined;
+    if (own.address === 0) return;
+    freeBlock(own.address);
+    arrangedBytes -= own.bytes;
   }
 
   #shadowIn(outermost: Scope, low: number, high: number): Shadow {
@@ -303,6 +348,7 @@ function copyOut(pointer: number, array: TypedArray): void {
 }
 
 let residentBytes = 0;
+let arrangedBytes = 0;
 let origins: Map<Storage, string> | undefined;
 
 /** In debug mode: which call made the block. */
@@ -316,7 +362,7 @@ export function forgetBlocksOf(scope: Scope): void {
   for (const storage of origins.keys()) if (storage.scope === scope) origins.delete(storage);
 }
 
-/** Bytes with an owner, and in debug mode every live block with the call that made it. */
+/** Bytes with an owner, with what is arranged beside them, and in debug mode every live block with the call that made it. */
 export function residentReport(): { residentBytes: number; blocks: { bytes: number; dtype: DType; home: string; stack: string }[] } {
   const blocks = [...(origins ?? [])].map(([storage, stack]) => ({
     bytes: storage.bytes,
@@ -324,5 +370,5 @@ export function residentReport(): { residentBytes: number; blocks: { bytes: numb
     home: storage.home,
     stack,
   }));
-  return { residentBytes, blocks };
+  return { residentBytes: residentBytes + arrangedBytes, blocks };
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { copyInto } from "../core/compute.ts";
 import { tensor, zeros } from "../core/construct.ts";
-import { scope } from "../core/scope.ts";
+import { resident } from "../core/resident.ts";
+import { memory, scope } from "../core/scope.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { expectClose } from "../testing/expect-close.ts";
@@ -10,6 +12,7 @@ import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { gelu } from "./gelu.ts";
 import { linear } from "./linear.ts";
+import { reshape } from "./views.ts";
 
 const activations = [
   { activation: "gelu", approximate: "none" },
@@ -86,6 +89,39 @@ it("computes in float32 with weights stored in half precision", () => {
   expectClose(y, linear(x.detach(), tensor(weight.toTypedArray(), { shape: [2, 3] })), 0);
   y.backward(randomTensor([2, 2], 2));
   expect(x.grad!.shape).toEqual([2, 3]);
+});
+
+it("packs a resident weight once for all calls between two writes, with the same bits, and gives the room back", () => {
+  const before = memory().liveBytes;
+  const x = randomTensor([40, 24], 1);
+  const [one, other] = [2, 3].map((seed) => randomTensor([21, 24], seed));
+  const expected = [one, other].map((weight) => linear(x, weight).toArray());
+  const weight = tensor(one.toTypedArray(), { shape: [21, 24] });
+  const owner = resident([weight]);
+  const bytes = () => memory().liveBytes - before;
+  const [plain, packed] = [4 * 21 * 24, 4 * 32 * 24];
+  const seen = (index: number) => {
+    expect(linear(x, weight).toArray()).toEqual(expected[index]);
+    return bytes();
+  };
+  expect(bytes()).toBe(plain);
+  expect([seen(0), seen(0), seen(0)]).toEqual([plain, plain + packed, plain + packed]);
+  copyInto(weight, other);
+  expect(bytes()).toBe(plain);
+  expect([seen(1), seen(1)]).toEqual([plain, plain + packed]);
+  expect(scope(() => linear(x, reshape(weight, [21, 24])).toArray())).toEqual(expected[1]);
+  owner.release();
+  expect(bytes()).toBe(0);
+  expect(seen(1)).toBe(0);
+});
+
+it("leaves a weight that learns as it is", () => {
+  const weight = tensor(randomTensor([21, 24], 2).toTypedArray(), { shape: [21, 24], requiresGrad: true });
+  const owner = resident([weight]);
+  const before = memory().liveBytes;
+  for (let call = 0; call < 3; call++) linear(randomTensor([40, 24], 1), weight);
+  expect(memory().liveBytes).toBe(before);
+  owner.release();
 });
 
 it("gives the bias for an empty sum", () => {

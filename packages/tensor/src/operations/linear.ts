@@ -1,16 +1,18 @@
 import {
   activations,
+  activeBuild,
   cutProduct,
   HeedError,
   isShared,
   matmulKernels,
   matmulScratchBytes,
+  packedColumns,
   runParallel,
   ShapeError,
   type Block,
 } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
-import { bytesPer, requireReal } from "../core/dtype.ts";
+import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { isRecording, noGrad, record } from "../core/tape.ts";
 import { requireTensor, Tensor } from "../core/tensor.ts";
@@ -63,7 +65,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
   const inputs = shift === undefined ? [from, matrix] : [from, matrix, shift];
   const active = activation !== "none";
   // What the activation is applied to is written only for a gradient.
-  const keeps = active && isRecording() && inputs.some(({ requiresGrad }) => requiresGrad);
+  const keeps = active && inputs.some(learns);
   const rows = asRows(from, m);
   const [out, before = out] = compute(
     "linear",
@@ -73,11 +75,13 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
       if (m * O === 0) return;
       const [[rowX, columnX], [rowW, columnW]] = [rows.strides, matrix.strides];
       const work = 2 * m * O * I;
+      const arranged = m < FEWEST_ROWS || m > MOST_ROWS || learns(matrix) ? undefined : arrangedWeight(matrix, dtype, atW);
       const call = ({ row, rows, column, columns }: Block, space: number) => {
         const [fromX, fromW, fromBias] = [atX + row * rowX * width, atW + column * rowW * width, atBias && atBias + column * width];
         const toC = (row * O + column) * width;
         const operands = [fromX, rowX, columnX, fromW, columnW, rowW, fromBias] as const;
-        return [rows, columns, I, ...operands, to + toC, O, activations[activation], kept && kept + toC, space] as const;
+        const outputs = [to + toC, O, activations[activation], kept && kept + toC, space] as const;
+        return [rows, columns, I, ...operands, ...outputs, arranged ?? 0, column, packedColumns(O)] as const;
       };
       const bytesFor = ({ rows, columns }: Block) => matmulScratchBytes(rows, columns, I);
       if (!isShared(work)) {
@@ -106,4 +110,20 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
 function asRows(x: Tensor, m: number): Tensor {
   const shape = [m, x.shape.at(-1)!];
   return x.isRowMajor ? new Tensor(x.storage, shape, undefined, x.offset) : noGrad(() => reshape(x, shape));
+}
+
+const learns = (x: Tensor): boolean => isRecording() && x.requiresGrad;
+
+/** Rows of x with which it pays that the weight was packed before: for fewer the kernel does not pack, for more it is little of the work. */
+const [FEWEST_ROWS, MOST_ROWS] = [33, 1024];
+
+/** The address of a weight at `from` that no step writes, as the kernel packs it. Only where it is read again and again. */
+function arrangedWeight(weight: Tensor, dtype: RealDType, from: number): number | undefined {
+  const { storage, shape } = weight;
+  const build = activeBuild();
+  if (dtype !== "float32" || build === "reference" || !weight.isRowMajor || weight.size !== storage.length) return undefined;
+  const [O, I] = shape;
+  return storage.arranged(`${O} columns, ${build}`, bytesPer(dtype) * I * packedColumns(O), (to) => {
+    matmulKernels.on(dtype).packColumns(O, I, from, 1, I, to);
+  });
 }
