@@ -34,7 +34,7 @@ import { definePairGradients, defineUnpack } from "./pairs.ts";
  */
 export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
-  const product = defineProduct(m);
+  const product = defineProduct(m, true);
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const scores = defineScores(m, product, mask, spread, pass, true);

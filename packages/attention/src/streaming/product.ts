@@ -19,10 +19,15 @@ const PRODUCT = {
 } as const;
 export type Product = FunctionHandle<typeof PRODUCT, undefined>;
 
-/** `c = a · b` (or +=) for the few rows of a strip, tile after tile of its columns. Strides are in bytes; without steps it is 0. */
-export function defineProduct(m: ModuleBuilder): Product {
+/**
+ * `c = a · b` (or +=) for the few rows of a strip, tile after tile of its columns. Strides are in bytes; without steps it is 0.
+ *
+ * @param closeRows whether `a` may be columns of a strip, rows 4 bytes apart: those get a tile of their own
+ */
+export function defineProduct(m: ModuleBuilder, closeRows = false): Product {
   const columns = tileColumns(m.build);
   const tiles = Array.from({ length: tileRows(m.build) }, (_, index) => defineTile(m, index + 1, columns));
+  const close = closeRows ? defineTile(m, tiles.length, columns, 4) : undefined;
   return m.internal("product", { params: PRODUCT }, (f, { rows, panels, steps, a, rowA, stepA, b, stepB, panelB, c, rowC, load }) => {
     f.if(i32.eqz(steps), () => {
       f.if(i32.eqz(load), () =>
@@ -31,8 +36,13 @@ export function defineProduct(m: ModuleBuilder): Product {
       f.return();
     });
     const start = f.local("i32");
-    for (const [index, tile] of [...tiles.entries()].reverse()) {
-      f.if(i32.eq(rows, index + 1), () => {
+    const height = tiles.length;
+    const cases = [
+      ...(close === undefined ? [] : [{ tile: close, fits: i32.and(i32.eq(rows, height), i32.eq(rowA, 4)) }]),
+      ...tiles.map((tile, index) => ({ tile, fits: i32.eq(rows, index + 1) })).reverse(),
+    ];
+    for (const { tile, fits } of cases) {
+      f.if(fits, () => {
         f.forRange(0, panels, 1, () => {
           start.set(i32.mul(c, load));
           f.call(tile, { steps, a, rowA, stepA, b, stepB, c, rowC, start, rowStart: rowC });
