@@ -1,11 +1,11 @@
-import { eye, leakyRelu, matmul, mul, ones, reshape, unsqueeze, type Tensor } from "@heed/tensor";
+import { eye, matmul, mul, ones, reshape, unsqueeze, type Tensor } from "@heed/tensor";
 import type { Linear, Parameter } from "@heed/nn";
 import { explainGraph } from "./explain-graph.ts";
 import type { Graph } from "./graph.ts";
 import { attentionVector, glorot, GraphConv, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
 import { denseAttention } from "./internal/dense-attention.ts";
 import { leakySum } from "./internal/leaky-sum.ts";
-import { pairSum } from "./internal/edge-operations.ts";
+import { pairSoftmax } from "./internal/edge-operations.ts";
 import type { SparseMatrix } from "./sparse-matrix.ts";
 
 /**
@@ -47,8 +47,8 @@ export class GATConv extends GraphConv {
   #along(x: Tensor | SparseMatrix, graph: Graph) {
     const used = this.edgesFor("GATConv", x, graph);
     const { h, bySource, byTarget } = this.#sides(x);
-    const scores = leakyRelu(pairSum(byTarget, bySource, used.byTarget().graph.incidence), { slope: this.negativeSlope });
-    return this.aggregate(scores, h, used);
+    const weights = pairSoftmax(byTarget, bySource, this.negativeSlope, used.byTarget().graph.incidence);
+    return this.aggregate(weights, h, used);
   }
 
   /** The features `[N, heads, out]`, and what they add to the scores as source and as target, `[N, heads]` each. */

@@ -5,7 +5,7 @@ import type { Graph } from "./graph.ts";
 import { attentionVector, glorot, GraphConv, requireFeatures, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
 import { denseAttention } from "./internal/dense-attention.ts";
 import { leakySum } from "./internal/leaky-sum.ts";
-import { edgeAdditive } from "./internal/edge-operations.ts";
+import { edgeAdditive, edgeSoftmax } from "./internal/edge-operations.ts";
 import type { SparseMatrix } from "./sparse-matrix.ts";
 
 export interface GATv2Options extends GraphConvOptions {
@@ -73,6 +73,6 @@ export class GATv2Conv extends GraphConv {
         ? undefined
         : reshape(this.lin_edge!.forward(indexSelect(edgeFeatures, edges)), [graph.edgeCount, this.heads, this.outFeatures]);
     const scores = edgeAdditive(right, left, ofEdges, this.att, this.negativeSlope, ordered.incidence);
-    return this.aggregate(scores, left, used);
+    return this.aggregate(edgeSoftmax(scores, ordered.incidence), left, used);
   }
 }

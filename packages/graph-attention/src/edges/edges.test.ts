@@ -72,6 +72,20 @@ const kernels: Record<string, Run> = {
     each(cuts, (from, to) => run.edgeSoftmax(from64, out, offsets, slots, from, to, H));
     return space.readReals(out, rows.E * H);
   },
+  pairSoftmax(run, space, rows, H, _, cuts) {
+    const [a, b, out] = [space.reals(noise(rows.N * H, 1), 1), space.reals(noise(rows.N * H, 2), 2), space.reals(rows.E * H)];
+    const [offsets, columns, slots] = places(space, rows);
+    each(cuts, (from, to) => run.pairSoftmax(a, b, out, offsets, columns, slots, from, to, H, 0.2));
+    return space.readReals(out, rows.E * H);
+  },
+  pairSoftmaxGrad(run, space, rows, H, _, cuts) {
+    const [a, b] = [space.reals(noise(rows.N * H, 1), 1), space.reals(noise(rows.N * H, 2), 2)];
+    const [weights, g] = [space.reals(noise(rows.E * H, 3)), space.reals(noise(rows.E * H, 4), 1)];
+    const [dz, da] = [space.reals(rows.E * H), space.reals(rows.N * H, 3)];
+    const [offsets, columns, slots] = places(space, rows);
+    each(cuts, (from, to) => run.pairSoftmaxGrad(a, b, weights, g, dz, da, offsets, columns, slots, from, to, H, 0.2));
+    return [...space.readReals(dz, rows.E * H), ...space.readReals(da, rows.N * H)];
+  },
   edgeSoftmaxGrad(run, space, rows, H, _, cuts) {
     const [weights, g, out] = [space.reals(noise(rows.E * H, 1)), space.reals(noise(rows.E * H, 2)), space.reals(rows.E * H)];
     const [offsets, , slots] = places(space, rows);

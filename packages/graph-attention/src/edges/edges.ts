@@ -52,6 +52,38 @@ export interface EdgeKernels {
   rowSum(x: number, out: number, offsets: number, slots: number, from: number, to: number, width: number): void;
   /** Softmax over the edges of each row, per column: scores and out `[E, H]`. A score of −∞ gets 0, also where all are. */
   edgeSoftmax(scores: number, out: number, offsets: number, slots: number, from: number, to: number, heads: number): void;
+  /** `edgeSoftmax` of `leakyRelu(a[i, h] + b[column, h])`: a and b `[·, H]`, out `[E, H]`. */
+  pairSoftmax(
+    a: number,
+    b: number,
+    out: number,
+    offsets: number,
+    columns: number,
+    slots: number,
+    from: number,
+    to: number,
+    heads: number,
+    slope: number,
+  ): void;
+  /**
+   * Its gradients from those of its results, g, and the results, weights, `[E, H]` each: `dz[slot, h] = w · (g − Σ_row w · g) · leakyRelu′(…)`, what each edge
+   * gives to b, and their sums `da[i, h] = Σ_k dz[slot, h]`.
+   */
+  pairSoftmaxGrad(
+    a: number,
+    b: number,
+    weights: number,
+    g: number,
+    dz: number,
+    da: number,
+    offsets: number,
+    columns: number,
+    slots: number,
+    from: number,
+    to: number,
+    heads: number,
+    slope: number,
+  ): void;
   /** `out[slot, h] = w · (g − Σ_row w · g)`: w = weights, g their cotangents, all `[E, H]`. */
   edgeSoftmaxGrad(weights: number, g: number, out: number, offsets: number, slots: number, from: number, to: number, heads: number): void;
   /**

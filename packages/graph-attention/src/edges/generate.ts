@@ -116,21 +116,34 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
 
   const SOFTMAX = { offsets: "i32", slots: "i32", from: "i32", to: "i32", heads: "i32" } as const;
 
-  m.func("edgeSoftmax", { params: { scores: "i32", out: "i32", ...SOFTMAX } }, (f, { scores, out, heads, ...rows }) => {
+  /** Softmax of a row's scores, which `first` gives while the greatest is looked for, and `again` once more. */
+  const softmaxOf = (
+    f: FunctionBuilder,
+    rows: Rows,
+    heads: Int,
+    out: Int,
+    scoresOf: (
+      place: (base: Int, of: Int) => Expression<"i32">,
+      load: Load,
+      store: Store,
+      row: Int,
+    ) => { first(column: Int, slot: Int): Expression<"v128">; again(slot: Int): Expression<"v128"> },
+  ): void => {
     const exp = fastDecayBlock(new Constants(f));
     const bytes = f.let(i32.shl(heads, 2));
     const [most, sum, value] = f.locals("v128", 3);
     const least = f.let(f32x4.splat(-Infinity));
     const zero = f.let(f32x4.splat(0));
     const one = f.let(f32x4.splat(1));
-    eachHead(f, rows, heads, (shift, walk, load, store) => {
-      const place = (base: Int, slot: V<"i32">) => i32.add(i32.add(base, shift), i32.mul(slot, bytes));
+    eachHead(f, rows, heads, (shift, walk, load, store, row) => {
+      const place = (base: Int, of: Int) => i32.add(i32.add(base, shift), i32.mul(of, bytes));
+      const scores = scoresOf(place, load, store, row);
       most.set(least);
-      walk((slot) => most.set(f32x4.pmax(most, load(f.let(place(scores, slot))))));
+      walk((slot, column) => most.set(f32x4.pmax(most, scores.first(column, slot))));
       most.set(v128.bitselect(zero, most, f32x4.eq(most, least)));
       sum.set(zero);
       walk((slot) => {
-        value.set(f32x4.sub(load(f.let(place(scores, slot))), most));
+        value.set(f32x4.sub(scores.again(slot), most));
         value.set(exp(value));
         sum.set(f32x4.add(sum, value));
         store(f.let(place(out, slot)), value);
@@ -142,7 +155,63 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
         store(at, f32x4.mul(load(at), sum));
       });
     });
+  };
+
+  m.func("edgeSoftmax", { params: { scores: "i32", out: "i32", ...SOFTMAX } }, (f, { scores, out, heads, ...rows }) => {
+    softmaxOf(f, rows, heads, out, (place, load) => {
+      const at = (slot: Int) => load(f.let(place(scores, slot)));
+      return { first: (_, slot) => at(slot), again: at };
+    });
   });
+
+  m.func(
+    "pairSoftmax",
+    { params: { a: "i32", b: "i32", out: "i32", ...ROWS, heads: "i32", slope: "f32" } },
+    (f, { a, b, out, heads, slope, ...rows }) => {
+      const slopes = f.let(f32x4.splat(slope));
+      const zero = f.let(f32x4.splat(0));
+      const [own, z] = f.locals("v128", 2);
+      softmaxOf(f, rows, heads, out, (place, load, store, row) => {
+        own.set(load(f.let(place(a, row))));
+        return {
+          first: (column, slot) => {
+            z.set(f32x4.add(own, load(f.let(place(b, column)))));
+            z.set(v128.bitselect(z, f32x4.mul(z, slopes), f32x4.gt(z, zero)));
+            store(f.let(place(out, slot)), z);
+            return z;
+          },
+          again: (slot) => load(f.let(place(out, slot))),
+        };
+      });
+    },
+  );
+
+  m.func(
+    "pairSoftmaxGrad",
+    { params: { a: "i32", b: "i32", weights: "i32", g: "i32", dz: "i32", da: "i32", ...ROWS, heads: "i32", slope: "f32" } },
+    (f, { a, b, weights, g, dz, da, heads, slope, ...rows }) => {
+      const bytes = f.let(i32.shl(heads, 2));
+      const slopes = f.let(f32x4.splat(slope));
+      const one = f.let(f32x4.splat(1));
+      const zero = f.let(f32x4.splat(0));
+      const [own, sum, z, gathered] = f.locals("v128", 4);
+      eachHead(f, rows, heads, (shift, walk, load, store, row) => {
+        const place = (base: Int, of: Int) => f.let(i32.add(i32.add(base, shift), i32.mul(of, bytes)));
+        own.set(load(place(a, row)));
+        sum.set(zero);
+        walk((slot) => sum.set(f.madd(load(place(weights, slot)), load(place(g, slot)), sum)));
+        gathered.set(zero);
+        walk((slot, column) => {
+          z.set(f32x4.add(own, load(place(b, column))));
+          z.set(v128.bitselect(one, slopes, f32x4.gt(z, zero)));
+          z.set(f32x4.mul(f32x4.mul(load(place(weights, slot)), f32x4.sub(load(place(g, slot)), sum)), z));
+          store(place(dz, slot), z);
+          gathered.set(f32x4.add(gathered, z));
+        });
+        store(place(da, row), gathered);
+      });
+    },
+  );
 
   m.func("edgeSoftmaxGrad", { params: { weights: "i32", g: "i32", out: "i32", ...SOFTMAX } }, (f, { weights, g, out, heads, ...rows }) => {
     const bytes = f.let(i32.shl(heads, 2));
@@ -400,23 +469,30 @@ function byWidth(f: FunctionBuilder, width: Int, make: (step: typeof along) => v
   );
 }
 
-/** For every row, four heads at a time, then one by one: `shift` is the head's byte offset; `walk` goes over the row's slots. */
+/** For every row, four heads at a time, then one by one: `shift` is the head's byte offset; `walk` goes over the row's slots, and columns if they are asked for. */
 function eachHead(
   f: FunctionBuilder,
   rows: Rows,
   heads: Int,
-  body: (shift: Int, walk: (visit: (slot: Int) => void) => void, load: Load, store: Store) => void,
+  body: (shift: Int, walk: (visit: (slot: Int, column: Int) => void) => void, load: Load, store: Store, row: Int) => void,
 ): void {
-  const [first, last, slot, at, shift] = f.locals("i32", 5);
-  const walk = (visit: (slot: Int) => void) => {
+  const [first, last, slot, at, shift, column, columnAt, row] = f.locals("i32", 8);
+  const walk = (visit: (slot: Int, column: Int) => void) => {
     at.set(i32.add(rows.slots, i32.shl(first, 2)));
+    const leads = rows.columns !== undefined && visit.length > 1;
+    if (leads) columnAt.set(i32.add(rows.columns, i32.shl(first, 2)));
     f.forRange(first, last, 1, () => {
       slot.set(i32.load(at));
       f.increment(at, 4);
-      visit(slot);
+      if (leads) {
+        column.set(i32.load(columnAt));
+        f.increment(columnAt, 4);
+      }
+      visit(slot, column);
     });
   };
   f.forRange(rows.from, rows.to, 1, (i) => {
+    row.set(i);
     const offsetAt = f.let(i32.add(rows.offsets, i32.shl(i, 2)));
     first.set(i32.load(offsetAt));
     last.set(i32.load(offsetAt, 4));
@@ -429,6 +505,7 @@ function eachHead(
           walk,
           (pointer) => v128.load(pointer),
           (pointer, value) => f.store(pointer, value),
+          row,
         );
         f.increment(shift, 16);
       },
@@ -438,6 +515,7 @@ function eachHead(
           walk,
           (pointer) => v128.load32Zero(pointer),
           (pointer, value) => f.store32Lane(pointer, value, 0),
+          row,
         );
         f.increment(shift, 4);
       },

@@ -22,7 +22,7 @@ export function reference(views: Views): EdgeKernels {
       }
     }
   };
-  return {
+  const kernels: EdgeKernels = {
     weightedSum(values, weights, out, offsets, columns, slots, from, to, heads, width) {
       const real = views.real();
       const row = heads * width;
@@ -89,6 +89,34 @@ export function reference(views: Views): EdgeKernels {
         }
       }
     },
+    pairSoftmax(a, b, out, offsets, columns, slots, from, to, heads, slope) {
+      const real = views.real();
+      walk(offsets, columns, slots, from, to, (i, column, slot) => {
+        for (let h = 0; h < heads; h++) {
+          const z = real[at(a) + i * heads + h] + real[at(b) + column * heads + h];
+          real[at(out) + slot * heads + h] = z > 0 ? z : slope * z;
+        }
+      });
+      kernels.edgeSoftmax(out, out, offsets, slots, from, to, heads);
+    },
+    pairSoftmaxGrad(a, b, weights, g, dz, da, offsets, columns, slots, from, to, heads, slope) {
+      const real = views.real();
+      kernels.edgeSoftmaxGrad(weights, g, dz, offsets, slots, from, to, heads);
+      walk(
+        offsets,
+        columns,
+        slots,
+        from,
+        to,
+        (i, column, slot) => {
+          for (let h = 0; h < heads; h++) {
+            if (!(real[at(a) + i * heads + h] + real[at(b) + column * heads + h] > 0)) real[at(dz) + slot * heads + h] *= slope;
+            real[at(da) + i * heads + h] += real[at(dz) + slot * heads + h];
+          }
+        },
+        (i) => real.fill(0, at(da) + i * heads, at(da) + (i + 1) * heads),
+      );
+    },
     edgeSoftmaxGrad(weights, g, out, offsets, slots, from, to, heads) {
       const real = views.real();
       const ints = views.i32();
@@ -141,4 +169,5 @@ export function reference(views: Views): EdgeKernels {
       );
     },
   };
+  return kernels;
 }

@@ -2,7 +2,7 @@ import { add, HeedError, indexSelect, mean, reshape, ShapeError, transpose, zero
 import { Dropout, Linear, Module, Parameter, xavierUniform } from "@heed/nn";
 import type { Graph } from "../graph.ts";
 import { SparseMatrix, sparseMatmul } from "../sparse-matrix.ts";
-import { edgeSoftmax, weightedSum } from "./edge-operations.ts";
+import { weightedSum } from "./edge-operations.ts";
 
 /** Names as in PyTorch Geometric. */
 export interface GraphConvOptions {
@@ -69,12 +69,11 @@ export abstract class GraphConv extends Module {
   }
 
   /**
-   * Softmax of scores `[edges, heads]` over each target's edges, and the weighted sum of values `[N, heads, out]`. Edges are ordered by target.
+   * The sum of values `[N, heads, out]` by weights `[edges, heads]`, which sum to 1 over each target's edges. Edges are ordered by target.
    * @param used the graph with the caller's order, in which weights are given back when they are asked for
    */
-  protected aggregate(scores: Tensor, values: Tensor, used: Graph): { output: Tensor; result(): GraphConvResult } {
+  protected aggregate(weights: Tensor, values: Tensor, used: Graph): { output: Tensor; result(): GraphConvResult } {
     const { graph, places } = used.byTarget();
-    const weights = edgeSoftmax(scores, graph.incidence);
     const output = this.join(weightedSum(values, this.attentionDropout.forward(weights), graph.incidence));
     return { output, result: () => ({ output, weights: indexSelect(weights, places), graph: used }) };
   }

@@ -111,6 +111,35 @@ export function edgeSoftmax(scores: Tensor, incidence: Incidence): Tensor {
 }
 
 /**
+ * The weights of GAT: softmax over the edges e of each row i, which lead to j, of `leakyRelu(a[i, h] + b[j, h])`: a and b `[·, H]` → `[E, H]`.
+ */
+export function pairSoftmax(a: Tensor, b: Tensor, slope: number, incidence: Incidence): Tensor {
+  const dtype = requireReal("pairSoftmax", a.dtype);
+  const rows = incidence.byRow;
+  const [E, H] = [incidence.edgeCount, a.shape[1]];
+  const places = [rows.offsets, rows.columns, rows.slots];
+  const weights = computeOne("pairSoftmax", [packed(a), packed(b), ...places], [E, H], dtype, ([x, y, ...at], to) =>
+    run(dtype, "pairSoftmax", [x, y, to], rows, at, [H, slope], 16 * H),
+  );
+  recordMany("pairSoftmax", [weights], [a, b], [a, b, weights], ([g], [ofA, ofB]) => {
+    const shapes = [[E, H], a.shape].map((shape) => ({ shape, dtype }));
+    const [dz, da] = compute(
+      "gradient of pairSoftmax",
+      [...[a, b, weights, g!].map(packed), ...places],
+      shapes,
+      ([x, y, w, cotangent, ...at], [toZ, toA]) =>
+        run(dtype, "pairSoftmaxGrad", [x, y, w, cotangent, toZ, toA], rows, at, [H, slope], 8 * H),
+    );
+    const wanted = [ofA ? da : undefined, ofB ? rowSum(dz, incidence, "out") : undefined];
+    recordFusedGradient("gradient of pairSoftmax", wanted, [a, b], [g!], (x, y) => [
+      segmentSoftmax(leakyRelu(pairSum(x, y, incidence), { slope }), incidence.rows, incidence.rowCount),
+    ]);
+    return wanted;
+  });
+  return weights;
+}
+
+/**
  * `out[e, h] = ⟨vector[h], leakyRelu(a[i, h] + b[j, h] + c[e, h])⟩` for the edge e of row i that leads to j: a and b `[·, H, F]`, c `[E, H, F]` if any,
  * vector `[1, H, F]` → `[E, H]`. Nothing as wide as `[E, H, F]` is made.
  */

@@ -1,0 +1,1 @@
+export { benchmarkEdges, type EdgesTiming } from "./benchmark.ts";
