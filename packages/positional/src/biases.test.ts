@@ -202,37 +202,3 @@ describe("rope", () => {
     expectGradient((x) => rope(x, { positions: 3, style: "halfSplit", rotaryDim: 2 }), [randomTensor([2, 3, 5], 1)]);
   });
 });
-
-it("says what is wrong", () => {
-  const wrong: [() => unknown, string][] = [
-    [() => alibi({ numHeads: 0 }), "alibi: numHeads must be a whole number, at least 1; got numHeads 0"],
-    [() => t5Bias({ weight: zeros([32]) }), "t5Bias: weight must be [numBuckets, H]; got weight [32]"],
-    [() => t5Bias({ weight: zeros([2, 1]) }), "t5Bias: numBuckets must be a whole number, at least 4; got numBuckets 2"],
-    [
-      () => t5Bias({ weight: zeros([32, 1]), maxDistance: 8 }),
-      "maxDistance must be above the distances that have a bucket each; got maxDistance 8, exact 8",
-    ],
-    [
-      () => gridBias({ table: zeros([1, 3, 3]), grid: [2, 3] }),
-      "gridBias: table must be [H | 1, 2R − 1, 2C − 1]; got table [1, 3, 3], grid [2, 3]",
-    ],
-    [
-      () => gridBias({ table: zeros([1, 3, 5]), grid: [2, 3] }).dense(context(7, 7)),
-      "gridBias: queries and keys must be cells of the grid",
-    ],
-    [
-      () => gridBias({ table: zeros([1, 3, 5]), grid: [2, 3] }).lower(context(6, 6, 1)),
-      "gridBias: queries and keys must be cells of the grid",
-    ],
-    [
-      () => quadraticBias({ centers: zeros([2, 2]), alpha: zeros([3]), grid: [2, 2] }),
-      "quadraticBias: centers must be [H, 2], and alpha [H]; got centers [2, 2], alpha [3]",
-    ],
-    [() => rope(zeros([4])), "rope: x must be [..., L, D]; got x [4]"],
-    [() => rope(zeros([2, 4]), { rotaryDim: 3 }), "rope: rotaryDim must be even and at most the width of x; got x [2, 4], rotaryDim 3"],
-    [() => rope(zeros([2, 4]), { positions: [1] }), "rope: positions must be [L], or [B, L]; got positions [1], x [2, 4]"],
-    [() => rope(zeros([2, 4]), { base: -1 }), "rope: base must be above 0 and finite"],
-    [() => rope(zeros([2, 4], { dtype: "int32" })), 'rope: x must be float32 or float64; got x "int32"'],
-  ];
-  for (const [call, message] of wrong) expect(call).toThrow(message);
-});

@@ -1,11 +1,13 @@
 import {
   add,
+  concat,
   HeedError,
   indexSelect,
   mul,
   normal,
   reshape,
   ShapeError,
+  slice,
   tanh,
   tensor,
   zeros,
@@ -77,17 +79,28 @@ export class ContinuousPositions extends Module {
       if (!(position >= 0 && Number.isFinite(position)))
         throw new HeedError("ContinuousPositions", "positions must be finite, from 0 on", { [`positions[${n}]`]: position });
     }
-    // Whole positions on the way keep a step's length the same whichever places are asked for.
-    const last = all.reduce((most, position) => Math.max(most, position), 0);
-    const stops = [...new Set([...Array.from({ length: Math.floor(last) + 1 }, (_, n) => n), ...all])].sort((a, b) => a - b);
-    const place = new Map(stops.map((position, n) => [position, n]));
-    const states = rungeKutta4(
-      (time, state) => this.outer.forward(tanh(add(this.inner.forward(state), mul(this.time, time)))),
-      reshape(this.start, [1, this.start.size]),
-      stops.map((position) => position * this.interval),
-      { steps: this.steps },
-    );
-    const flat = reshape(states, [stops.length, this.start.size]);
-    return indexSelect(flat, tensor(Int32Array.from(all, (position) => place.get(position)!)), 0);
+    const dynamics = (time: number, state: Tensor) => this.outer.forward(tanh(add(this.inner.forward(state), mul(this.time, time))));
+    const flow = (from: Tensor, stops: readonly number[]) =>
+      rungeKutta4(
+        dynamics,
+        from,
+        stops.map((position) => position * this.interval),
+        { steps: this.steps },
+      );
+    const width = this.start.size;
+    const last = Math.floor(all.reduce((most, position) => Math.max(most, position), 0));
+    const whole = flow(
+      reshape(this.start, [1, width]),
+      Array.from({ length: last + 1 }, (_, n) => n),
+    ); // [last + 1, 1, width]
+    // Places between positions branch off, so that none depends on which others are asked for.
+    const between = [...new Set(all.filter((position) => !Number.isInteger(position)))];
+    const branches = between.map((position) => {
+      const before = Math.floor(position);
+      return slice(flow(reshape(slice(whole, 0, before, before + 1), [1, width]), [before, position]), 0, 1);
+    });
+    const flat = reshape(concat([whole, ...branches], 0), [last + 1 + between.length, width]);
+    const place = (position: number) => (Number.isInteger(position) ? position : last + 1 + between.indexOf(position));
+    return indexSelect(flat, tensor(Int32Array.from(all, place)), 0);
   }
 }

@@ -22,7 +22,12 @@ export function gridBias({ table, grid, prefix = 0 }: GridOptions & { readonly t
   requireGrid("gridBias", grid, prefix);
   const [R, C] = grid;
   if (table.rank !== 3 || table.shape[1] !== 2 * R - 1 || table.shape[2] !== 2 * C - 1) {
-    throw new ShapeError("gridBias", "table must be [H | 1, 2R − 1, 2C − 1]", { table: table.shape, grid });
+    throw new ShapeError(
+      "gridBias",
+      "table must be [H | 1, 2R − 1, 2C − 1]",
+      { table: table.shape, grid },
+      "resizeGridBias makes one for another grid.",
+    );
   }
   return biasOfGrid("gridBias", grid, prefix, () => table, { table });
 }
@@ -52,12 +57,14 @@ export function biasOfGrid(
     const offsets = typeof queryOffset === "number" ? [queryOffset] : Array.from(queryOffset);
     const cells = prefix + R * C;
     if (S > cells || offsets.some((offset) => L > 0 && (offset < 0 || L + offset > cells))) {
-      throw new ShapeError(name, "queries and keys must be cells of the grid", {
+      const fix = "Give the grid and prefix of this call, and queryOffset 0 where all cells are queries.";
+      const got = {
         L,
         S,
         queryOffset: offsets[0],
         "cells with prefix": cells,
-      });
+      };
+      throw new ShapeError(name, "queries and keys must be cells of the grid", got, fix);
     }
     return offsets;
   };

@@ -63,7 +63,12 @@ export class LearnedGridPositions extends Module {
     const [columns] = this.columnWeight.shape;
     requireWidth("LearnedGridPositions", x, width);
     if (x.shape.at(-2) !== rows * columns) {
-      throw new ShapeError("LearnedGridPositions", "x must hold one vector per cell of the grid", { x: x.shape, grid: [rows, columns] });
+      throw new ShapeError(
+        "LearnedGridPositions",
+        "x must hold one vector per cell of the grid",
+        { x: x.shape, grid: [rows, columns] },
+        "Patches alone: add a class token behind.",
+      );
     }
     const table = add(reshape(this.rowWeight, [rows, 1, width]), reshape(this.columnWeight, [1, columns, width]));
     return add(x, reshape(table, [rows * columns, width]));

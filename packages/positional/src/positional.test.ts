@@ -92,28 +92,3 @@ describe("learned positions", () => {
     expect(new LearnedPositions(2, 2, { key }).weight.toArray()).toEqual(new LearnedPositions(2, 2, { key }).weight.toArray());
   });
 });
-
-it("says what is wrong", () => {
-  const positions = new LearnedPositions(4, 3, { key });
-  const wrong: [() => unknown, string][] = [
-    [
-      () => positions.forward(zeros([2, 5, 3])),
-      "LearnedPositions: the sequence is longer than the table; got x [2, 5, 3], maxLength 4. Build it with a larger maxLength.",
-    ],
-    [() => positions.forward(zeros([2, 4, 1])), "LearnedPositions: x must be [..., length, width]; got x [2, 4, 1], width 3"],
-    [() => positions.forward(zeros([1, 3]), tensor([4], { dtype: "int32" })), "embedding"],
-    [() => new LearnedPositions(0, 3, { key }), "LearnedPositions: maxLength must be a whole number, at least 1; got maxLength 0"],
-    [
-      () => new LearnedGridPositions(2, 2, 3, { key }).forward(zeros([5, 3])),
-      "LearnedGridPositions: x must hold one vector per cell of the grid; got x [5, 3], grid [2, 2]",
-    ],
-    [() => sinusoidal(3, 5, { style: "halves" }), 'sinusoidal: halves need an even width; got width 5. Use style "interleaved".'],
-    [() => sinusoidal(-1, 4), "sinusoidal: positions must be a whole number, at least 0; got positions -1"],
-    [() => sinusoidal(3, 0), "sinusoidal: width must be a whole number, at least 1"],
-    [() => sinusoidal(3, 4, { base: 0 }), "sinusoidal: base must be above 0 and finite"],
-    [() => sinusoidal(3, 4, { style: "pairs" as "halves" }), "sinusoidal: style is interleaved or halves"],
-    [() => sinCos2d(2, 2, 6), "sinCos2d: embedDim must be a multiple of 4; got embedDim 6"],
-    [() => sinCos2d(2, 1.5, 4), "sinCos2d: width must be a whole number"],
-  ];
-  for (const [call, message] of wrong) expect(call).toThrow(message);
-});

@@ -62,7 +62,12 @@ export function resizeGridBias(table: Tensor, { from, to, ...options }: ResizeOp
     grid.map((n) => 2 * n - 1),
   );
   if (table.rank !== 3 || !sameShape(table.shape.slice(1), before))
-    throw new ShapeError("resizeGridBias", "the table must be [H | 1, 2R − 1, 2C − 1]", { table: table.shape, from });
+    throw new ShapeError(
+      "resizeGridBias",
+      "the table must be [H | 1, 2R − 1, 2C − 1]",
+      { table: table.shape, from },
+      "from is the grid that the table was made for.",
+    );
   if (sameShape(before, after)) return table;
   const resized = interpolate(reshape(table, [1, ...table.shape]), { size: after as [number, number], mode: "bicubic", ...options });
   return reshape(resized, [table.shape[0], ...after]);

@@ -76,7 +76,7 @@ function positionsOf(x: Tensor, given: number | ArrayLike<number> | Tensor): { v
   const values = given instanceof Tensor ? (given.toTypedArray() as ArrayLike<number>) : given;
   const perSample = shape.length === 2 && x.rank >= 3 && shape[0] === x.shape[0];
   if (shape.at(-1) !== L || !(shape.length === 1 || perSample)) {
-    throw new ShapeError("rope", "positions must be [L], or [B, L]", { positions: shape, x: x.shape });
+    throw new ShapeError("rope", "positions must be [L], or [B, L]", { positions: shape, x: x.shape }, "Or give the first: positions: 3.");
   }
   return perSample ? { values, batch: shape[0] } : { values };
 }

@@ -17,7 +17,7 @@ import { requireCounts } from "./internal/require.ts";
 export function shaw({ table }: { readonly table: Tensor }): Bias {
   const rows = table.shape.at(-2) ?? 0;
   if ((table.rank !== 2 && table.rank !== 3) || rows % 2 === 0)
-    throw new ShapeError("shaw", "table must be [2 · maxDistance + 1, D], or one per head", { table: table.shape });
+    throw new ShapeError("shaw", "table must be [2 · maxDistance + 1, D], or one per head", { table: table.shape }, "initShaw makes one.");
   return {
     name: "shaw",
     dense() {

@@ -109,19 +109,6 @@ describe("VisionTransformer", () => {
   });
 });
 
-describe("resizePositions", () => {
-  it("returns the table itself where the grid stays", () => {
-    const table = randomTensor([1, 7, 5]);
-    expect(resizePositions(table, { from: [2, 3], to: [2, 3] })).toBe(table);
-  });
-
-  it("says what does not fit", () => {
-    expect(() => resizePositions(randomTensor([1, 6, 5]), { from: [2, 3], to: 4 })).toThrow(
-      "resizePositions: the table must be [1, prefix + rows · columns, E]",
-    );
-  });
-});
-
 describe("normalizeImage", () => {
   it("says when mean and std are not one per channel", () => {
     const image = randomTensor([2, 2, 3], 1, { dtype: "uint8", low: 0, high: 256 });
