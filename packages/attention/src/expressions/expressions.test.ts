@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { add, cast, div, grad, mul, reshape, sub, sum, tanh as tanhOf, tensor, type Tensor } from "@heed/tensor";
 import { eachBackend, expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
-import type { Mask, MaskForm, TermContext } from "@heed/tensor/terms";
+import type { Mask, TermContext } from "@heed/tensor/terms";
 import { and, causal, document, fromTensor, not, or, padding, window } from "@heed/masks";
 import { alibi } from "@heed/positional";
 import { attention } from "../index.ts";
@@ -26,6 +26,7 @@ import {
 } from "../expressions.ts";
 import { evaluate, wholeRegion } from "./evaluate.ts";
 import { formOf } from "./form.ts";
+import { expectSame } from "../../test/expect-same-mask.ts";
 
 const [B, H, L, S, D] = [2, 3, 5, 7, 4];
 const context: TermContext = { B, H, L, S, queryOffset: 2, dtype: "float64" };
@@ -214,20 +215,6 @@ describe("gradients", () => {
 });
 
 describe("lowering of maskMod", () => {
-  const expectSame = (form: MaskForm, dense: Tensor, L: number, S: number) => {
-    if (form.form !== "tiles") throw new Error(form.form);
-    const bits = dense.toTypedArray();
-    const [batches, heads] = dense.shape;
-    expect([form.batches, form.heads]).toEqual([batches, heads]);
-    const [down, across] = [Math.ceil(L / 64), Math.ceil(S / 64)];
-    for (let at = 0; at < bits.length; at++) {
-      const [j, i, group] = [at % S, Math.floor(at / S) % L, Math.floor(at / (L * S))];
-      const tile = (group * down + (i >> 6)) * across + (j >> 6);
-      const bit = (i % 64) * 64 + (j % 64);
-      const open = form.verdicts[tile] === 2 ? (form.bits[form.bitsAt[tile] + (bit >> 3)] >> (bit & 7)) & 1 : form.verdicts[tile];
-      if (open !== bits[at]) throw new Error(`pair ${i}, ${j} of ${group}: ${open}, but ${bits[at]}`);
-    }
-  };
   const numbers = table(
     tensor(
       Array.from({ length: 150 }, (_, at) => (at * 37) % 11),
@@ -293,18 +280,18 @@ describe("lowering of maskMod", () => {
     );
   });
 
-  it("finds tiles by intervals: causal ∧ window ∧ document of 65,536 × 65,536 computes the pairs of the diagonal alone", () => {
-    const n = 65_536;
+  it("finds tiles by intervals: causal ∧ window ∧ document of 16,384 × 16,384 computes the pairs of the diagonal alone", () => {
+    const n = 16_384;
     const ids = table(tensor(Int32Array.from({ length: n }, (_, at) => Math.floor(at / 1000))));
-    const mask = maskMod(({ position, j }) =>
-      j
-        .lessEqual(position)
-        .and(position.sub(j).less(256))
-        .and(ids.at(position).equal(ids.at(j))),
+    const mask = maskMod(
+      ({ position, j }) =>
+        j
+          .lessEqual(position)
+          .and(position.sub(j).less(256))
+          .and(ids.at(position).equal(ids.at(j)))
+          .and(position.mul(j).mod(3).notEqual(3)), // Never false, and nothing that could be solved for j.
     );
-    const start = performance.now();
     const form = mask.lower({ B: 1, H: 1, L: n, S: n, queryOffset: 0 });
-    console.log(`planning maskMod causal ∧ window ∧ document, 65,536 × 65,536: ${(performance.now() - start).toFixed(1)} ms`);
     if (form.form !== "tiles") throw new Error(form.form);
     const mixed = form.verdicts.filter((verdict) => verdict === 2).length;
     // Five tiles wide at most: what is not empty lies on a band along the diagonal.

@@ -62,7 +62,7 @@ export function scalarOf(op: ExpressionOperation, type: Expression["type"]): Sca
 
 /** Elements of an expression's tables, as doubles. */
 export function tableValues({ tables }: ExpressionForm): Float64Array[] {
-  return tables.map((table) => Float64Array.from(table.detach().toTypedArray()));
+  return tables.map((table) => new Float64Array(table.detach().toTypedArray()));
 }
 
 /**
@@ -102,6 +102,10 @@ export function interpret(
 
 /** Where a lookup reads its table, flat; −1 where it reads `outside`. */
 export function lookupPlaces({ shape, outside }: Expression & { op: "lookup" }, indices: readonly Block[]): Block {
+  if (shape.length === 1 && outside === undefined) {
+    const last = shape[0] - 1;
+    return mapped((at) => (at < 0 ? 0 : at > last ? last : at), indices);
+  }
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, n) => product * n, 1));
   return mapped((...at) => {
     let place = 0;
@@ -115,7 +119,12 @@ export function lookupPlaces({ shape, outside }: Expression & { op: "lookup" }, 
 }
 
 function variable(name: string, region: Region): Block {
-  const count = (axis: "b" | "h" | "i" | "j") => Float64Array.from({ length: region[axis][1] }, (_, n) => region[axis][0] + n);
+  const count = (axis: "b" | "h" | "i" | "j") => {
+    const [first, length] = region[axis];
+    const values = new Float64Array(length);
+    for (let n = 0; n < length; n++) values[n] = first + n;
+    return values;
+  };
   if (name === "b") return { values: count("b"), shape: [region.b[1], 1, 1, 1] };
   if (name === "h") return { values: count("h"), shape: [1, region.h[1], 1, 1] };
   if (name === "i") return { values: count("i"), shape: [1, 1, region.i[1], 1] };

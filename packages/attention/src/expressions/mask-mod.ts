@@ -4,6 +4,7 @@ import { boundsOf } from "./bounds.ts";
 import { refuse, visit, type Expr, type Operand } from "./expr.ts";
 import { formOf } from "./form.ts";
 import { interpret, tableValues } from "./interpret.ts";
+import { lowerBySolving, type Extent } from "./lower-rows.ts";
 import { built, pair, type PairVariables } from "./score-mod.ts";
 
 /** Rows and columns of the tiles that kernels read. */
@@ -13,7 +14,9 @@ const BYTES_PER_TILE = (TILE * TILE) / 8;
 /**
  * A mask from an expression, true = may attend: `maskMod(({ b, h, i, j, position }) => …)`. Floats in it compute in double precision.
  *
- * Lowers to tiles: interval arithmetic finds those that are empty or full, quarter by quarter; only tiles on an edge are computed pair by pair.
+ * Lowers row by row where it can be solved for j, as windows, documents and their like can: comparisons of ints that are linear in j, of |…|, min, max and
+ * whole quotients of them, of tables by key with what the query knows; `and`, `or`, `not` and `select` of these. A row then costs some 100 ns. Else
+ * interval arithmetic finds tiles that are empty or full, quarter by quarter, and those on an edge are computed pair by pair.
  * @throws {DTypeError} when the result is no bool.
  * @example
  * const causal = maskMod(({ position, j }) => j.lessEqual(position));
@@ -59,7 +62,10 @@ export function maskMod(
           }
       return tensor(bits, { shape: [batches, heads, L, S], dtype: "bool" });
     },
-    lower: (context) => tiles(form, context, extent(context)),
+    lower(context) {
+      const tables = tableValues(form);
+      return lowerBySolving(form, tables, context, extent(context)) ?? tilesByIntervals(form, tables, context, extent(context));
+    },
   };
 }
 
@@ -83,7 +89,13 @@ function opened(
   return (row, column) => values[row * down + column * across];
 }
 
-function tiles(form: ExpressionForm, context: TermContext, { batches, heads }: { batches: number; heads: number }): MaskForm {
+/** Tiles by interval arithmetic, quarter by quarter; only those on an edge are computed pair by pair. */
+function tilesByIntervals(
+  form: ExpressionForm,
+  tables: readonly Float64Array[],
+  context: TermContext,
+  { batches, heads }: Extent,
+): MaskForm {
   const { L, S } = context;
   const [down, across] = [Math.ceil(L / TILE), Math.ceil(S / TILE)];
   const verdicts = new Uint8Array(batches * heads * down * across);
@@ -91,7 +103,6 @@ function tiles(form: ExpressionForm, context: TermContext, { batches, heads }: {
   let bits = new Uint8Array(BYTES_PER_TILE);
   let used = 0;
   const bounds = boundsOf(form);
-  const tables = tableValues(form);
 
   const ofHead = (b: number, h: number) => {
     const offset = offsetOf(context, b);
