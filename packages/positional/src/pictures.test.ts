@@ -1,17 +1,22 @@
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 
-it("draws the picture of the README as it is", () => {
-  const root = join(import.meta.dirname, "..");
+it("draws the picture of the README as it is", async () => {
   const drawn = mkdtempSync(join(tmpdir(), "positional-"));
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  const given = process.argv[2];
+  process.argv[2] = drawn;
   try {
-    execFileSync(process.execPath, ["--conditions=@heed/source", join(root, "examples/draw.ts"), drawn]);
-    const [now, stored] = [drawn, join(root, "pictures")].map((folder) => readFileSync(join(folder, "positions.svg"), "utf8"));
-    expect(now === stored, "run examples/draw.ts pictures").toBe(true);
+    await import("../examples/draw.ts");
+    const stored = join(import.meta.dirname, "../pictures");
+    const [now, then] = [drawn, stored].map((folder) => readFileSync(join(folder, "positions.svg"), "utf8"));
+    expect(now === then, "run examples/draw.ts pictures").toBe(true);
   } finally {
+    if (given === undefined) process.argv.length = 2;
+    else process.argv[2] = given;
+    vi.restoreAllMocks();
     rmSync(drawn, { recursive: true });
   }
 });
