@@ -1,8 +1,18 @@
 import { expect, it } from "vitest";
-import { cast, randomKey, relu as reluOf, tensor, zeros, type Tensor } from "@heed/tensor";
+import { cast, noGrad, randomKey, relu as reluOf, tensor, zeros, type Tensor } from "@heed/tensor";
 import { causal, padding } from "@heed/masks";
-import { attention, MultiHeadAttention, type AttentionOptions } from "./index.ts";
-import { hard, identity, relu, sigmoid } from "./normalisers.ts";
+import { dot } from "@heed/scoring";
+import {
+  attention,
+  AttentionPooling,
+  attentionRollout,
+  KeyValueCache,
+  maxPooling,
+  mergeByLse,
+  MultiHeadAttention,
+  type AttentionOptions,
+} from "./index.ts";
+import { hard, identity, relu, sigmoid, sparsemax } from "./normalisers.ts";
 
 const [B, H, L, S, D] = [2, 4, 3, 5, 8];
 const query = zeros([B, H, L, D]);
@@ -131,7 +141,7 @@ it("multi-head attention on one sequence without its batch", () => {
 
 it("widths that heads do not divide", () => {
   expect(messageOf(() => new MultiHeadAttention(8, 3, { key: randomKey(1) }))).toMatchInlineSnapshot(
-    `"ShapeError MultiHeadAttention: embedDim must be a positive multiple of numHeads; got embedDim 8, numHeads 3."`,
+    `"ShapeError MultiHeadAttention: embedDim must be a positive multiple of numHeads; got embedDim 8, numHeads 3. Each head takes embedDim / numHeads features."`,
   );
 });
 
@@ -170,4 +180,49 @@ it("operands that are no float tensors are refused, and normalisers check their 
   expect(() => sigmoid({ bias: NaN })).toThrow(/sigmoid: bias must be finite/);
   expect(() => relu({ divideBy: "mean" as "sum" })).toThrow(/relu: divideBy is count or sum; got divideBy "mean"/);
   expect(identity()).toEqual({ kind: "identity" });
+});
+
+it("the package's modules and tools: one message per common mistake", () => {
+  const module = new MultiHeadAttention(8, 2, { key: randomKey(1) });
+  const x = zeros([B, L, 8]);
+  expect(messageOf(() => new MultiHeadAttention(8, 4, { key: randomKey(1), numKeyValueHeads: 3 }))).toMatchInlineSnapshot(
+    `"ShapeError MultiHeadAttention: numHeads must be a multiple of numKeyValueHeads; got numHeads 4, numKeyValueHeads 3. Each key/value head serves as many query heads: 1 is multi-query."`,
+  );
+  expect(messageOf(() => module.forward(x, x, x, { lengths: [1, 2] } as object))).toMatchInlineSnapshot(
+    `"HeedError MultiHeadAttention: lengths go with a cache. Padding is a mask: padding(lengths)."`,
+  );
+  expect(messageOf(() => module.forward(x, x, x, { cache: new KeyValueCache() }))).toMatchInlineSnapshot(
+    `"HeedError KeyValueCache: it is written in place, so gradients cannot pass through it. Decode in noGrad(() => …) or predict(…); train on whole sequences, without a cache."`,
+  );
+  expect(
+    messageOf(() => noGrad(() => module.forward(x, zeros([B, S, 8]), undefined, { cache: new KeyValueCache() }))),
+  ).toMatchInlineSnapshot(
+    `"ShapeError MultiHeadAttention: with a cache, query and key must share their length; got query [2, 3, 8], key [2, 5, 8]. To attend to what a cache holds, remember(…) and recall(…)."`,
+  );
+  expect(messageOf(() => module.recall(x, new KeyValueCache()))).toMatchInlineSnapshot(
+    `"HeedError KeyValueCache: nothing is held yet. Append first."`,
+  );
+  expect(
+    messageOf(() => new MultiHeadAttention(8, 2, { key: randomKey(1), temperature: true }).forward(x, x, x, { score: dot() })),
+  ).toMatchInlineSnapshot(
+    `"HeedError MultiHeadAttention: a learned temperature is of the module's own score; got score "dot". Leave score or temperature out."`,
+  );
+  expect(messageOf(() => new AttentionPooling(8, { key: randomKey(1) }).forward(zeros([S, 8])))).toMatchInlineSnapshot(
+    `"ShapeError AttentionPooling: x must be [B, S, 8]; got x [5, 8]. Add the batch: unsqueeze(x, 0)."`,
+  );
+  expect(messageOf(() => maxPooling(zeros([B, S, 8]), { mask: cast(zeros([S, S]), "bool") }))).toMatchInlineSnapshot(
+    `"ShapeError maxPooling: mask must broadcast to [B, 1, 1, S]; got mask [5, 5], B 2, S 5. Lengths are padding(lengths)."`,
+  );
+  expect(messageOf(() => mergeByLse([]))).toMatchInlineSnapshot(
+    `"ShapeError mergeByLse: there must be a part; got parts 0. Parts are attention(…, { returns: ["lse"] })."`,
+  );
+  expect(messageOf(() => attentionRollout([zeros([B, H, L, S])]))).toMatchInlineSnapshot(
+    `"ShapeError attentionRollout: weights must be [B, H, L, L], [H, L, L] or [L, L], alike in all layers; got layer [2, 4, 3, 5], first [2, 4, 3, 5]. Cross-attention mixes other tokens."`,
+  );
+  expect(messageOf(of({ sink: zeros([H]), normaliser: sparsemax() }))).toMatchInlineSnapshot(
+    `"UnsupportedError attention: a sink belongs to softmax; got normaliser "sparsemax". Leave sink out."`,
+  );
+  expect(
+    messageOf(of({ cuSeqlensQuery: Int32Array.of(0, 3) }, zeros([L, H, D]), zeros([S, H, D]), zeros([S, H, D]))),
+  ).toMatchInlineSnapshot(`"HeedError attention: packed sequences need cuSeqlensKey too. Give both, also where they are equal."`);
 });

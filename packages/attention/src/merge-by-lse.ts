@@ -24,7 +24,8 @@ export interface AttentionPart {
  * const { output } = mergeByLse([half(0, 100), half(100, 200)]);
  */
 export function mergeByLse(parts: readonly AttentionPart[]): AttentionPart {
-  if (parts.length === 0) throw new ShapeError("mergeByLse", "there must be a part", { parts: 0 });
+  if (parts.length === 0)
+    throw new ShapeError("mergeByLse", "there must be a part", { parts: 0 }, 'Parts are attention(…, { returns: ["lse"] }).');
   for (const { output, lse } of parts) {
     const like = sameShape(output.shape, parts[0].output.shape) && sameShape(lse.shape, output.shape.slice(0, -1));
     if (like) continue;

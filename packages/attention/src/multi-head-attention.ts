@@ -70,7 +70,8 @@ export class MultiHeadAttention extends MultiHead {
     const { key, bias = true, dropoutP = 0, kdim = embedDim, vdim = embedDim, numKeyValueHeads = numHeads } = options;
     const whole = (...sizes: number[]) => sizes.every((n) => Number.isInteger(n) && n >= 1);
     if (!whole(embedDim, numHeads) || embedDim % numHeads !== 0) {
-      throw new ShapeError("MultiHeadAttention", "embedDim must be a positive multiple of numHeads", { embedDim, numHeads });
+      const fix = "Each head takes embedDim / numHeads features.";
+      throw new ShapeError("MultiHeadAttention", "embedDim must be a positive multiple of numHeads", { embedDim, numHeads }, fix);
     }
     if (!whole(numKeyValueHeads) || numHeads % numKeyValueHeads !== 0) {
       const fix = "Each key/value head serves as many query heads: 1 is multi-query.";

@@ -2,7 +2,7 @@ import { HeedError, type RandomKey } from "@heed/tensor";
 
 /** How scores become weights. A closed set: kernels know each of them. */
 export type Normaliser =
-  | { readonly kind: "softmax" }
+  | Softmax
   | { readonly kind: "relu"; readonly divideBy: "count" | "sum" }
   | { readonly kind: "sigmoid"; readonly bias: number }
   | { readonly kind: "identity" }
@@ -10,6 +10,11 @@ export type Normaliser =
   | { readonly kind: "topK"; readonly k: number }
   | { readonly kind: "sparsemax" }
   | { readonly kind: "entmax15" };
+
+/** The only one that a sink and lse go with. */
+export interface Softmax {
+  readonly kind: "softmax";
+}
 
 /** The gradient that `hard` lends from a softmax. */
 export interface StraightThrough {
@@ -23,7 +28,7 @@ export interface StraightThrough {
  * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. A query that may see none gets zeros.
  * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473)
  */
-export function softmax(): Normaliser {
+export function softmax(): Softmax {
   return { kind: "softmax" };
 }
 

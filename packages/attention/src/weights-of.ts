@@ -9,13 +9,13 @@ import { lower } from "./internal/lower.ts";
 import { prepare, type Call } from "./internal/prepare.ts";
 import type { AttentionOptions } from "./options.ts";
 
-export interface WeightsOfOptions extends AttentionOptions {
+export type WeightsOfOptions = AttentionOptions & {
   /** Which sample (packed: sequence) and which query head. Default 0. */
   readonly batch?: number;
   readonly head?: number;
   /** Rows from, up to but without. Default all. */
   readonly queries?: readonly [from: number, to: number];
-}
+};
 
 /**
  * Exact rows of the weights of one head, `[to − from, S]`, as `attention` with the same options has them (after the normaliser, before dropout),

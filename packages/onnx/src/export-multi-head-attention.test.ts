@@ -50,7 +50,11 @@ function prepare({ module, options, mask, widths: [kdim, vdim] = [width, width] 
   const [query, key, value] = [randomTensor([B, L, width], 1), randomTensor([B, S, kdim], 2), randomTensor([B, S, vdim], 3)];
   const masks = [options.causal === true ? [causal()] : [], mask === undefined ? [] : [fromTensor(mask)]].flat();
   const { queryOffset, softcap } = options;
-  const call: Omit<MultiHeadCallOptions, "returnWeights"> = { queryOffset, softcap, mask: masks.length > 0 ? and(...masks) : undefined };
+  const call: MultiHeadCallOptions & { returnWeights?: false } = {
+    queryOffset,
+    softcap,
+    mask: masks.length > 0 ? and(...masks) : undefined,
+  };
   return { inputs: { query, key, value, ...(mask && { mask }) }, expected: module.forward(query, key, value, call) };
 }
 

@@ -30,15 +30,12 @@ export interface DecoderTerms extends Pick<MultiHeadCallOptions, "mask" | "bias"
 }
 
 /** What a layer keeps from call to call. */
-export type DecoderCacheUse =
-  | (CacheUse & { readonly cache?: undefined; readonly memoryCache?: undefined; readonly memoryLengths?: undefined })
-  | (CacheUse & {
-      readonly cache: KeyValueCache;
-      /** Keys and values of the memory: filled by the first call, read by all. */
-      readonly memoryCache: KeyValueCache;
-      /** How many places of each sample's memory are real, at the first call. Default all. */
-      readonly memoryLengths?: ArrayLike<number>;
-    });
+export interface DecoderCacheUse extends CacheUse {
+  /** Keys and values of the memory: filled by the first call, read by all. */
+  readonly memoryCache?: KeyValueCache;
+  /** With a cache: how many places of each sample's memory are real, at the first call. Default all. */
+  readonly memoryLengths?: ArrayLike<number>;
+}
 
 export type DecoderCallOptions = DecoderTerms & DecoderCacheUse;
 
@@ -123,7 +120,7 @@ export class TransformerDecoderLayer extends Module {
   }
 
   #attend(x: Tensor, { mask, bias, cache, lengths }: DecoderCallOptions): Tensor {
-    const held = cache === undefined ? {} : { cache, ...(lengths === undefined ? {} : { lengths }) };
+    const held = { ...(cache === undefined ? {} : { cache }), ...(lengths === undefined ? {} : { lengths }) };
     return this.dropout1.forward(this.self_attn.forward(x, x, x, { ...termsOf(mask, bias), ...held, returnWeights: false }));
   }
 
@@ -137,6 +134,14 @@ export class TransformerDecoderLayer extends Module {
       new HeedError("TransformerDecoderLayer", "there must be a memory to attend to", {}, "Pass what the encoder said.");
     if (memoryCache === undefined) {
       if (memory === undefined) throw missing();
+      if (memoryLengths !== undefined) {
+        throw new HeedError(
+          "TransformerDecoderLayer",
+          "memoryLengths go with a cache",
+          {},
+          "Padding is a mask: memoryMask: padding(lengths).",
+        );
+      }
       return this.dropout2.forward(this.multihead_attn.forward(x, memory, memory, { ...terms, returnWeights: false }));
     }
     if (memoryCache.length === 0) {

@@ -124,6 +124,12 @@ describe("TransformerDecoder", () => {
     expect(() => make().forward(x, undefined)).toThrow(
       "TransformerDecoderLayer: there must be a memory to attend to. Pass what the encoder said.",
     );
+    expect(() => make().forward(x, x, { memoryLengths: [2] })).toThrow(
+      "memoryLengths go with a cache. Padding is a mask: memoryMask: padding(lengths).",
+    );
+    expect(() => make().forward(x, x, { lengths: [2] })).toThrow(
+      "MultiHeadAttention: lengths go with a cache. Padding is a mask: padding(lengths).",
+    );
     const cache = new DecodingCache();
     noGrad(() => expect(() => make().forward(x, undefined, { cache })).toThrow("there must be a memory to attend to"));
     cache.release();

@@ -1,7 +1,7 @@
 import { ShapeError, type Tensor } from "@heed/tensor";
 import { LayerNorm, Module } from "@heed/nn";
 import { TransformerDecoderLayer, type DecoderCacheUse, type DecoderLayerOptions, type DecoderTerms } from "./decoder-layer.ts";
-import { layerCache, type DecodingCache, type StackCacheUse } from "./decoding-cache.ts";
+import { layerCache, type StackCacheUse } from "./decoding-cache.ts";
 
 export interface DecoderOptions extends DecoderLayerOptions {
   readonly numLayers: number;
@@ -10,15 +10,7 @@ export interface DecoderOptions extends DecoderLayerOptions {
 }
 
 /** What each layer gets; with a `cache` a stack decodes step by step, and reads the memory at the first step alone. */
-export type DecoderStackCallOptions = DecoderTerms &
-  (
-    | (StackCacheUse & { readonly cache?: undefined; readonly memoryLengths?: undefined })
-    | (StackCacheUse & {
-        readonly cache: DecodingCache;
-        /** How many places of each sample's memory are real, at the first step. Default all. */
-        readonly memoryLengths?: ArrayLike<number>;
-      })
-  );
+export type DecoderStackCallOptions = DecoderTerms & StackCacheUse & Pick<DecoderCacheUse, "memoryLengths">;
 
 /**
  * Decoder layers in a row, with a last norm if asked for: x `[B, L, embedDim]`, memory `[B, S, embedDim]` → `[B, L, embedDim]`. Each layer gets the
@@ -44,11 +36,12 @@ export class TransformerDecoder extends Module {
 
   /** @param memory `[B, S, embedDim]`; `undefined` where the cache holds it already */
   forward(x: Tensor, memory: Tensor | undefined, { cache, lengths, memoryLengths, ...terms }: DecoderStackCallOptions = {}): Tensor {
-    const held = (i: number): DecoderCacheUse => {
-      const own = layerCache(cache, lengths, i);
-      if (cache === undefined || own.cache === undefined) return {};
-      return { ...own, memoryCache: cache.cross(i), ...(memoryLengths === undefined ? {} : { memoryLengths }) };
-    };
+    const ofMemory = memoryLengths === undefined ? {} : { memoryLengths };
+    const held = (i: number): DecoderCacheUse => ({
+      ...layerCache(cache, lengths, i),
+      ...(cache === undefined ? {} : { memoryCache: cache.cross(i) }),
+      ...ofMemory,
+    });
     const y = this.layers.reduce((h, layer, i) => layer.forward(h, memory, { ...terms, ...held(i) }), x);
     return this.norm === null ? y : this.norm.forward(y);
   }

@@ -54,18 +54,16 @@ export class DecodingCache {
 }
 
 /** A stack's cache, as a call takes it. */
-export type StackCacheUse =
-  | { readonly cache?: undefined; readonly lengths?: undefined }
-  | {
-      readonly cache: DecodingCache;
-      /** How many of the tokens of each sample are real; those behind are padding that the next call overwrites. Default all. */
-      readonly lengths?: ArrayLike<number>;
-    };
+export interface StackCacheUse {
+  /** Holds what earlier calls said; all is attended to. In `noGrad`. */
+  readonly cache?: DecodingCache;
+  /** With a cache: how many of the tokens of each sample are real; those behind are padding that the next call overwrites. Default all. */
+  readonly lengths?: ArrayLike<number>;
+}
 
 /** What the self-attention of layer i gets of it. */
 export function layerCache(cache: DecodingCache | undefined, lengths: ArrayLike<number> | undefined, i: number): CacheUse {
-  if (cache === undefined) return {};
-  return { cache: cache.self(i), ...(lengths === undefined ? {} : { lengths }) };
+  return { ...(cache === undefined ? {} : { cache: cache.self(i) }), ...(lengths === undefined ? {} : { lengths }) };
 }
 
 function cacheOf(caches: Map<number, KeyValueCache>, i: number, options: KeyValueCacheOptions): KeyValueCache {

@@ -15,47 +15,29 @@ import { dropoutKey, Module, type Parameter } from "@heed/nn";
 import { scaledDot } from "@heed/scoring";
 import { attention } from "../attention.ts";
 import type { KeyValueCache } from "../cache/key-value-cache.ts";
-import type { AttentionOptions } from "../options.ts";
+import type { TermOptions } from "../options.ts";
 import { rotated, type Rotation } from "../rotation.ts";
 import { weightsOf } from "../weights-of.ts";
 import { withAddedKeys } from "./added-keys.ts";
 
-/** What one call may choose besides the cache. */
-type CallTerms = Pick<
-  AttentionOptions,
-  "score" | "bias" | "scoreMod" | "mask" | "normaliser" | "softcap" | "sink" | "valueTable" | "strict"
->;
-
 /** Keys and values of earlier calls, for decoding step by step. */
-export type CacheUse =
-  | { readonly cache?: undefined; readonly lengths?: undefined }
-  | {
-      /** Holds keys and values of earlier calls: those of this one are appended, and all are attended to. In `noGrad`, one cache per module. */
-      readonly cache: KeyValueCache;
-      /** With a cache: how many rows of each sample are real; those behind are padding that the next call overwrites. Default all. */
-      readonly lengths?: ArrayLike<number>;
-    };
-
-/** Where queries stand is said by the caller, or by a cache. */
-type Standing =
-  | {
-      readonly cache?: undefined;
-      readonly lengths?: undefined;
-      /** Where query 0 stands among the keys: a number, or one per sample. Default S − L. */
-      readonly queryOffset?: number | Int32Array;
-    }
-  | ((CacheUse & { readonly cache: KeyValueCache }) & { readonly queryOffset?: undefined });
+export interface CacheUse {
+  /** Holds keys and values of earlier calls: those of this one are appended, and all are attended to. In `noGrad`, one cache per module. */
+  readonly cache?: KeyValueCache;
+  /** With a cache: how many rows of each sample are real; those behind are padding that the next call overwrites. Default all. */
+  readonly lengths?: ArrayLike<number>;
+}
 
 /** What one call may choose; everything else belongs to the module. */
-export type MultiHeadCallOptions = CallTerms &
-  Standing & {
+export type MultiHeadCallOptions = TermOptions &
+  // Where queries stand is said by the caller, or by a cache.
+  ({ readonly cache?: undefined; readonly lengths?: undefined } | (CacheUse & { readonly queryOffset?: undefined })) & {
     /** Also give the weights `[B, H, L, S]`, per head. */
     readonly returnWeights?: boolean;
   };
 
 /** Which rows `weightsOf` gives. */
-export type MultiHeadRowsOptions = CallTerms & {
-  readonly queryOffset?: number | Int32Array;
+export type MultiHeadRowsOptions = TermOptions & {
   readonly batch?: number;
   readonly head?: number;
   readonly queries?: readonly [from: number, to: number];
@@ -102,7 +84,6 @@ export abstract class MultiHead extends Module {
     options: MultiHeadCallOptions & { readonly returnWeights: true },
   ): { output: Tensor; weights: Tensor };
   forward(query: Tensor, key?: Tensor, value?: Tensor, options?: MultiHeadCallOptions & { readonly returnWeights?: false }): Tensor;
-  forward(query: Tensor, key?: Tensor, value?: Tensor, options?: MultiHeadCallOptions): Tensor | { output: Tensor; weights: Tensor };
   forward(
     query: Tensor,
     key = query,
@@ -118,6 +99,7 @@ export abstract class MultiHead extends Module {
       return returnWeights ? this.#attendWithWeights(queries, keys, values, all) : this.#attend(queries, keys, values, all);
     };
     if (cache === undefined) {
+      if (lengths !== undefined) throw new HeedError(this.where, "lengths go with a cache", {}, "Padding is a mask: padding(lengths).");
       const offset = queryOffset ?? S - L;
       return attend(rotated(this.rotation, q, offset), rotated(this.rotation, k, 0), v, offset);
     }
@@ -152,7 +134,7 @@ export abstract class MultiHead extends Module {
    * @param options.mask default: the real rows of each sample
    * @param options.queryOffset where query 0 stands among what is held. Default S − L
    */
-  recall(query: Tensor, cache: KeyValueCache, options: CallTerms & { readonly queryOffset?: number | Int32Array } = {}): Tensor {
+  recall(query: Tensor, cache: KeyValueCache, options: TermOptions = {}): Tensor {
     this.#check({ query });
     const { key, value } = cache.held();
     const S = key.shape[2];
@@ -175,20 +157,20 @@ export abstract class MultiHead extends Module {
     });
   }
 
-  #attend(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
+  #attend(query: Tensor, key: Tensor, value: Tensor, options: TermOptions): Tensor {
     const call = this.#call(query, key, value, options);
     return this.#join(attention(call.query, call.key, call.value, { ...call.options, ...this.#dropout() }));
   }
 
-  #attendWithWeights(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): { output: Tensor; weights: Tensor } {
+  #attendWithWeights(query: Tensor, key: Tensor, value: Tensor, options: TermOptions): { output: Tensor; weights: Tensor } {
     const call = this.#call(query, key, value, options);
     const { output, weights } = attention(call.query, call.key, call.value, { ...call.options, ...this.#dropout(), returns: ["weights"] });
     return { output: this.#join(output), weights };
   }
 
-  #dropout(): { dropoutP: number; dropoutKey: RandomKey } | undefined {
+  #dropout(): { dropoutP?: number; dropoutKey?: RandomKey } {
     const drop = this.dropoutP > 0 ? dropoutKey(this.path) : undefined;
-    return drop === undefined ? undefined : { dropoutP: this.dropoutP, dropoutKey: drop };
+    return drop === undefined ? {} : { dropoutP: this.dropoutP, dropoutKey: drop };
   }
 
   /** `[B, H, L, headDim]` → `[B, L, embedDim]` */
@@ -201,8 +183,8 @@ export abstract class MultiHead extends Module {
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    options: AttentionOptions,
-  ): { query: Tensor; key: Tensor; value: Tensor; options: AttentionOptions } {
+    options: TermOptions,
+  ): { query: Tensor; key: Tensor; value: Tensor; options: TermOptions } {
     const own = this.temperature === null ? options : { ...options, score: this.#warm(options, this.temperature) };
     const count = (this.bias_k === null ? 0 : 1) + (this.addZeroAttn ? 1 : 0);
     if (count === 0) return { query, key, value, options: own };
@@ -216,7 +198,7 @@ export abstract class MultiHead extends Module {
     return { query, key: behind(key, this.bias_k), value: behind(value, this.bias_v), options: withAddedKeys(own, count, key.shape[2]) };
   }
 
-  #warm({ score }: AttentionOptions, temperature: Tensor) {
+  #warm({ score }: TermOptions, temperature: Tensor) {
     if (score !== undefined) {
       throw new HeedError(
         this.where,
