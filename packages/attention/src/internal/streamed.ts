@@ -1,5 +1,5 @@
 import { float64View, reduceKernels, runParallel, uint8View } from "@heed/kernels";
-import { sum, transpose, zeros, type Tensor } from "@heed/tensor";
+import { sum, Tensor, transpose, zeros } from "@heed/tensor";
 import {
   broadcastStrides,
   bytesPer,
@@ -51,6 +51,7 @@ import {
   VECTOR,
   type Slots,
 } from "./operands.ts";
+import { areSideBySide } from "./side-by-side.ts";
 import { stream, type Streamed } from "./stream.ts";
 
 /** For tests: two numbers per chunk, as `counters` of a job says. */
@@ -61,7 +62,7 @@ export interface Counters {
 
 /** `stream`, recorded as one operation. A second derivative goes by the dense definition of the operand forms. */
 export function streamed(lowered: Lowered, wantsLse: boolean, counters?: Counters): { output: Tensor; lse?: Tensor } {
-  return stream(streaming, lowered, wantsLse, (call) => recordGradient(call, counters?.backward), counters?.forward);
+  return stream({ kernels: streaming, run: runParallel }, lowered, wantsLse, (call) => recordGradient(call, counters?.backward), counters?.forward);
 }
 
 function recordGradient(call: Streamed, counters: Float64Array | undefined): void {
@@ -137,6 +138,8 @@ function sharedOf({ call: { context }, biases, scoreMod }: Lowered, slots: Slots
   });
 }
 
+const thirds = [0, 1, 2];
+
 function backward(
   call: Streamed,
   needs: readonly boolean[],
@@ -159,11 +162,16 @@ function backward(
     const [, heads, length, width] = x.shape;
     return rowsFirst(x) ? [rows.B, length, heads, width] : [rows.B, heads, length, width];
   });
-  const outputs = present(shapes).map((shape) => ({ shape, dtype }));
+  const isWhole = [QUERY, KEY, VALUE].every((slot) => needs[slot]) && lowered.call.packing === undefined && areSideBySide(slots);
+  const each = present(shapes);
+  const [columns, whole] = [sizes.H * sizes.D, [rows.B, rows.L, 3, sizes.H, sizes.D]];
+  const outputs = (isWhole ? [whole, ...each.slice(3)] : each).map((shape) => ({ shape, dtype }));
+  const stridesOf = (shape: Shape) => (isWhole ? [3 * rows.L * columns, 3 * columns, sizes.D, 1] : rowMajor(shape));
   const width = bytesPer(dtype);
   const results = compute("gradient of attention", present(read), outputs, (reads, writes, scratch) => {
     const at = addresses(reads, read);
-    const to = addresses(writes, shapes);
+    const places = isWhole ? [...thirds.map((third) => writes[0] + third * columns * width), ...writes.slice(1)] : writes;
+    const to = addresses(places, shapes);
     const body: Body = { kernels: lowered.scoreMod?.forward ?? streaming, lowered, plan, operands, at, scratch };
     const targets: (Target | undefined)[] = slots.map(() => undefined);
     const partials: { from: number; to: number; size: number }[] = [];
@@ -177,7 +185,7 @@ function backward(
     });
     const sums = (name: string, slot: number) => ({ [name]: targets[slot]?.pointer ?? 0, [`${name}Chunk`]: targets[slot]?.chunk ?? 0 });
     const gradient = (name: StridedName, slot: number) =>
-      shapes[slot] === undefined ? {} : strided(name, to[slot], shapes[slot], rowMajor(shapes[slot]), rowsFirst(slots[slot]!));
+      shapes[slot] === undefined ? {} : strided(name, to[slot], shapes[slot], stridesOf(shapes[slot]), rowsFirst(slots[slot]!));
     const first = slots.length + fixed.length;
     const job: Partial<Job> = {
       ...fields(body, poison),
@@ -209,7 +217,8 @@ function backward(
     counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
     for (const { from, to: sum, size } of partials) reduceKernels.on(dtype).sum(from, sum, 1, cut.chunks, size);
   });
-  const found = inSlots(results, shapes);
+  const third = (index: number) => new Tensor(results[0].storage, each[index], stridesOf(each[index]), index * columns);
+  const found = inSlots(isWhole ? [...thirds.map(third), ...results.slice(1)] : results, shapes);
   return slots.map((x, slot) => {
     const gradient = found[slot];
     if (x === undefined || gradient === undefined || slot > VALUE) return gradient;

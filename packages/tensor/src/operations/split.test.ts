@@ -1,6 +1,6 @@
 import { expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
 import { expect, it } from "vitest";
-import { ShapeError, split, sum, tensor } from "../index.ts";
+import { concat, ShapeError, split, sum, tensor } from "../index.ts";
 
 it("cuts an axis into views, the last part shorter where it does not divide", () => {
   const x = randomTensor([2, 7, 3], 1);
@@ -29,6 +29,16 @@ it("gives parts that nobody used a gradient of 0", () => {
   const x = tensor([1, 2, 3], { requiresGrad: true });
   sum(split(x, [1, 2])[1]).backward();
   expect(x.grad!.toArray()).toEqual([0, 1, 1]);
+});
+
+it("takes gradients that lie side by side as they are", () => {
+  const x = tensor(randomTensor([2, 4, 3], 1).toTypedArray(), { shape: [2, 4, 3], requiresGrad: true });
+  const g = randomTensor([2, 4, 3], 2);
+  for (const parts of [split(x, [1, 3], 1), split(x, [1, 3], 1).reverse()]) {
+    x.grad = null;
+    concat(parts, 1).backward(g);
+    expectClose(x.grad!, parts[0].shape[1] === 1 ? g : concat([g.slice(1, 3), g.slice(1, 0, 3)], 1), 0);
+  }
 });
 
 it("says when the lengths do not add up", () => {

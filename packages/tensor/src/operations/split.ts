@@ -1,8 +1,8 @@
 import { ShapeError } from "@heed/kernels";
 import { zeros } from "../core/construct.ts";
-import { normalizeAxis } from "../core/shape.ts";
-import { noGrad, recordMany } from "../core/tape.ts";
-import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { normalizeAxis, rowMajor, type Shape } from "../core/shape.ts";
+import { isRecording, noGrad, recordMany } from "../core/tape.ts";
+import { requireTensor, Tensor } from "../core/tensor.ts";
 import { concat } from "./concat.ts";
 import { slice } from "./views.ts";
 
@@ -30,11 +30,22 @@ export function split(x: Tensor, lengths: number | readonly number[], axis = 0):
   const parts = noGrad(() => list.map((length) => slice(x, at, start, (start += length))));
   const shapes = parts.map((part) => part.shape);
   // The gradients of all parts are written once, side by side, where those of slices would each be padded and then added.
-  recordMany("split", parts, [x], [], (cotangents) => [
-    concat(
-      shapes.map((shape, i) => cotangents[i] ?? zeros(shape, { dtype: x.dtype })),
-      at,
-    ),
-  ]);
+  recordMany("split", parts, [x], [], (cotangents) => {
+    const all = shapes.map((shape, i) => cotangents[i] ?? zeros(shape, { dtype: x.dtype }));
+    return [sideBySide(all, x.shape, at) ?? concat(all, at)];
+  });
   return parts;
+}
+
+/** What parts along an axis make together, where they lie as its views would, and nothing is recorded of them: no copy. */
+function sideBySide(parts: readonly Tensor[], shape: Shape, at: number): Tensor | undefined {
+  const strides = rowMajor(shape);
+  const { storage, offset } = parts[0];
+  let next = offset;
+  for (const part of parts) {
+    if (part.storage !== storage || part.offset !== next || (isRecording() && part.requiresGrad)) return undefined;
+    if (part.strides.some((stride, axis) => stride !== strides[axis] && shape[axis] !== 1)) return undefined;
+    next += part.shape[at] * strides[at];
+  }
+  return new Tensor(storage, shape, strides, offset);
 }
