@@ -9,7 +9,7 @@ import { defineProduct } from "./product.ts";
 import { defineCollect, defineSpread } from "./relative.ts";
 import type { ScorePass } from "./score-pass.ts";
 import { defineScores } from "./scores.ts";
-import { defineCopyRows } from "./tile.ts";
+import { defineCopyRows, defineTouchRows } from "./tile.ts";
 import { inPairs } from "./strip.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
@@ -35,7 +35,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const scores = defineScores(m, product, mask, spread, pass);
   const pack = definePack(m, tileColumns(build));
-  const copyRows = defineCopyRows(m);
+  const [copyRows, touchRows] = [defineCopyRows(m), defineTouchRows(m)];
   const normalise = defineNormalise(m);
   const share = defineShare(m);
   const { begin, measure, advance, weigh, save } = defineHold(m);
@@ -124,6 +124,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       w.count("tiles", i32.const(1));
       const [keyRow, D] = [f.let(i32.shl(job.int("keyRow"), 2)), job.local("D")];
       const keys = f.let(job.address("key", [b, "keyBatch"], [head, "keyHead"], [row, "keyRow"]));
+      f.call(touchRows, { source: keys, sourceRow: keyRow, rows: columns, bytes: i32.shl(D, 2), to: room });
       f.if(job.int("badKey"), () => {
         const bytes = f.let(i32.shl(D, 2));
         const flags = flagsOf(w, job, "Key", row);
@@ -136,6 +137,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     f.if(i32.eqz(w.int("weighs")), () => f.return());
     const source = f.let(job.address("value", [b, "valueBatch"], [head, "valueHead"], [row, "valueRow"]));
     const sourceRow = f.let(i32.shl(job.int("valueRow"), 2));
+    f.call(touchRows, { source, sourceRow, rows: columns, bytes: i32.shl(job.int("E"), 2), to: room });
     const [bytes, toRow] = [f.let(i32.shl(job.int("E"), 2)), f.local("i32")];
     toRow.set(i32.and(i32.add(bytes, 4 * panel - 1), -4 * panel));
     f.if(

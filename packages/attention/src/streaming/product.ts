@@ -1,4 +1,5 @@
 import { i32, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { defineFlat, panelsOfFlat } from "./flat.ts";
 import { defineTile, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 
 const PRODUCT = {
@@ -28,6 +29,7 @@ export function defineProduct(m: ModuleBuilder, closeRows = false): Product {
   const columns = tileColumns(m.build);
   const tiles = Array.from({ length: tileRows(m.build) }, (_, index) => defineTile(m, index + 1, columns));
   const close = closeRows ? defineTile(m, tiles.length, columns, 4) : undefined;
+  const flats = [1, 2].map((rows) => defineFlat(m, rows));
   return m.internal("product", { params: PRODUCT }, (f, { rows, panels, steps, a, rowA, stepA, b, stepB, panelB, c, rowC, load }) => {
     f.if(i32.eqz(steps), () => {
       f.if(i32.eqz(load), () =>
@@ -36,6 +38,21 @@ export function defineProduct(m: ModuleBuilder, closeRows = false): Product {
       f.return();
     });
     const start = f.local("i32");
+    for (const [index, flat] of flats.entries()) {
+      const together = panelsOfFlat(m, index + 1);
+      f.if(i32.eq(rows, index + 1), () => {
+        f.block((done) => {
+          f.loop((again) => {
+            f.branchIf(done, i32.ltS(panels, together));
+            f.call(flat, { steps, a, rowA, stepA, b, stepB, panelB, c, rowC, start: load });
+            f.increment(b, i32.mul(panelB, together));
+            f.increment(c, 4 * columns * together);
+            f.increment(panels, -together);
+            f.branch(again);
+          });
+        });
+      });
+    }
     const height = tiles.length;
     const cases = [
       ...(close === undefined ? [] : [{ tile: close, fits: i32.and(i32.eq(rows, height), i32.eq(rowA, 4)) }]),

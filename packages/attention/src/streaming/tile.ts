@@ -1,4 +1,4 @@
-import { i32, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { i32, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 
 const COPY = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32", toRow: "i32", padding: "i32", flags: "i32" } as const;
 
@@ -17,5 +17,28 @@ export function defineCopyRows(m: ModuleBuilder): FunctionHandle<typeof COPY, un
       f.increment(source, sourceRow);
       f.increment(to, toRow);
     });
+  });
+}
+
+const TOUCH = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32" } as const;
+
+/**
+ * Reads rows once, in the order in which they lie, so that the processor fetches ahead: packing reads several rows at a time, which it cannot foresee. What is
+ * written to `to`, 16 bytes, means nothing: it keeps the engine from leaving the reads out.
+ */
+export function defineTouchRows(m: ModuleBuilder): FunctionHandle<typeof TOUCH, undefined> {
+  const LINE = 64;
+  return m.internal("touchRows", { params: TOUCH }, (f, { source, sourceRow, rows, bytes, to }) => {
+    const [at, end, seen] = [f.local("i32"), f.local("i32"), f.local("v128")];
+    f.forRange(0, rows, 1, () => {
+      at.set(source);
+      end.set(i32.add(source, bytes));
+      f.doWhile(i32.ltU(at, end), () => {
+        seen.set(v128.or(seen, v128.load32Zero(at)));
+        f.increment(at, LINE);
+      });
+      f.increment(source, sourceRow);
+    });
+    f.store(to, seen);
   });
 }
