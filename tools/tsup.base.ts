@@ -1,8 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Plugin } from "esbuild";
 import { defineConfig } from "tsup";
+import { mergeChunks } from "./merge-chunks.ts";
 import { exportOf } from "./wasm-name.ts";
 
 /**
@@ -38,6 +40,7 @@ export default defineConfig({
   esbuildPlugins: [wasmOfFamilies],
   silent: true,
   async onSuccess() {
+    await mergeChunks(join(process.cwd(), "dist"));
     if (globSync("src/*/generate.ts").length === 0) return;
     execFileSync("node", ["--conditions=@heed/source", fileURLToPath(new URL("./build-wasm.ts", import.meta.url))], { stdio: "inherit" });
   },
