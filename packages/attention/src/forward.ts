@@ -1,4 +1,4 @@
-import { activeBuild } from "@heed/kernels";
+import { activeBuild, runWhereAsked } from "@heed/kernels";
 import { UnsupportedError, type Tensor } from "@heed/tensor";
 import { isRecording } from "@heed/tensor/operation";
 import { isEmpty, streamable } from "./internal/obstacle.ts";
@@ -30,7 +30,7 @@ export interface ForwardResult {
  * @throws {UnsupportedError} where an operand requires a gradient (outside `noGrad`), for float64, without WebAssembly SIMD, for `weights` and scores
  * in `returns`, for sizes of 0, and for what the kernel does not take: each names `@heed/attention`, which does it; else what that throws.
  *
- * Time O(B H L S (D + E)), less what the mask empties; workspace at most 4 MiB.
+ * Worker threads take part once `configure` of `@heed/tensor` was called, if only with `{}`. Time O(B H L S (D + E)), less what the mask empties; workspace at most 4 MiB.
  * @see Vaswani et al., "Attention Is All You Need", 2017, §3.2.1, eq. 1 (arXiv:1706.03762)
  */
 export function attention(query: Tensor, key: Tensor, value: Tensor, options?: AttentionOptions & { readonly returns?: undefined }): Tensor;
@@ -62,7 +62,7 @@ export function attention(
   if (obstacle !== undefined) throw leftOut(`${obstacle.option}: ${obstacle.reason}`);
   if (isEmpty(lowered)) throw leftOut("a size is 0");
   if (isRecording() && slotsOf(lowered).some((x) => x?.requiresGrad === true)) throw leftOut("an operand requires a gradient");
-  const { output, lse } = stream(compiledStreaming, lowered, returns?.includes("lse") === true);
+  const { output, lse } = stream({ kernels: compiledStreaming, run: runWhereAsked }, lowered, returns?.includes("lse") === true);
   const restored = call.restore(output);
   if (returns === undefined) return restored;
   return lse === undefined ? { output: restored } : { output: restored, lse: call.unbatch(lse) };

@@ -3,6 +3,8 @@ import { features } from "./features.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { activeBuild, configuration, settle, type Build, type Configuration } from "./settings.ts";
 import { stopPool, workersTakingPart } from "./threads/pool.ts";
+import { runParallel } from "./threads/run-parallel.ts";
+import { askForThreads } from "./threads/run-where-asked.ts";
 import { wideMode } from "./wide/wide-mode.ts";
 import { allowWide } from "./wide/wide.ts";
 
@@ -45,6 +47,7 @@ export function configure(change: Partial<Configuration>): void {
   }
   if (next.threads !== before.threads || next.workerUrl !== before.workerUrl) stopPool();
   if (next.wide) allowWide();
+  askForThreads(runParallel);
   settle(next);
 }
 

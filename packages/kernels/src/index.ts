@@ -31,6 +31,7 @@ export { reduce as reduceKernels, type ReduceKernels } from "./reduce/reduce.ts"
 export { profileKernels, type KernelCallListener, type KernelTime } from "./profile.ts";
 export { isShared } from "./threads/pool-for.ts";
 export { cutItems, runItems, type ItemOptions } from "./threads/run-items.ts";
-export { runParallel, type ParallelOptions } from "./threads/run-parallel.ts";
+export { runParallel, type ParallelOptions, type RunParallel } from "./threads/run-parallel.ts";
+export { runWhereAsked } from "./threads/run-where-asked.ts";
 export { runTasks, type KernelCall, type Task, type TaskOptions } from "./threads/run-tasks.ts";
 export { threads } from "./threads/threads.ts";

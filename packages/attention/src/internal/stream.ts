@@ -1,4 +1,4 @@
-import { float64View, runParallel, type Family } from "@heed/kernels";
+import { float64View, type Family, type RunParallel } from "@heed/kernels";
 import { transpose, type Tensor } from "@heed/tensor";
 import { compute, isRecording, rowMajor, type OutputSpec, type Shape } from "@heed/tensor/operation";
 import { JOB, writeJob } from "../streaming/job.ts";
@@ -25,20 +25,21 @@ export interface Streamed {
 
 /**
  * Attention by the streaming kernel.
- * @param plain kernels, which run where no scoreMod brings its own
+ * @param how.kernels run where no scoreMod brings its own
+ * @param how.run makes their calls, on this thread or on several
  * @param record is told of a call that somebody may differentiate, to record it; without it nothing is kept for a gradient
  * @param counters for tests: two numbers per forward chunk, scores computed and tiles packed
  * @returns output `[B, H, L, E]` (packed: `[1, H, tokens, E]`), laid out in memory as the query is; lse without the last axis
  */
 export function stream(
-  plain: Family<StreamingKernels>,
+  how: { readonly kernels: Family<StreamingKernels>; readonly run: RunParallel },
   lowered: Lowered,
   wantsLse: boolean,
   record?: (call: Streamed) => void,
   counters?: Float64Array,
 ): { output: Tensor; lse?: Tensor } {
   const { call } = lowered;
-  const kernels = lowered.scoreMod?.forward ?? plain;
+  const kernels = lowered.scoreMod?.forward ?? how.kernels;
   const plan = planOf(lowered);
   const { dtype, sizes, rows } = plan;
   const slots = slotsOf(lowered);
@@ -69,7 +70,7 @@ export function stream(
       counters: counted,
     });
     const work = plan.pairs * 2 * (sizes.D + E);
-    runParallel(kernels, dtype, "forward", pieces(pointer, plan.forwardChunks, work), {
+    how.run(kernels, dtype, "forward", pieces(pointer, plan.forwardChunks, work), {
       work,
       scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
     });

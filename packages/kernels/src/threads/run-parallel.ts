@@ -47,3 +47,5 @@ function replaced(args: readonly number[], index: number, value: number): number
   copy[index] = value;
   return copy;
 }
+
+export type RunParallel = typeof runParallel;
