@@ -112,7 +112,13 @@ class Block extends Module {
     this.drop2 = new Dropout(dropoutP);
   }
 
-  forward(before: Stream): Stream {
+  forward(x: Tensor): Tensor {
+    const after = this.pass({ x });
+    return after.x.add(after.added!);
+  }
+
+  /** `forward`, but for sums before and behind. */
+  pass(before: Stream): Stream {
     const { x, output } = normed(this.norm1, before);
     const middle = this.norm2.addForward(x, this.drop1.forward(this.attn.forward(output)));
     return { x: middle.sum, added: this.drop2.forward(this.mlp.forward(middle.output)) };
@@ -226,7 +232,7 @@ export class VisionTransformer extends Module {
     const start: Stream = { x: this.#embed(images) };
     return normed(
       this.norm,
-      this.blocks.reduce((x, block) => block.forward(x), start),
+      this.blocks.reduce((stream, block) => block.pass(stream), start),
     ).output;
   }
 
@@ -235,7 +241,7 @@ export class VisionTransformer extends Module {
     let stream: Stream = { x: this.#embed(images) };
     return this.blocks.map((block) => {
       const weights = block.attn.weights(normed(block.norm1, stream).output);
-      stream = block.forward(stream);
+      stream = block.pass(stream);
       return weights;
     });
   }
