@@ -11,8 +11,8 @@ export interface Extent {
 /** Rows that are solved together. */
 const BLOCK = 4096;
 /** Rows and columns of the tiles that kernels read. */
-const TILE = 64;
-const BYTES_PER_TILE = (TILE * TILE) / 8;
+export const TILE = 64;
+export const BYTES_PER_TILE = 512;
 
 /** At most two ranges per row, or tiles made of more of them; undefined where the expression cannot be solved for j. */
 export function lowerBySolving(

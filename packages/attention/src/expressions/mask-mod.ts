@@ -4,12 +4,8 @@ import { boundsOf } from "./bounds.ts";
 import { refuse, visit, type Expr, type Operand } from "./expr.ts";
 import { formOf } from "./form.ts";
 import { interpret, tableValues } from "./interpret.ts";
-import { lowerBySolving, type Extent } from "./lower-rows.ts";
+import { BYTES_PER_TILE, lowerBySolving, TILE, type Extent } from "./lower-rows.ts";
 import { built, pair, type PairVariables } from "./score-mod.ts";
-
-/** Rows and columns of the tiles that kernels read. */
-const TILE = 64;
-const BYTES_PER_TILE = (TILE * TILE) / 8;
 
 /**
  * A mask from an expression, true = may attend: `maskMod(({ b, h, i, j, position }) => …)`. Floats in it compute in double precision.

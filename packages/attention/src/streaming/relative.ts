@@ -85,7 +85,18 @@ export function defineSpread(m: ModuleBuilder): Spread {
   });
 }
 
-const COLLECT = { ...TABLE, out: "i32", outRow: "i32", gradient: "i32" } as const;
+const COLLECT = {
+  work: "i32",
+  strip: "i32",
+  x: "i32",
+  xRow: "i32",
+  table: "i32",
+  width: "i32",
+  most: "i32",
+  out: "i32",
+  outRow: "i32",
+  gradient: "i32",
+} as const;
 export type Collect = FunctionHandle<typeof COLLECT, undefined>;
 
 /**

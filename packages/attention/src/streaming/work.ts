@@ -109,7 +109,7 @@ const WORK_FIELDS = {
 
 export const WORK = /* @__PURE__ */ layout(WORK_FIELDS);
 /** Room for two vectors, behind the fields. */
-export const PAIR = WORK.bytes;
+export const PAIR: number = /* @__PURE__ */ (() => WORK.bytes)();
 /** Bytes kept for it all. */
 export const WORK_BYTES = 384;
 
