@@ -1,3 +1,4 @@
+export { AdditiveDecoder, type AdditiveDecoderSizes, type DecoderStep, type Memory } from "./additive-decoder.ts";
 export { GRUCell, LSTMCell, RNNCell, type CellOptions } from "./cells.ts";
 export { GRU, type HiddenState } from "./gru.ts";
 export {
@@ -9,3 +10,5 @@ export {
 export { LSTM, type LSTMState } from "./lstm.ts";
 export { RNN, type RNNOptions } from "./rnn.ts";
 export type { ForwardOptions, RecurrentOptions } from "./internal/recurrent-network.ts";
+export { NARM, type NarmOptions } from "./narm.ts";
+export { Seq2Seq, type Encoded, type Seq2SeqSizes, type TranslateOptions, type Translation } from "./seq2seq.ts";

@@ -1,5 +1,5 @@
-import { GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell } from "@heed/rnn-baseline";
-import { randomKey, transpose, type Tensor } from "@heed/tensor";
+import { AdditiveDecoder, GRU, GRUCell, LSTM, LSTMCell, NARM, RNN, RNNCell, Seq2Seq } from "@heed/rnn-baseline";
+import { crossEntropy, randomKey, reshape, transpose, type Tensor } from "@heed/tensor";
 import type { Operation, Operations } from "../operation.ts";
 import { withParams } from "../with-params.ts";
 
@@ -41,5 +41,35 @@ const rnnCell: Operation<CellOptions> = ({ inputs: { x, h, c }, params }, { mode
   return { ...withParams(cell, params).forward(x!, { h: h! }) };
 };
 
+const decoderStep: Operation = ({ inputs: { embedded, state, memory, lengths }, params }): Record<string, Tensor> => {
+  const [hiddenSize, memorySize] = [state!.shape[1]!, memory!.shape[2]!];
+  const sizes = { inputSize: embedded!.shape[1]!, hiddenSize, memorySize, attentionSize: params["attention.v"]!.size };
+  const decoder = withParams(new AdditiveDecoder({ ...sizes, vocabularySize: params["out.bias"]!.size }, randomKey(0)), params);
+  return { ...decoder.forward(embedded!, state!, decoder.remember(memory!, lengths)) };
+};
+
+const seq2seq: Operation<{ hidden: number }> = ({ inputs, params }, { hidden }): Record<string, Tensor> => {
+  const [sourceVocabularySize, embeddingDim] = params["src_embed.weight"]!.shape as [number, number];
+  const sizes = { sourceVocabularySize, embeddingDim, hiddenSize: hidden, attentionSize: params["attention.v"]!.size };
+  const model = withParams(new Seq2Seq({ ...sizes, vocabularySize: params["out.bias"]!.size }, { key: randomKey(0) }), params);
+  const { logits, weights, memory } = model.teach(inputs.source!, inputs.target_in!, inputs.lengths);
+  const [B, Lt, V] = logits.shape as [number, number, number];
+  const loss = crossEntropy(reshape(logits, [B * Lt, V]), reshape(inputs.target_out!, [B * Lt]), { ignoreIndex: -100 });
+  return { memory, logits, weights, loss };
+};
+
+const narm: Operation<{ normalize: boolean; hidden: number }> = ({ inputs, params }, { normalize, hidden }): Record<string, Tensor> => {
+  const [items, embeddingDim] = params["item_embed.weight"]!.shape as [number, number];
+  const model = withParams(new NARM(items, embeddingDim, hidden, { key: randomKey(0), normalize }), params);
+  const { scores, alpha } = model.attend(inputs.items!, [...inputs.lengths!.toTypedArray()].map(Number));
+  return { alpha, scores, loss: crossEntropy(scores, inputs.target!) };
+};
+
 /** Every `op` of the folder `rnn-baseline` that is there. */
-export const recurrentOperations = { rnn, rnn_cell: rnnCell } as unknown as Operations;
+export const recurrentOperations = {
+  rnn,
+  rnn_cell: rnnCell,
+  additive_decoder_step: decoderStep,
+  seq2seq_additive: seq2seq,
+  narm,
+} as unknown as Operations;
