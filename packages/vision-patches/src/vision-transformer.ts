@@ -114,11 +114,11 @@ class Block extends Module {
 
   forward(x: Tensor): Tensor {
     const after = this.pass({ x });
-    return after.x.add(after.added!);
+    return after.x.add(after.added);
   }
 
   /** `forward`, but for sums before and behind. */
-  pass(before: Stream): Stream {
+  pass(before: Stream): Required<Stream> {
     const { x, output } = normed(this.norm1, before);
     const middle = this.norm2.addForward(x, this.drop1.forward(this.attn.forward(output)));
     return { x: middle.sum, added: this.drop2.forward(this.mlp.forward(middle.output)) };
