@@ -34,13 +34,13 @@ export interface LinearAttentionToRnnOptions {
   readonly eps?: number;
 }
 
-/** All that the recurrence remembers: its size does not grow with the steps. */
-export interface FastWeightState {
+/** All that the recurrence remembers: its size does not grow with the steps. (A type, not an interface: so it is a tree of tensors.) */
+export type FastWeightState = {
   /** Fast weights, written at each step: Σ φ(k) vᵀ, `[B, H, M, E]`. */
   readonly s: Tensor;
   /** Σ φ(k), `[B, H, M]`. */
   readonly z: Tensor;
-}
+};
 
 /** Causal linear attention as a recurrent network. */
 export interface LinearAttentionRnn {

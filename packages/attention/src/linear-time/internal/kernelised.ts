@@ -21,13 +21,13 @@ import { keysSeen, keysThere, queriesThatSee } from "./reach.ts";
 import type { Operands } from "./operands.ts";
 import { runningSums, type Form } from "./running-sums.ts";
 
-/** What all keys so far leave behind. */
-export interface LinearState {
+/** What all keys so far leave behind. (A type, not an interface: so it is a tree of tensors, as `grad` wants results.) */
+export type LinearState = {
   /** Σ φ(k) vᵀ, `[B, Hkv, M, E]` */
   readonly s: Tensor;
   /** Σ φ(k), `[B, Hkv, M]` */
   readonly z: Tensor;
-}
+};
 
 interface KernelisedOptions {
   readonly form: Form;
