@@ -29,7 +29,7 @@ export type EncoderCallOptions = Pick<MultiHeadCallOptions, "mask" | "bias"> & C
  * @throws {ShapeError} unless numHeads divides embedDim, or x is `[B, L, embedDim]`; {HeedError} for an unknown activation or dropoutP outside
  * [0, 1).
  *
- * Time O(B L embedDim (4 embedDim + 2 feedForwardDim + 2 L)); attention runs its dense definition, memory O(B numHeads L²).
+ * Time O(B L embedDim (4 embedDim + 2 feedForwardDim + 2 L)), less what the mask empties; memory grows with L, not L².
  * @see Vaswani et al. 2017, §3.1 (arXiv:1706.03762); Xiong et al. 2020 (arXiv:2002.04745, pre-norm)
  * @example
  * const layer = new TransformerEncoderLayer(64, 4, { key, normFirst: true, activation: "gelu" });
