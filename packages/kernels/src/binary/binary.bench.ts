@@ -1,6 +1,6 @@
 // Node 24: node --conditions=@heed/source packages/kernels/src/binary/binary.bench.ts
 import { allocateBlock } from "../memory/allocator.ts";
-import { float32View, uint8View } from "../memory/views.ts";
+import { float32View } from "../memory/views.ts";
 import { report, secondsOf } from "../testing/measure.ts";
 import { noise } from "../testing/workspace.ts";
 import { binary } from "./binary.ts";
@@ -10,7 +10,7 @@ for (const [rows, n] of [
   [197, 3072],
 ] as const) {
   const count = rows * n;
-  const [a, b, out, flags] = [allocateBlock(count * 4), allocateBlock(count * 4), allocateBlock(count * 4), allocateBlock(count)];
+  const [a, b, out] = [allocateBlock(count * 4), allocateBlock(count * 4), allocateBlock(count * 4)];
   for (const [pointer, seed] of [
     [a, 1],
     [b, 2],
@@ -19,14 +19,10 @@ for (const [rows, n] of [
       noise(count, seed).map((x) => Math.abs(x) + 0.5),
       pointer / 4,
     );
-  uint8View().set(
-    noise(count, 3).map((x) => +(x > 0)),
-    flags,
-  );
   for (const build of ["simd", "relaxed"] as const) {
     const kernels = binary.implementation(build);
     const shape = `${build} [${rows}, ${n}]`;
-    for (const name of ["add", "mul", "div", "maximum", "pow", "greater"] as const) {
+    for (const name of ["add", "mul", "div", "maximum"] as const) {
       report(
         `${name} ${shape}`,
         secondsOf(() => kernels[name](a, n, 1, b, n, 1, out, rows, n)),
@@ -44,12 +40,6 @@ for (const [rows, n] of [
       `mul by a number per row ${shape}`,
       secondsOf(() => kernels.mul(a, n, 1, b, 1, 0, out, rows, n)),
       count * 8,
-      "GB/s",
-    );
-    report(
-      `where ${shape}`,
-      secondsOf(() => kernels.where(flags, n, 1, a, n, 1, b, 0, 0, out, rows, n)),
-      count * 9,
       "GB/s",
     );
     report(

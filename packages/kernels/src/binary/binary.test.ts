@@ -1,228 +1,23 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
-import type { Workspace } from "../testing/workspace.ts";
+import { describePairs, int, real, values } from "../../test/pairs.ts";
+import { implementationsOf, inWorkspace } from "../testing/workspace.ts";
 import { binary } from "./binary.ts";
-import type { Binary, BinaryKernels, Where } from "./binary.ts";
 
-/** How a kernel's items are put into the workspace and read back. */
-type Kind = "reals" | "ints" | "bytes";
-interface Case {
-  name: keyof BinaryKernels;
-  from: Kind;
-  to: Kind;
-  exact: (a: number, b: number) => number;
-}
-
-const real = (name: Case["name"], exact: Case["exact"], to: Kind = "reals"): Case => ({ name, from: "reals", to, exact });
-const int = (name: Case["name"], exact: Case["exact"], to: Kind = "ints"): Case => ({ name, from: "ints", to, exact });
-const byte = (name: Case["name"], exact: Case["exact"]): Case => ({ name, from: "bytes", to: "bytes", exact });
-
-const cases: Case[] = [
+describePairs(binary, [
   real("add", (a, b) => a + b),
   real("sub", (a, b) => a - b),
   real("mul", (a, b) => a * b),
   real("div", (a, b) => a / b),
   real("maximum", Math.max),
   real("minimum", Math.min),
-  real("pow", (a, b) => (a === 1 ? 1 : a ** b)),
-  real("greater", (a, b) => +(a > b), "bytes"),
-  real("greaterEqual", (a, b) => +(a >= b), "bytes"),
-  real("less", (a, b) => +(a < b), "bytes"),
-  real("lessEqual", (a, b) => +(a <= b), "bytes"),
-  real("equal", (a, b) => +(a === b), "bytes"),
-  real("notEqual", (a, b) => +(a !== b), "bytes"),
   int("addInt", (a, b) => (a + b) | 0),
   int("subInt", (a, b) => (a - b) | 0),
   int("mulInt", Math.imul),
   int("maximumInt", Math.max),
   int("minimumInt", Math.min),
-  int("greaterInt", (a, b) => +(a > b), "bytes"),
-  int("greaterEqualInt", (a, b) => +(a >= b), "bytes"),
-  int("lessInt", (a, b) => +(a < b), "bytes"),
-  int("lessEqualInt", (a, b) => +(a <= b), "bytes"),
-  int("equalInt", (a, b) => +(a === b), "bytes"),
-  int("notEqualInt", (a, b) => +(a !== b), "bytes"),
-  byte("logicalAnd", (a, b) => +(a !== 0 && b !== 0)),
-  byte("logicalOr", (a, b) => +(a !== 0 || b !== 0)),
-  byte("logicalXor", (a, b) => +((a !== 0) !== (b !== 0))),
-];
-
-/** Values of a kind, with repetitions, so that comparisons meet equals. */
-function values(kind: Kind, count: number, seed: number): number[] {
-  if (kind === "reals") return noise(count, seed).map((value, i) => (i % 3 === 0 ? Math.round(value * 3) / 2 : value * 4));
-  if (kind === "ints") return noise(count, seed).map((value, i) => (i % 2 ? Math.round(value * 4) : Math.round(value * 2 ** 31)) | 0);
-  return noise(count, seed).map((value) => (value > 0 ? Math.round(value * 255) : 0));
-}
-
-const read = (w: Workspace, kind: Kind, pointer: number, count: number): number[] =>
-  kind === "reals" ? w.readReals(pointer, count) : kind === "ints" ? w.readInts(pointer, count) : w.readBytes(pointer, count);
-
-/** Operands whose extent along each axis is 0 (a stride of 0), or more. */
-interface Layout {
-  outer: number;
-  inner: number;
-  a: [outer: number, inner: number];
-  b: [outer: number, inner: number];
-}
-const extent = ([outerStride, innerStride]: readonly [number, number], { outer, inner }: Layout) =>
-  outer === 0 || inner === 0 ? 0 : (outer - 1) * outerStride + (inner - 1) * innerStride + 1;
-
-function run(
-  kernels: BinaryKernels,
-  dtype: "float32" | "float64",
-  { name, from, to }: Case,
-  layout: Layout,
-  a: number[],
-  b: number[],
-): number[] {
-  return inWorkspace(dtype, (w) => {
-    const { outer, inner } = layout;
-    const [pa, pb, out] = [w[from](a, 1), w[from](b, 3), w[to](outer * inner, 2)];
-    (kernels[name] as Binary)(pa, ...layout.a, pb, ...layout.b, out, outer, inner);
-    return read(w, to, out, outer * inner);
-  });
-}
-
-function expected({ name, to, exact }: Case, dtype: "float32" | "float64", layout: Layout, a: number[], b: number[]): number[] {
-  const round = dtype === "float32" && to === "reals" ? Math.fround : (x: number) => x;
-  return Array.from({ length: layout.outer * layout.inner }, (_, index) => {
-    const [i, j] = [Math.floor(index / layout.inner), index % layout.inner];
-    return round(exact(a[i * layout.a[0] + j * layout.a[1]]!, b[i * layout.b[0] + j * layout.b[1]]!));
-  }).map((value) => (name === "pow" ? value : value + 0)); // zeros of either sign compare as equal
-}
-
-/** Equal to the last bit, but for powers: one ulp in float32, since both sides are rounded once, three in float64. */
-function expectEqual(test: Case, dtype: "float32" | "float64", y: number[], truth: number[]): void {
-  if (test.name !== "pow") return expect(y.map((value) => value + 0)).toEqual(truth);
-  const [relative, least] = dtype === "float32" ? [2 ** -23, 2 ** -149] : [3 * 2 ** -52, 2 ** -1074];
-  const wrong = truth.flatMap((value, i) =>
-    Object.is(y[i], value) || Math.abs(y[i]! - value) <= relative * Math.abs(value) + least ? [] : [[i, y[i], value]],
-  );
-  expect(wrong).toEqual([]);
-}
-
-const layouts = [
-  ...[0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33].map((inner) => ({ outer: 3, inner, a: [inner, 1], b: [inner, 1] }) as Layout),
-  ...[
-    [1, 0],
-    [0, 1],
-    [0, 0],
-  ].flatMap(([p, q]) =>
-    [1, 3, 4, 5, 11, 16].flatMap((inner) => [
-      { outer: 5, inner, a: [inner, 1], b: [p! * (q ? inner : 1), q!] } as Layout,
-      { outer: 5, inner, a: [p! * (q ? inner : 1), q!], b: [inner, 1] } as Layout,
-      { outer: 2, inner, a: [0, q!], b: [1, 0] } as Layout,
-    ]),
-  ),
-  { outer: 0, inner: 5, a: [5, 1], b: [5, 1] } as Layout,
-];
+]);
 
 describe.each(implementationsOf(binary))("$name", ({ dtype, kernels }) => {
-  it.each(cases)("$name: every way to broadcast, lengths around the multiples of 4, unaligned", (test) => {
-    for (const layout of layouts) {
-      const [a, b] = [values(test.from, extent(layout.a, layout), 1), values(test.from, extent(layout.b, layout), 2)];
-      expectEqual(test, dtype, run(kernels, dtype, test, layout, a, b), expected(test, dtype, layout, a, b));
-    }
-  });
-
-  it.each(cases)("$name: any strides", (test) => {
-    const stride = fc.nat({ max: 12 });
-    const operand = fc.tuple(stride, fc.nat({ max: 1 }));
-    fc.assert(
-      fc.property(fc.nat({ max: 4 }), fc.nat({ max: 10 }), operand, operand, fc.nat(), (outer, inner, a, b, seed) => {
-        const layout = { outer, inner, a, b };
-        const [x, y] = [values(test.from, extent(a, layout), seed), values(test.from, extent(b, layout), seed + 1)];
-        expectEqual(test, dtype, run(kernels, dtype, test, layout, x, y), expected(test, dtype, layout, x, y));
-      }),
-      { seed: 1, numRuns: 40 },
-    );
-  });
-
-  it.each(cases.filter(({ from, to }) => from === to))("$name: in place over either operand", (test) => {
-    for (const n of [1, 3, 4, 6, 16, 19]) {
-      const layout: Layout = { outer: 2, inner: n, a: [n, 1], b: [n, 1] };
-      const [a, b] = [values(test.from, 2 * n, 5), values(test.from, 2 * n, 6)];
-      const truth = expected(test, dtype, layout, a, b);
-      for (const place of [0, 1]) {
-        inWorkspace(dtype, (w) => {
-          const pointers = [w[test.from](a, 1), w[test.from](b, 1)];
-          (kernels[test.name] as Binary)(pointers[0]!, n, 1, pointers[1]!, n, 1, pointers[place]!, 2, n);
-          expectEqual(test, dtype, read(w, test.to, pointers[place]!, 2 * n), truth);
-        });
-      }
-    }
-  });
-
-  const odd = [0, -0, 1, -1, 2, -2, 0.5, 3, -3, Infinity, -Infinity, NaN, 2 ** -149, 3e38, -3e38];
-
-  it.each(cases.filter(({ from }) => from === "reals"))("$name: every pair of special values", (test) => {
-    const n = odd.length;
-    const layout: Layout = { outer: n, inner: n, a: [1, 0], b: [0, 1] };
-    const y = run(kernels, dtype, test, layout, odd, odd).map((value) => value + 0);
-    // IEEE 754 makes (−1)^±∞ = 1, JavaScript NaN.
-    const exact: Case["exact"] = test.name === "pow" ? (a, b) => (a === -1 && Math.abs(b) === Infinity ? 1 : test.exact(a, b)) : test.exact;
-    expectEqual(
-      test,
-      dtype,
-      y,
-      expected(
-        { ...test, exact },
-        dtype,
-        layout,
-        odd.map((x) => (dtype === "float32" ? Math.fround(x) : x)),
-        odd.map((x) => (dtype === "float32" ? Math.fround(x) : x)),
-      ).map((value) => value + 0),
-    );
-  });
-
-  it.each([
-    ["where", "reals"],
-    ["whereInt", "ints"],
-    ["whereBytes", "bytes"],
-  ] as const)("%s picks, and what it does not pick may be NaN", (name, kind) => {
-    for (const inner of [0, 1, 3, 4, 5, 8, 9]) {
-      for (let bits = 0; bits < 64; bits++) {
-        const strides = [0, 1, 2].map(
-          (operand) => [((bits >> (2 * operand)) & 1) * inner, (bits >> (2 * operand + 1)) & 1] as [number, number],
-        );
-        const outer = 3;
-        const [flags, a, b] = [values("bytes", outer * inner, bits), values(kind, outer * inner, 2), values(kind, outer * inner, 3)];
-        if (kind === "reals" && inner > 2) [a[2], b[1]] = [NaN, NaN];
-        const at = (list: number[], operand: number, i: number, j: number) => list[i * strides[operand]![0] + j * strides[operand]![1]]!;
-        const truth = Array.from({ length: outer * inner }, (_, index) => {
-          const [i, j] = [Math.floor(index / inner), index % inner];
-          return at(flags, 0, i, j) === 0 ? at(b, 2, i, j) : at(a, 1, i, j);
-        });
-        const y = inWorkspace(dtype, (w) => {
-          const out = w[kind](outer * inner, 3);
-          (kernels[name] as Where)(
-            w.bytes(flags, 1),
-            ...strides[0]!,
-            w[kind](a, 1),
-            ...strides[1]!,
-            w[kind](b, 2),
-            ...strides[2]!,
-            out,
-            outer,
-            inner,
-          );
-          return read(w, kind, out, outer * inner);
-        });
-        expect(y).toEqual(truth);
-      }
-    }
-  });
-
-  it("logicalNot turns bytes over", () => {
-    const y = inWorkspace(dtype, (w) => {
-      const [x, out] = [w.bytes([0, 1, 255, 0, 7]), w.bytes(5)];
-      kernels.logicalNot(x, out, 5);
-      return w.readBytes(out, 5);
-    });
-    expect(y).toEqual([1, 0, 0, 1, 0]);
-  });
-
   it("axpy adds, also to nothing", () => {
     for (const n of [0, 1, 3, 4, 5, 16, 18]) {
       const [x, y] = [values("reals", n, 1), values("reals", n, 2)];

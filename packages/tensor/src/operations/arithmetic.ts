@@ -1,3 +1,4 @@
+import { binaryKernels } from "@heed/kernels";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { applyBinary, operands, type Operand } from "./binary.ts";
@@ -9,7 +10,7 @@ import { sumTo } from "./sum-to.ts";
  */
 export function add(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("add", a, b);
-  const out = applyBinary("add", "add", x, y);
+  const out = applyBinary("add", binaryKernels, "add", x, y);
   return differentiable(
     "add",
     out,
@@ -24,7 +25,7 @@ export function add(a: Operand, b: Operand): Tensor {
 /** a − b, with NumPy's broadcasting; either may be a number. Throws as `add`. */
 export function sub(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("sub", a, b);
-  const out = applyBinary("sub", "sub", x, y);
+  const out = applyBinary("sub", binaryKernels, "sub", x, y);
   return differentiable(
     "sub",
     out,
@@ -39,7 +40,7 @@ export function sub(a: Operand, b: Operand): Tensor {
 /** a · b element by element, with NumPy's broadcasting; either may be a number. Throws as `add`. */
 export function mul(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("mul", a, b);
-  const out = applyBinary("mul", "mul", x, y);
+  const out = applyBinary("mul", binaryKernels, "mul", x, y);
   return differentiable(
     "mul",
     out,
@@ -54,7 +55,7 @@ export function mul(a: Operand, b: Operand): Tensor {
 /** a / b element by element, with NumPy's broadcasting; either may be a number. IEEE: x / 0 is ±∞, 0 / 0 is NaN. Throws as `add`. */
 export function div(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("div", a, b);
-  const out = applyBinary("div", "div", x, y);
+  const out = applyBinary("div", binaryKernels, "div", x, y);
   return differentiable(
     "div",
     out,

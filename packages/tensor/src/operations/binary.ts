@@ -1,4 +1,4 @@
-import { binaryKernels, DTypeError, float32View, float64View, int32View, uint8View, type BinaryKernels } from "@heed/kernels";
+import { DTypeError, float32View, float64View, int32View, uint8View, type BinaryKernels, type Family } from "@heed/kernels";
 import { computeOne, packed, type Scratch } from "../core/compute.ts";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, sameShape, sizeOf } from "../core/shape.ts";
@@ -30,29 +30,34 @@ export function operands(where: string, a: Operand, b: Operand): [Operand, Opera
   return [x, y];
 }
 
-export type BinaryName = ArithmeticName | ComparisonName | "logicalAnd" | "logicalOr" | "logicalXor";
-type ArithmeticName = "add" | "sub" | "mul" | "div" | "maximum" | "minimum" | "pow";
-type ComparisonName = "greater" | "greaterEqual" | "less" | "lessEqual" | "equal" | "notEqual";
+type Kernel = BinaryKernels["add"];
 
 /**
  * Runs a broadcasting kernel of two operands. Axes are merged; the kernel takes the two innermost, plain loops here the
  * rest. An operand whose innermost elements stand neither together nor still is copied dense first.
  */
-export function applyBinary(where: string, name: BinaryName, a: Operand, b: Operand, outDtype?: DType): Tensor {
+export function applyBinary<K extends object>(
+  where: string,
+  family: Family<K>,
+  name: keyof K & string,
+  a: Operand,
+  b: Operand,
+  outDtype?: DType,
+): Tensor {
   const dtype = (typeof a === "number" ? (b as Tensor) : a).dtype;
   if (a instanceof Tensor && b instanceof Tensor && sameShape(a.shape, b.shape) && a.isRowMajor && b.isRowMajor) {
-    return applyDense(where, kernelFor(where, name, dtype), a, b, outDtype ?? dtype);
+    return applyDense(where, kernelFor(where, family, name, dtype), a, b, outDtype ?? dtype);
   }
   const shape = broadcastShapes(where, ...[a, b].flatMap((side) => (typeof side === "number" ? [] : [side.shape])));
   const result = outDtype ?? dtype;
-  const kernel = kernelFor(where, name, dtype);
+  const kernel = kernelFor(where, family, name, dtype);
   const strides = [a, b].map((side) => (typeof side === "number" ? shape.map(() => 0) : broadcastStrides(side.shape, side.strides, shape)));
   const merged = mergeAxes(shape, strides);
   const [sa, sb] = merged.strides;
   const last = merged.lengths.length - 1;
   const empty = sizeOf(shape) === 0; // Any strides will do: nothing is read.
-  if (!empty && sa[last] !== 0 && sa[last] !== 1) return applyBinary(where, name, packed(a as Tensor), b, outDtype);
-  if (!empty && sb[last] !== 0 && sb[last] !== 1) return applyBinary(where, name, a, packed(b as Tensor), outDtype);
+  if (!empty && sa[last] !== 0 && sa[last] !== 1) return applyBinary(where, family, name, packed(a as Tensor), b, outDtype);
+  if (!empty && sb[last] !== 0 && sb[last] !== 1) return applyBinary(where, family, name, a, packed(b as Tensor), outDtype);
   const tensors = [a, b].filter((side): side is Tensor => typeof side !== "number");
   return computeOne(where, tensors, shape, result, (reads, out, scratch) => {
     if (empty) return;
@@ -76,37 +81,22 @@ export function applyBinary(where: string, name: BinaryName, a: Operand, b: Oper
 }
 
 /** The common case: both operands lie as the result does. */
-function applyDense(where: string, kernel: BinaryKernels["add"], a: Tensor, b: Tensor, result: DType): Tensor {
+function applyDense(where: string, kernel: Kernel, a: Tensor, b: Tensor, result: DType): Tensor {
   const n = a.size;
   return computeOne(where, [a, b], a.shape, result, ([x, y], out) => {
     if (n > 0) kernel(x, 0, 1, y, 0, 1, out, 1, n);
   });
 }
 
-const integer = {
-  add: "addInt",
-  sub: "subInt",
-  mul: "mulInt",
-  maximum: "maximumInt",
-  minimum: "minimumInt",
-  greater: "greaterInt",
-  greaterEqual: "greaterEqualInt",
-  less: "lessInt",
-  lessEqual: "lessEqualInt",
-  equal: "equalInt",
-  notEqual: "notEqualInt",
-  div: undefined,
-  pow: undefined,
-} as const;
-
-function kernelFor(where: string, name: BinaryName, dtype: DType): BinaryKernels["add"] {
-  if (name === "logicalAnd" || name === "logicalOr" || name === "logicalXor") return binaryKernels.on("float32")[name];
-  if (dtype === "float32" || dtype === "float64") return binaryKernels.on(dtype)[name];
-  const kernel = dtype === "int32" ? integer[name] : undefined;
-  if (kernel !== undefined) return binaryKernels.on("float32")[kernel];
+/** By the dtype of the operands. int32 has kernels of its own where it has any; `logical…` are of bytes. */
+function kernelFor<K extends object>(where: string, family: Family<K>, name: keyof K & string, dtype: DType): Kernel {
+  const kernels = family.on(dtype === "float64" ? "float64" : "float32") as Readonly<Record<string, Kernel | undefined>>;
+  if (dtype === "float32" || dtype === "float64" || name.startsWith("logical")) return kernels[name]!;
+  const integer = kernels[`${name}Int`];
+  if (dtype === "int32" && integer !== undefined) return integer;
   throw new DTypeError(
     where,
-    integer[name] === undefined ? "works on float32 and float64" : "works on float32, float64 and int32",
+    integer !== undefined ? "works on float32, float64 and int32" : "works on float32 and float64",
     { dtype },
     'Convert first: cast(x, "float32").',
   );

@@ -1,3 +1,4 @@
+import { logicKernels } from "@heed/kernels";
 import type { Tensor } from "../core/tensor.ts";
 import { applyBinary, operands, type Operand } from "./binary.ts";
 
@@ -33,5 +34,5 @@ export function notEqual(a: Operand, b: Operand): Tensor {
 
 function compare(name: "greater" | "greaterEqual" | "less" | "lessEqual" | "equal" | "notEqual", a: Operand, b: Operand): Tensor {
   const [x, y] = operands(name, a, b);
-  return applyBinary(name, name, x, y, "bool");
+  return applyBinary(name, logicKernels, name, x, y, "bool");
 }

@@ -1,3 +1,4 @@
+import { binaryKernels } from "@heed/kernels";
 import type { Tensor } from "../core/tensor.ts";
 import { add, differentiable, mul } from "./arithmetic.ts";
 import { applyBinary, operands, type Operand } from "./binary.ts";
@@ -11,7 +12,7 @@ import { sumTo } from "./sum-to.ts";
  */
 export function maximum(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("maximum", a, b);
-  const out = applyBinary("maximum", "maximum", x, y);
+  const out = applyBinary("maximum", binaryKernels, "maximum", x, y);
   return differentiable(
     "maximum",
     out,
@@ -26,7 +27,7 @@ export function maximum(a: Operand, b: Operand): Tensor {
 /** The smaller of two; otherwise as `maximum`. */
 export function minimum(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("minimum", a, b);
-  const out = applyBinary("minimum", "minimum", x, y);
+  const out = applyBinary("minimum", binaryKernels, "minimum", x, y);
   return differentiable(
     "minimum",
     out,

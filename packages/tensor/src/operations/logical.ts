@@ -1,4 +1,4 @@
-import { binaryKernels, DTypeError, uint8View } from "@heed/kernels";
+import { DTypeError, logicKernels, uint8View } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { normalizeAxes } from "../core/shape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
@@ -24,7 +24,7 @@ export function logicalXor(a: Tensor, b: Tensor): Tensor {
 export function logicalNot(x: Tensor): Tensor {
   requireBool("logicalNot", { x });
   return computeOne("logicalNot", [packed(x)], x.shape, "bool", ([read], write) => {
-    if (x.size > 0) binaryKernels.on("float32").logicalNot(read, write, x.size);
+    if (x.size > 0) logicKernels.on("float32").logicalNot(read, write, x.size);
   });
 }
 
@@ -40,7 +40,7 @@ export function all(x: Tensor, axes?: number | readonly number[], options: Reduc
 
 function combine(name: "logicalAnd" | "logicalOr" | "logicalXor", a: Tensor, b: Tensor): Tensor {
   requireBool(name, { a, b });
-  return applyBinary(name, name, a, b);
+  return applyBinary(name, logicKernels, name, a, b);
 }
 
 function quantify(

@@ -1,4 +1,4 @@
-import { math } from "@heed/kernels";
+import { math, powKernels } from "@heed/kernels";
 import type { Tensor } from "../core/tensor.ts";
 import { differentiable, mul } from "./arithmetic.ts";
 import { applyBinary, operands, type Operand } from "./binary.ts";
@@ -38,7 +38,7 @@ export function pow(base: Operand, exponent: Operand): Tensor {
   if (typeof x !== "number" && typeof y === "number") {
     return y === 2 ? square(x) : smooth("pow", "powScalar", x, [y], (at) => mul(pow(at, y - 2), y * (y - 1)));
   }
-  const out = applyBinary("pow", "pow", x, y);
+  const out = applyBinary("pow", powKernels, "pow", x, y);
   return differentiable(
     "pow",
     out,

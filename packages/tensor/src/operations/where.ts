@@ -1,4 +1,4 @@
-import { binaryKernels, DTypeError, ShapeError, type BinaryKernels } from "@heed/kernels";
+import { DTypeError, logicKernels, ShapeError, type LogicKernels } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, sizeOf } from "../core/shape.ts";
@@ -88,7 +88,7 @@ function still(side: Operand): Operand {
   return typeof side === "number" ? side : side.detach();
 }
 
-function kernelFor(dtype: DType): BinaryKernels["where"] {
-  if (dtype === "float32" || dtype === "float64") return binaryKernels.on(dtype).where;
-  return dtype === "int32" ? binaryKernels.on("float32").whereInt : binaryKernels.on("float32").whereBytes;
+function kernelFor(dtype: DType): LogicKernels["where"] {
+  if (dtype === "float32" || dtype === "float64") return logicKernels.on(dtype).where;
+  return dtype === "int32" ? logicKernels.on("float32").whereInt : logicKernels.on("float32").whereBytes;
 }
