@@ -13,7 +13,7 @@ export class RowRanges {
   /** The same ranges, ascending and with gaps, in each row. */
   static same(rows: number, list: readonly number[]): RowRanges {
     const made = new RowRanges(rows, Math.max(list.length / 2, 1));
-    for (let row = 0; row < rows && list.length > 0; row++) made.bounds.set(list, row * list.length);
+    for (let row = 0; row < rows; row++) for (let k = 0; k < list.length; k++) made.bounds[row * list.length + k] = list[k];
     return made;
   }
 
