@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { concat, full, memory, noGrad, randomKey, scope, slice, stack, zeros, type Tensor } from "@heed/tensor";
 import { eachBackend, expectClose, randomTensor } from "@heed/tensor/testing";
@@ -32,14 +33,14 @@ describe.each(eachBackend())("on $name", ({ use }) => {
     use(() => {
       const rotation = rotations[name];
       const module = new GroupedQueryAttention(E, H, { key, numKeyValueHeads: 2, ...(rotation === undefined ? {} : { rotation }) });
-      const x = randomTensor([B, 23, E], 1);
+      const x = randomTensor([B, 15, E], 1);
       const options = { mask: causal(), bias: alibi({ numHeads: H }), softcap: 4 };
       const whole = module.forward(x, x, x, options);
-      for (const sizes of [[11, ...Array<number>(12).fill(1)], [1, 2, 7, 13], [23]]) {
+      for (const sizes of [[11, ...Array<number>(4).fill(1)], [1, 2, 5, 7], [15]]) {
         const cache = new KeyValueCache({ capacity: 4 });
         const pieces = noGrad(() => inPieces(sizes, x, (piece) => module.forward(piece, piece, piece, { ...options, cache })));
         expectClose(pieces, whole, tolerance);
-        expect([cache.length, [...cache.lengths]]).toEqual([23, [23, 23]]);
+        expect([cache.length, [...cache.lengths]]).toEqual([15, [15, 15]]);
         cache.release();
       }
     }),
@@ -47,12 +48,12 @@ describe.each(eachBackend())("on $name", ({ use }) => {
 
   it("a window keeps what window(left, 0) lets a query see, and no more", () =>
     use(() => {
-      const [left, L] = [5, 60];
+      const [left, L] = [5, 30];
       const module = new MultiHeadAttention(E, H, { key, numKeyValueHeads: 2, rotation: rope });
       const x = randomTensor([B, L, E], 2);
       const options = { mask: and(causal(), window(left, 0)) };
       const whole = module.forward(x, x, x, options);
-      for (const sizes of [[9, ...Array<number>(51).fill(1)], Array<number>(20).fill(3)]) {
+      for (const sizes of [[9, ...Array<number>(21).fill(1)], Array<number>(10).fill(3)]) {
         const cache = new KeyValueCache({ capacity: 2, window: left });
         const pieces = noGrad(() => inPieces(sizes, x, (piece) => module.forward(piece, piece, piece, { ...options, cache })));
         expectClose(pieces, whole, tolerance);
@@ -215,4 +216,45 @@ describe("KeyValueCache", () => {
     }
     expect(memory().liveBytes).toBe(0);
   });
+});
+
+it("holds what a list of rows would, whatever is appended, selected and forgotten", () => {
+  const appends = fc.array(
+    fc.record({ n: fc.integer({ min: 1, max: 6 }), ragged: fc.boolean(), selects: fc.boolean(), seed: fc.nat(99) }),
+    {
+      minLength: 1,
+      maxLength: 12,
+    },
+  );
+  fc.assert(
+    fc.property(appends, fc.constantFrom(undefined, 0, 3), fc.integer({ min: 1, max: 9 }), (steps, left, capacity) => {
+      const cache = new KeyValueCache({ capacity, ...(left === undefined ? {} : { window: left }) });
+      let rows: number[][] = [[], [], []]; // of each sample, one number per row
+      for (const { n, ragged, selects, seed } of steps) {
+        const B = rows.length;
+        const fresh = randomTensor([B, 1, n, 1], seed);
+        const values = fresh.toArray() as number[][][][];
+        const lengths = rows.map((_, b) => (ragged ? (seed + 3 * b) % (n + 1) : n));
+        const before = rows.map(({ length }) => length);
+        const { key: held, value, queryOffset } = cache.append(fresh, fresh, ragged ? { lengths } : {});
+        expect(value.toArray()).toEqual(held.toArray());
+        const shown = held.toArray() as number[][][][];
+        rows.forEach((own, b) => {
+          const offset = typeof queryOffset === "number" ? queryOffset : queryOffset[b];
+          const all = [...own, ...values[b][0].map(([x]) => x)];
+          const oldest = before[b] - offset; // where the first row that is shown stands
+          expect(oldest).toBeLessThanOrEqual(left === undefined ? 0 : Math.max(0, before[b] - left));
+          expect(shown[b][0].slice(0, all.length - oldest).map(([x]) => x)).toEqual(all.slice(oldest));
+          rows[b] = all.slice(0, before[b] + lengths[b]);
+        });
+        expect([...cache.lengths]).toEqual(rows.map(({ length }) => length));
+        if (!selects) continue;
+        const samples = [seed % B, (seed + 1) % B, 0].slice(0, 2 + (seed % 2));
+        cache.select(samples);
+        rows = samples.map((b) => [...rows[b]]);
+      }
+      cache.release();
+    }),
+    { numRuns: 60, seed: 7 },
+  );
 });
