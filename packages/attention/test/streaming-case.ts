@@ -1,4 +1,5 @@
 import { noise, type Workspace } from "@heed/kernels/testing";
+import { dropoutFields } from "../src/streaming/dropout-fields.ts";
 import {
   BIAS,
   BIAS_FORMS,
@@ -197,11 +198,9 @@ export function runCase(w: Workspace, c: Case, kernels: StreamingKernels, backwa
     ...(c.dropout === undefined
       ? {}
       : {
-          dropout: 1,
           dropoutKey0: 0x12345678,
           dropoutKey1: 0x9abcdef0 | 0,
-          dropoutLimit: (Math.round((1 - c.dropout) * 2 ** 32) - 1) | 0,
-          dropoutFactor: 1 / (1 - c.dropout),
+          ...dropoutFields(c.dropout),
         }),
     rowMaximum: perRow(),
     rowSum: perRow(),

@@ -12,7 +12,6 @@ import {
   softmax,
   tanh,
   Tensor,
-  UnsupportedError,
   unsqueeze,
   where,
 } from "@heed/tensor";
@@ -105,11 +104,8 @@ function scoresOf({ score, where: name, context }: Call, query: Tensor, key: Ten
   }
   if (relative.length > 0) {
     const form = score.lower(query, key);
-    if (form.form !== "dot") {
-      const rule = "a bias that the query takes part in needs a dot product as score";
-      throw new UnsupportedError(name, rule, { score: score.name }, "Use scaledDot, dot or bilinear.");
-    }
-    for (const table of relative) scores = add(scores, scaledBy(relativeKeys(form.query, table, context), form.scale));
+    const scale = form.form === "additive" ? 1 : form.scale;
+    for (const table of relative) scores = add(scores, scaledBy(relativeKeys(form.query, table, context), scale));
   }
   return broadcastTo(scores, [B, H, L, S]);
 }

@@ -6,6 +6,7 @@ import type { Normaliser } from "../normalisers.ts";
 import { ACTIVATIONS, BIAS, BIAS_FORMS, MASK_FORMS, SCORE_FORMS, writeBiases, type BiasRecord, type Job } from "../streaming/job.ts";
 import type { Sizes } from "../streaming/plan.ts";
 import { passLayout, writePass } from "../streaming/score-pass.ts";
+import { dropoutFields } from "../streaming/dropout-fields.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import { numberOf, type Plan } from "./call-plan.ts";
 import type { Lowered } from "./lower.ts";
@@ -58,11 +59,9 @@ export function fields(body: Body, poison: Poison): Partial<Job> {
     ...(call.dropout === undefined
       ? {}
       : {
-          dropout: 1,
           dropoutKey0: call.dropout.key.words[0],
           dropoutKey1: call.dropout.key.words[1],
-          dropoutLimit: Math.round((1 - call.dropout.p) * 2 ** 32) - 1,
-          dropoutFactor: 1 / (1 - call.dropout.p),
+          ...dropoutFields(call.dropout.p),
         }),
     ...(poison.bad ? badFields(body) : {}),
   };

@@ -21,12 +21,10 @@ type Streamable =
   | { readonly lowered?: Lowered; readonly obstacle: Obstacle };
 
 /** What the streaming kernel does not take: the one place that says so. */
-function obstacleOf({ call, score, biases, scoreMod }: Lowered): Obstacle | undefined {
+function obstacleOf({ call, score, scoreMod }: Lowered): Obstacle | undefined {
   const { normaliser } = call;
   if (score.form === "additive" && score.edgeTerm !== undefined)
     return { option: "score", reason: "an edge term of an additive score has a number per pair" };
-  if (score.form !== "dot" && biases.some(({ form }) => form === "queryRelative"))
-    return { option: "bias", reason: "a bias that the query takes part in needs a dot product as score" };
   if (normaliser.kind === "hard" && normaliser.straightThrough !== undefined)
     return { option: "normaliser", reason: "the straight-through gradient of hard is that of a softmax over whole rows" };
   if (call.scoreMod !== undefined) {
@@ -35,8 +33,6 @@ function obstacleOf({ call, score, biases, scoreMod }: Lowered): Obstacle | unde
     const reason = call.query.dtype === "float64" ? undefined : scoreMod.obstacle();
     if (reason !== undefined) return { option: "scoreMod", reason };
   }
-  if (call.dropout !== undefined && Math.round((1 - call.dropout.p) * 2 ** 32) === 0)
-    return { option: "dropoutP", reason: "so near to 1 nothing is kept" };
   return undefined;
 }
 
