@@ -9,6 +9,7 @@ import { Runs } from "./internal/runs.ts";
  * @throws {HeedError} for a mask of another package: wrap its tensor by `fromTensor`.
  *
  * Each row is joined as ranges, O(ranges): no L × S array.
+ * @example and(causal(), window(255, 0), padding(lengths))
  */
 export function and(...masks: readonly DrawableMask[]): DrawableMask {
   requireMasks("and", masks);
@@ -16,14 +17,19 @@ export function and(...masks: readonly DrawableMask[]): DrawableMask {
   return combined("and", masks, masks.length === 0 ? everything : fold(intersect));
 }
 
-/** What any of the masks allows. Without any: nothing. Otherwise as `and`. */
+/**
+ * What any of the masks allows. Without any: nothing. Otherwise as `and`.
+ * @example or(window(64, 64), globalTokens([0]))
+ */
 export function or(...masks: readonly DrawableMask[]): DrawableMask {
   requireMasks("or", masks);
   if (masks.length === 1) return masks[0];
   return combined("or", masks, masks.length === 0 ? nothing : fold(unite));
 }
 
-/** What the mask does not allow: `not(window(0, 0))` hides a query's own key. Otherwise as `and`. */
+/**
+ * What the mask does not allow: `not(window(0, 0))` hides a query's own key. Otherwise as `and`. A query that may see everything then sees nothing.
+ */
 export function not(mask: DrawableMask): DrawableMask {
   requireMasks("not", [mask]);
   return combined("not", [mask], complement);

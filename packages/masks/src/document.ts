@@ -7,7 +7,12 @@ import { requireSamples } from "./internal/numbers.ts";
  * Several texts in one sequence: a query may see the keys of its own document. `ids` names the document of each key, `[S]`, or one list per sample.
  * A query at position p = i + queryOffset belongs to the document of key p, and to none where there is no such key; `queryIds` (`[L]`, or
  * one list per sample) says otherwise. Documents may be scattered; where each is in one piece, this lowers to one range per row.
+ *
+ * Letters: L queries, S keys.
  * @throws {HeedError} for an id that is no whole number; {ShapeError} when lengths or samples do not fit the call.
+ *
+ * As many ranges a row as its document has pieces; the pieces are found once, O(S).
+ * @see Krell et al. 2021, on packing texts into one sequence (arXiv:2107.02027), §3.2
  */
 export function document(ids: Lists, queryIds?: Lists): DrawableMask {
   const keys = listsOf("document", "ids", ids);

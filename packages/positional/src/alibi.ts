@@ -30,7 +30,11 @@ export function alibi({ numHeads, symmetric = false }: AlibiOptions): Bias {
   );
 }
 
-/** The slope of each head. */
+/**
+ * The slope of each head, as `alibi` describes them, a number per head.
+ * @throws {ShapeError} unless numHeads is a whole number from 1 on.
+ * @see Press, Smith, Lewis 2022 (arXiv:2108.12409), §3, and their code for other counts than powers of two
+ */
 export function alibiSlopes(numHeads: number): number[] {
   requireCounts("alibi", { numHeads });
   const below = 2 ** (31 - Math.clz32(numHeads));

@@ -16,6 +16,8 @@ export interface GridOptions {
  * Letters: H heads, R rows and C columns of the grid.
  * @param options.table `[H | 1, 2R − 1, 2C − 1]`
  * @throws {ShapeError} when the table does not fit the grid, or (when used) queries or keys lie outside of it.
+ *
+ * As an operand it is the table; its dense definition is `[H, L, S]`, O(H L S).
  * @see Liu et al. 2021 (Swin, arXiv:2103.14030), §3.2; Bao et al. 2022 (BEiT, arXiv:2106.08254)
  */
 export function gridBias({ table, grid, prefix = 0 }: GridOptions & { readonly table: Tensor }): Bias {

@@ -10,6 +10,7 @@ export interface LearnedOptions {
 
 /**
  * A learned vector per position, added to the input: `[…, L, width]` → the same, L ≤ maxLength. Parameter `weight` `[maxLength, width]`.
+ * O(L width) a call; no vector beyond maxLength.
  * @throws {ShapeError} unless maxLength and width are whole numbers from 1 on.
  * @see Gehring et al. 2017 (arXiv:1705.03122); Devlin et al. 2019 (arXiv:1810.04805)
  */

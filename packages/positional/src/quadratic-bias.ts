@@ -10,6 +10,8 @@ import { biasOfGrid, requireGrid, type GridOptions } from "./grid-bias.ts";
  * @param options.centers `[H, 2]`, rows and columns
  * @param options.alpha `[H]`
  * @throws {ShapeError} when they do not fit, or (when used) queries or keys lie outside the grid.
+ *
+ * As an operand it is a table `[H, 2R − 1, 2C − 1]`, made on each call; its dense definition is `[H, L, S]`.
  * @see Cordonnier, Loukas, Jaggi 2020, §3 (arXiv:1911.03584)
  */
 export function quadraticBias({

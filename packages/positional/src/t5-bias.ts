@@ -34,7 +34,11 @@ export function t5Bias({ weight, ...options }: T5BucketOptions & { readonly weig
   );
 }
 
-/** The bucket of each relative position, key less query. */
+/**
+ * The bucket of each relative position, key less query, as `t5Bias` describes them: int32, one per position.
+ * @throws {ShapeError} when there are too few buckets; {HeedError} when maxDistance is not above the distances that have a bucket each.
+ * @see Raffel et al. 2020, §2.1 (arXiv:1910.10683)
+ */
 export function t5Buckets(
   relative: ArrayLike<number>,
   { numBuckets = 32, ...options }: T5BucketOptions & { readonly numBuckets?: number } = {},
