@@ -1,6 +1,9 @@
 import { HeedError, type RandomKey } from "@heed/tensor";
 
-/** How scores become weights. A closed set: kernels know each of them. */
+/**
+ * How scores become weights, row by row: `[B, H, L, S]` → the same. A closed set: kernels know each of them. A query that may see no key gets zeros from
+ * all, and a closed pair weighs 0.
+ */
 export type Normaliser =
   | Softmax
   | { readonly kind: "relu"; readonly divideBy: "count" | "sum" }
@@ -25,7 +28,7 @@ export interface StraightThrough {
 }
 
 /**
- * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. A query that may see none gets zeros.
+ * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. An exponential per pair, in one sweep.
  * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473)
  */
 export function softmax(): Softmax {
@@ -34,7 +37,7 @@ export function softmax(): Softmax {
 
 /**
  * `max(s, 0)` over the number of keys that may be seen (`count`, the default) or over Σ max(s, 0) (`sum`; where that is 0, zeros). The gradient
- * at 0 is 0.
+ * at 0 is 0. Weights by `count` need not sum to 1. Nothing transcendental: the cheapest of all.
  * @throws {HeedError} for another divisor.
  * @see Wortsman et al. 2023 (arXiv:2309.08586)
  */
@@ -44,7 +47,7 @@ export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "su
 }
 
 /**
- * `1 / (1 + e^−(s + bias))` for each key by itself: weights need not sum to 1.
+ * `1 / (1 + e^−(s + bias))` for each key by itself: weights need not sum to 1, and no key hears of another. An exponential per pair.
  * @param options.bias default 0; −log S starts like softmax
  * @throws {HeedError} for a bias that is not finite.
  * @see Ramapuram et al. 2024 (arXiv:2409.04431)
@@ -54,14 +57,19 @@ export function sigmoid({ bias = 0 }: { readonly bias?: number } = {}): Normalis
   return { kind: "sigmoid", bias };
 }
 
-/** The scores themselves; 0 where the mask closes. */
+/**
+ * The scores themselves; 0 where the mask closes. Costs nothing, and leaves attention linear in queries, keys and values each: under `causal()`, what
+ * `recurrentAttention` with the rule "linear" computes in linear time.
+ * @see Katharopoulos et al. 2020 (arXiv:2006.16236), without feature maps and division
+ */
 export function identity(): Normaliser {
   return { kind: "identity" };
 }
 
 /**
  * 1 for the highest score, 0 for the others; ties go to the lowest key. No gradient reaches the scores, unless `straightThrough` asks for that of
- * `softmax((s + noise) / temperature)`: the choice of the forward pass is then as hard, its gradient is not.
+ * `softmax((s + noise) / temperature)`: the choice of the forward pass is then as hard, its gradient is not. A comparison per pair; with
+ * `straightThrough` the dense definition runs, in O(L S) memory.
  * @throws {HeedError} for a temperature that is not above 0.
  * @see Xu et al. 2015 (hard attention, arXiv:1502.03044); Jang, Gu, Poole 2017 (straight-through Gumbel-softmax, arXiv:1611.01144)
  */
@@ -73,7 +81,8 @@ export function hard({ straightThrough }: { readonly straightThrough?: StraightT
 }
 
 /**
- * Softmax over the k highest scores of those that may be seen; weight 0 for the others. Ties go to the lowest key; k above their number keeps all.
+ * Softmax over the k highest scores of those that may be seen; weight 0 for the others. Ties go to the lowest key; k above their number keeps all. The
+ * k-th score of a row is searched for in a few sweeps over it.
  * @throws {HeedError} unless k is a whole number from 1 on.
  * @see Zhao et al. 2019 (explicit sparse attention, arXiv:1912.11637)
  */
@@ -83,7 +92,8 @@ export function topK(k: number): Normaliser {
 }
 
 /**
- * The probabilities that lie closest to the scores: `max(s − τ, 0)`, with τ such that they sum to 1. Low scores get exactly 0.
+ * The probabilities that lie closest to the scores: `max(s − τ, 0)`, with τ such that they sum to 1. Low scores get exactly 0. τ is
+ * searched for in a few sweeps over a row.
  * @see Martins and Astudillo 2016 (arXiv:1602.02068)
  */
 export function sparsemax(): Normaliser {
@@ -91,7 +101,8 @@ export function sparsemax(): Normaliser {
 }
 
 /**
- * Halfway between softmax and sparsemax: `max(s / 2 − τ, 0)²`, with τ such that they sum to 1.
+ * Halfway between softmax and sparsemax: `max(s / 2 − τ, 0)²`, with τ such that they sum to 1, found in a few sweeps over a row. Low scores
+ * get exactly 0.
  * @see Peters, Niculae, Martins 2019 (arXiv:1905.05702)
  */
 export function entmax15(): Normaliser {
