@@ -13,6 +13,7 @@ function workspace(what: "forward" | "with its gradient", L: number, S: number, 
     import { randomTensor } from "@heed/tensor/testing";
     import { window } from "@heed/masks";
     import { attention } from "@heed/attention";
+    import { scoreMod, table } from "@heed/attention/expressions";
     import { entmax15, sparsemax, topK } from "@heed/attention/normalisers";
     const [query, bias] = [randomTensor([1, 1, ${L}, ${D}], 1), randomTensor([1, ${S}], 4)];
     const inputs = [query, ...[2, 3].map((seed) => randomTensor([1, 1, ${S}, ${D}], seed)), bias];
@@ -31,6 +32,7 @@ function workspace(what: "forward" | "with its gradient", L: number, S: number, 
 
 it.each([
   [16_384, 16_384, 8, "{ mask: window(255, 0) }", 2],
+  [16_384, 16_384, 8, "{ mask: window(255, 0), scoreMod: scoreMod(({ score, j }) => score.mul(table(bias).at(0, j))) }", 2],
   [30, 65_536, 8, "{ normaliser: sparsemax() }", 3],
   [30, 65_536, 8, "{ normaliser: topK(100) }", 4],
   // Rows that are too long to be held.

@@ -15,14 +15,15 @@ import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
 // A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
-// go through: product with the keys (product.ts) → scale, softcap, biases, mask (scores.ts, mask.ts) → weights, with the rows' maximum and sum
+// go through: product with the keys (product.ts) → scale, softcap, biases, scoreMod, mask (scores.ts, mask.ts) → weights, with the rows' maximum and sum
 // carried on (normalise.ts) → dropout (dropout.ts) → product with the values, added to the rows' outputs. The strip stays in the first cache. The
 // functions share one struct per thread (work.ts), so that a pass takes nothing but its address.
 //
 // Normalisers that need whole rows sweep over the tiles again and again (hold.ts), for as many rows at a time as scores can be held of.
 //
 // To add a pass over scores: a function of the work that changes the strip in place (overStrip of strip.ts), and a line in the list of
-// scores.ts; its fields in job.ts, its meaning in reference.ts, its gradient in the list of streaming-backward.
+// scores.ts; its fields in job.ts, its meaning in reference.ts, its gradient in the list of streaming-backward. A scoreMod is such a pass, made from
+// its expression while the program runs (score-pass.ts, expressions/pass.ts).
 
 /**
  * The WebAssembly of streaming attention, forward.
