@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { backend, configuration, configure, features, profileKernels, threads } from "@heed/kernels";
-import { crossEntropy, gelu, normal, randomKey, scope, tensor, type Tensor } from "@heed/tensor";
+import { crossEntropy, gelu, normal, randomKey, resident, scope, tensor, type Tensor } from "@heed/tensor";
 import { afterAll, expect, it } from "vitest";
-import { AdamW, LayerNorm, Linear, Module } from "./index.ts";
+import { AdamW, LayerNorm, Linear, Module, predict } from "./index.ts";
 
 const before = { ...configuration() };
 afterAll(() => configure(before));
@@ -19,7 +19,7 @@ class Model extends Module {
   }
 }
 
-/** Trains for some steps; the SHA-256 of the parameters. Every product, function and norm is large enough to be shared. */
+/** Trains for some steps, then predicts with residents; the SHA-256 of parameters and predictions. Every product, function and norm is large enough to be shared. */
 function trainedHash(): string {
   const model = new Model();
   const optimiser = new AdamW(model.parameters(), { lr: 0.01 });
@@ -34,6 +34,10 @@ function trainedHash(): string {
   }
   const hash = createHash("sha256");
   for (const value of Object.values(model.stateDict())) hash.update(value.toTypedArray());
+  const owner = resident([model]);
+  // From the second on by weights that were packed once.
+  for (let time = 0; time < 3; time++) hash.update(predict(model, x).toTypedArray());
+  owner.release();
   return hash.digest("hex");
 }
 
