@@ -46,3 +46,14 @@ it("compares builds, and threads of the same build", () => {
   expect(found(figures, "wide mode")).toMatchObject({ met: true });
   expect(found(figures, "two threads ≥ 1.7 × one: matmul")).toMatchObject({ met: false });
 });
+
+it("judges edges by the size that comes off worst", () => {
+  const edges = [
+    { edges: 1e4, nodes: 1e3, probe: 10, forward: 19, backward: 40 },
+    { edges: 1e5, nodes: 1e4, probe: 10, forward: 21, backward: 40 },
+  ];
+  const gate = (list: typeof edges) => judgeKernels([], list).find(({ asked }) => asked.includes("along edges"))!;
+  expect(gate(edges)).toMatchObject({ measured: 2.1, met: false });
+  expect(gate(edges.slice(0, 1))).toMatchObject({ measured: 1.9, met: true });
+  expect(gate([])).toMatchObject({ measured: null, met: null });
+});

@@ -1,3 +1,5 @@
+import type { EdgesTiming } from "@heed/graph-attention/benchmarks";
+
 /** What was asked of the kernels, and what came out. */
 export interface KernelFigure {
   readonly name: string;
@@ -17,7 +19,7 @@ export interface KernelGate {
 }
 
 /** A gate is met when the figure is at least (for `most`: at most) the bound. Null: not measured. */
-export function judgeKernels(figures: readonly KernelFigure[]): KernelGate[] {
+export function judgeKernels(figures: readonly KernelFigure[], edges: readonly EdgesTiming[] = []): KernelGate[] {
   const find = (name: string, build: string, threads = 1) =>
     figures.find((one) => one.name === name && one.build === build && one.threads === threads);
   const atLeast = (asked: string, bound: number, measured: number | null): KernelGate => ({
@@ -47,6 +49,7 @@ export function judgeKernels(figures: readonly KernelFigure[]): KernelGate[] {
   const ofDense = over(fast("additive-512-dense"), additive);
   const ofTanh =
     tanh === undefined || additive === undefined ? null : additive.milliseconds / (tanh.milliseconds * ((512 * 512 * 64) / 16384));
+  const alongEdges = edges.length === 0 ? null : Math.max(...edges.map(({ forward, probe }) => forward / probe));
   return [
     atLeast("matrix product n ≥ 256: ≥ 0.90 of peak", 0.9, share(/^matmul-(256|384|512|768|1024)$/, "relaxed")),
     atLeast("matrix product n = 64: ≥ 0.75 of peak", 0.75, share(/^matmul-64$/, "relaxed")),
@@ -66,5 +69,10 @@ export function judgeKernels(figures: readonly KernelFigure[]): KernelGate[] {
       atLeast(`two threads ≥ 1.7 × one: ${name}`, 1.7, over(find(name, "relaxed", 1), find(name, "relaxed", 2))),
     ),
     atLeast("wide mode: matrix product n = 512 ≥ 1.7 × narrow", 1.7, over(fast("matmul-512-api"), find("matmul-512-api", "wide"))),
+    {
+      asked: "attention along edges, forward, at every number of edges: ≤ 2 × adding up random rows",
+      measured: alongEdges,
+      met: alongEdges === null ? null : alongEdges <= 2,
+    },
   ];
 }

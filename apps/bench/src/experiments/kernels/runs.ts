@@ -1,12 +1,15 @@
+import { benchmarkEdges, type EdgesTiming } from "@heed/graph-attention/benchmarks";
 import { benchmarkMatmul, type KernelBenchmark } from "@heed/kernels/benchmarks";
 import type { JsonObject, Run, Runs } from "../../experiment.ts";
 import { buildsHere, type Operation, type OperationBuild, type OperationRound, operations, roundOf } from "./operations.ts";
-import type { KernelSamples, OperationSamples } from "./samples.ts";
+import type { EdgeSamples, KernelSamples, OperationSamples } from "./samples.ts";
 
 interface Config extends JsonObject {
   readonly steps: number;
-  /** Matrix products of these; absent: operations. */
+  /** Matrix products of these. */
   readonly sizes?: readonly number[];
+  /** Attention along so many edges. Neither: operations. */
+  readonly edgeCounts?: readonly number[];
   readonly sampleMilliseconds?: number;
 }
 
@@ -15,8 +18,10 @@ const roundsPerStep = 2;
 
 const runs: Runs<Config, null> = {
   prepare: () => ({ description: { name: "kernels" }, data: null }),
-  create: ({ sizes, sampleMilliseconds = 20, steps }) =>
-    sizes === undefined ? new OperationMeasurement(sampleMilliseconds, steps) : new Measurement(sizes, steps),
+  create: ({ sizes, edgeCounts, sampleMilliseconds = 20, steps }) => {
+    if (sizes !== undefined) return new Measurement(sizes, steps);
+    return edgeCounts === undefined ? new OperationMeasurement(sampleMilliseconds, steps) : new EdgeMeasurement(edgeCounts, steps);
+  },
 };
 export default runs;
 
@@ -118,5 +123,41 @@ class OperationMeasurement implements Run {
 
   loadState(state: Uint8Array): void {
     this.#rounds = JSON.parse(new TextDecoder().decode(state)) as OperationRound[];
+  }
+}
+
+/** One step times every size of graph a few times, the probe in between. */
+class EdgeMeasurement implements Run {
+  readonly totalSteps: number;
+  readonly evaluateEvery: number;
+  readonly facts = {};
+  readonly #edgeCounts: readonly number[];
+  #steps: EdgesTiming[][] = [];
+
+  constructor(edgeCounts: readonly number[], steps: number) {
+    this.#edgeCounts = edgeCounts;
+    this.totalSteps = steps;
+    this.evaluateEvery = steps;
+  }
+
+  step(): { examples: number } {
+    this.#steps.push(benchmarkEdges(this.#edgeCounts, 3));
+    return { examples: this.#edgeCounts.length };
+  }
+
+  evaluate(): { nanoseconds: number } {
+    return { nanoseconds: Math.min(...this.#steps.map((timings) => timings.at(-1)!.forward)) };
+  }
+
+  finish(): JsonObject {
+    return { steps: this.#steps } satisfies EdgeSamples as unknown as JsonObject;
+  }
+
+  saveState(): Uint8Array {
+    return new TextEncoder().encode(JSON.stringify(this.#steps));
+  }
+
+  loadState(state: Uint8Array): void {
+    this.#steps = JSON.parse(new TextDecoder().decode(state)) as EdgesTiming[][];
   }
 }

@@ -1,3 +1,5 @@
+import type { EdgesTiming } from "@heed/graph-attention/benchmarks";
+
 /** What the measuring run hands to the report: one figure per step. */
 export interface KernelSamples {
   /** GFLOP/s of the probe that judges: fused multiply-add where the engine has it. */
@@ -10,6 +12,11 @@ export interface KernelSamples {
     readonly build: string;
     readonly gflops: readonly number[];
   }[];
+}
+
+/** Attention along the edges of random graphs: the timings of each step. */
+export interface EdgeSamples {
+  readonly steps: readonly (readonly EdgesTiming[])[];
 }
 
 /** The same of whole operations. */
