@@ -12,8 +12,8 @@ import {
 } from "@heed/kernels/assembler";
 import { Constants, expBlock, logBlock, sigmoidBlock, tanhBlock } from "@heed/kernels/building-blocks";
 import type { Expression, ExpressionOperation } from "@heed/tensor/terms";
-import { PASS_TABLE, passLayout } from "../streaming/score-pass.ts";
 import { jobOf, workOf, type Int } from "../streaming/work.ts";
+import { PASS_TABLE, passLayout } from "./record.ts";
 import { operandsOf, partsOf, type Lookup, type Structure } from "./structure.ts";
 
 /** How often a part is computed in a pass over a strip: once, per row, or for every four pairs. */

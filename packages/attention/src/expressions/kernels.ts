@@ -10,6 +10,7 @@ import { evaluate, wholeRegion } from "./evaluate.ts";
 import type { Expr } from "./expr.ts";
 import { formOf } from "./form.ts";
 import { passOf } from "./pass.ts";
+import { passLayout, writePass } from "./record.ts";
 import { structureOf, type Structure } from "./structure.ts";
 
 type Kernels = Pick<ScoreModKernels, "forward" | "backward" | "obstacle">;
@@ -26,8 +27,9 @@ export function kernelsOf(root: Expr): ScoreModKernels {
   const form = formOf(root);
   return {
     ...kernels,
-    numbers,
     tables,
+    write: (pointer, records) => writePass(pointer, numbers, records),
+    bytes: Math.max(passLayout(structure.numbers, structure.ranks).bytes, 8),
     axes: tables.map((_, table) => axesOf(structure, table)),
     dense: (scores, context, given) => evaluate({ ...form, tables: given }, scores, wholeRegion(context)),
   };

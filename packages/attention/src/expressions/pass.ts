@@ -3,10 +3,11 @@ import type { Views } from "@heed/kernels";
 import type { Expression } from "@heed/tensor/terms";
 import type { Job } from "../streaming/job.ts";
 import { acrossLanes, overStrip } from "../streaming/strip.ts";
-import { PASS_TABLE, passLayout, type Pair, type PairRules, type ScorePass } from "../streaming/score-pass.ts";
+import type { Pair, PairRules, ScorePass } from "../streaming/score-pass.ts";
 import { jobOf, OF_WORK, workOf, type Int } from "../streaming/work.ts";
 import { emission, PER_PAIRS, PER_ROW } from "./emit.ts";
 import { scalarOf } from "./interpret.ts";
+import { PASS_TABLE, passLayout } from "./record.ts";
 import { operandsOf, partsOf, type Lookup, type Structure } from "./structure.ts";
 
 /** A scoreMod as a pass of the streaming kernel, for every expression of that structure. */

@@ -5,7 +5,6 @@ import type { BiasForm, MaskForm } from "@heed/tensor/terms";
 import type { Normaliser } from "../normalisers.ts";
 import { ACTIVATIONS, BIAS, BIAS_FORMS, MASK_FORMS, SCORE_FORMS, writeBiases, type BiasRecord, type Job } from "../streaming/job.ts";
 import type { Sizes } from "../streaming/plan.ts";
-import { passLayout, writePass } from "../streaming/score-pass.ts";
 import { dropoutFields } from "../streaming/dropout-fields.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import { numberOf, type Plan } from "./call-plan.ts";
@@ -174,9 +173,8 @@ export function putPass({ lowered, operands, at, scratch }: Body, gradients: rea
     gradient: gradients[n]?.pointer ?? 0,
     gradientChunk: gradients[n]?.chunk ?? 0,
   }));
-  const ranks = tables.map(({ shape }) => shape.length);
-  const pointer = scratch(Math.max(passLayout(scoreMod.numbers.length, ranks).bytes, 8));
-  writePass(pointer, scoreMod.numbers, tables);
+  const pointer = scratch(scoreMod.bytes);
+  scoreMod.write(pointer, tables);
   return pointer;
 }
 

@@ -80,7 +80,7 @@ const JOB_FIELDS = {
   valueTableHead: "i32",
   valueTableDistance: "i32",
 
-  /** What a compiled scoreMod reads, `writePass` of score-pass.ts; read by modules that were made for one. */
+  /** What a compiled scoreMod reads, `writePass` of expressions/record.ts; read by modules that were made for one. */
   pass: "i32",
 
   // ——— Mask ———

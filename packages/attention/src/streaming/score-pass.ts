@@ -1,4 +1,4 @@
-import { linearMemory, type Family, type Views } from "@heed/kernels";
+import type { Family, Views } from "@heed/kernels";
 import type { FunctionHandle, ModuleBuilder } from "@heed/kernels/assembler";
 import type { Tensor } from "@heed/tensor";
 import type { ScoreMod, TermContext } from "@heed/tensor/terms";
@@ -48,8 +48,10 @@ export interface ScoreModKernels {
   readonly backward: Family<StreamingBackwardKernels>;
   /** Why this engine cannot have them. */
   obstacle(): string | undefined;
-  readonly numbers: readonly number[];
   readonly tables: readonly Tensor[];
+  /** Writes what a job's `pass` points to, `bytes` bytes, aligned to 8: the expression's numbers, and its tables in their order. */
+  write(pointer: number, tables: readonly PassTable[]): void;
+  readonly bytes: number;
   /** Axes of the tables whose index is the sample, or the head, wherever they are read. */
   readonly axes: readonly { readonly sample: number | undefined; readonly head: number | undefined }[];
   /** The dense definition, with other tables in place of its own. */
@@ -64,32 +66,4 @@ export interface PassTable {
   readonly gradient: number;
   /** Elements from one chunk's gradient to the next one's. */
   readonly gradientChunk: number;
-}
-
-/** Bytes between the fields of a table's record. Extents follow, one int32 per axis. */
-export const PASS_TABLE = { pointer: 0, gradient: 4, gradientChunk: 8, extents: 12 } as const;
-
-/** Where things lie in what a job's `pass` points to: numbers as float64, then records of tables, by their ranks. */
-export function passLayout(numbers: number, ranks: readonly number[]): { readonly tables: readonly number[]; readonly bytes: number } {
-  let bytes = 8 * numbers;
-  const tables = ranks.map((rank) => {
-    const at = bytes;
-    bytes += PASS_TABLE.extents + 4 * rank;
-    return at;
-  });
-  return { tables, bytes };
-}
-
-/** Writes what a job's `pass` points to. */
-export function writePass(pointer: number, numbers: readonly number[], tables: readonly PassTable[]): void {
-  const { tables: at, bytes } = passLayout(
-    numbers.length,
-    tables.map(({ shape }) => shape.length),
-  );
-  const view = new DataView(linearMemory().buffer, pointer, bytes);
-  numbers.forEach((value, n) => view.setFloat64(8 * n, value, true));
-  tables.forEach((table, n) => {
-    for (const field of ["pointer", "gradient", "gradientChunk"] as const) view.setInt32(at[n] + PASS_TABLE[field], table[field], true);
-    table.shape.forEach((extent, axis) => view.setInt32(at[n] + PASS_TABLE.extents + 4 * axis, extent, true));
-  });
 }
