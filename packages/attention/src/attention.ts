@@ -1,5 +1,6 @@
 import { UnsupportedError, type Tensor } from "@heed/tensor";
 import { dense } from "./internal/dense.ts";
+import { lowerScore } from "./internal/lower-score.ts";
 import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
 import { streamed } from "./internal/streamed.ts";
 import { prepare, type Call } from "./internal/prepare.ts";
@@ -54,7 +55,7 @@ export function attention(
 }
 
 function results(call: Call, returns: readonly Return[], strict: boolean): { output: Tensor } & Partial<Record<Return, Tensor>> {
-  const { lowered, obstacle } = streamable(call);
+  const { lowered, obstacle } = streamable(call, lowerScore);
   const ofPairs = obstacleInReturns(returns);
   if (strict && (obstacle ?? ofPairs) !== undefined) {
     const { option, reason } = (obstacle ?? ofPairs)!;

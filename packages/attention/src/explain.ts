@@ -4,6 +4,7 @@ import { bytesPer } from "@heed/tensor/operation";
 import type { MaskForm } from "@heed/tensor/terms";
 import { backwardSweeps, planOf } from "./internal/call-plan.ts";
 import { savedRows } from "./internal/job-fields.ts";
+import { lowerScore } from "./internal/lower-score.ts";
 import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
 import { lengthsOf } from "./internal/packing.ts";
 import { predict, predictBackward } from "./internal/predict.ts";
@@ -46,7 +47,7 @@ export function explain(
   const call = prepare("explain", query, key, value, options);
   const { B, H, L, S } = call.context;
   const E = call.value.shape[3];
-  const { lowered, obstacle } = noGrad(() => streamable(call));
+  const { lowered, obstacle } = noGrad(() => streamable(call, lowerScore));
   const build = call.query.dtype === "float64" ? "reference" : activeBuild();
   if (obstacle !== undefined || isEmpty(lowered)) {
     const pairs = B * H * L * S;

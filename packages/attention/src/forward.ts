@@ -1,6 +1,7 @@
 import { activeBuild, runWhereAsked } from "@heed/kernels";
 import { UnsupportedError, type Tensor } from "@heed/tensor";
 import { isRecording } from "@heed/tensor/operation";
+import { lowerScoreForward } from "./internal/lower-score-forward.ts";
 import { isEmpty, streamable } from "./internal/obstacle.ts";
 import { slotsOf } from "./internal/operands.ts";
 import { prepareWith } from "./internal/prepare.ts";
@@ -58,10 +59,11 @@ export function attention(
   if (byPair !== undefined) throw leftOut(`returns: "${byPair as string}" is an array of L × S`);
   if (call.query.dtype !== "float32") throw leftOut(`${call.query.dtype} runs plain loops`);
   if (activeBuild() === "reference") throw leftOut('plain loops would have to run (backend: "reference", or no WebAssembly SIMD)');
-  const { lowered, obstacle } = streamable(call);
+  const { lowered, obstacle } = streamable(call, lowerScoreForward);
   if (obstacle !== undefined) throw leftOut(`${obstacle.option}: ${obstacle.reason}`);
   if (isEmpty(lowered)) throw leftOut("a size is 0");
-  if (isRecording() && slotsOf(lowered).some((x) => x?.requiresGrad === true)) throw leftOut("an operand requires a gradient");
+  if (isRecording() && [call.query, call.key, ...slotsOf(lowered)].some((x) => x?.requiresGrad === true))
+    throw leftOut("an operand requires a gradient");
   const { output, lse } = stream({ kernels: compiledStreaming, run: runWhereAsked }, lowered, returns?.includes("lse") === true);
   const restored = call.restore(output);
   if (returns === undefined) return restored;

@@ -6,6 +6,7 @@ import type { Region } from "./expressions/interpret.ts";
 import { dense } from "./internal/dense.ts";
 import { scoreOfForm } from "./internal/forms.ts";
 import { lower } from "./internal/lower.ts";
+import { lowerScore } from "./internal/lower-score.ts";
 import { prepare, type Call } from "./internal/prepare.ts";
 import type { AttentionOptions } from "./options.ts";
 
@@ -41,7 +42,7 @@ export function weightsOf(query: Tensor, key: Tensor, options: WeightsOfOptions 
     throw new HeedError("weightsOf", "queries must be [from, to) within the sequence", { queries: [from, to], L });
   }
   return noGrad(() => {
-    const lowered = lower(call);
+    const lowered = lower(call, lowerScore);
     const { score, biases, mask } = lowered;
     const { queryOffset } = call.context;
     const offset = typeof queryOffset === "number" ? queryOffset : queryOffset[batch];

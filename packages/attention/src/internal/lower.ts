@@ -1,5 +1,5 @@
-import { all, DTypeError, equal, mul, noGrad, ShapeError, sum, Tensor, unsqueeze, where } from "@heed/tensor";
-import type { Bias, BiasForm, MaskForm, ScoreForm, TermContext } from "@heed/tensor/terms";
+import { DTypeError, ShapeError, Tensor } from "@heed/tensor";
+import type { Bias, BiasForm, MaskForm, Score, ScoreForm, TermContext } from "@heed/tensor/terms";
 import type { HeldScoreMod, ScoreModKernels } from "../streaming/score-pass.ts";
 import { lowerBits } from "./lower-bits.ts";
 import { checkedMask, requireFit } from "./open-pairs.ts";
@@ -16,31 +16,24 @@ export interface Lowered {
   readonly scoreMod: ScoreModKernels | undefined;
 }
 
+/** `score.lower`, such that what a row holds that is not finite reaches no parameter, and no other row. */
+export type LowerScore = (score: Score, query: Tensor, key: Tensor) => ScoreForm;
+
 /** Lowers score, biases and mask, once per call. Uses ordinary operations, so that the tape reaches what they learned. */
-export function lower(call: Call): Lowered {
+export function lower(call: Call, lowerScore: LowerScore): Lowered {
   const { context } = call;
   return {
     call,
-    score: scoreForm(call),
+    score: scoreForm(call, lowerScore),
     biases: call.biases.map((bias) => biasForm(call, bias, context)),
     mask: maskForm(call, context),
     scoreMod: scoreModKernels(call),
   };
 }
 
-function scoreForm(call: Call): ScoreForm {
+function scoreForm(call: Call, lowerScore: LowerScore): ScoreForm {
   const { query, key, score, where: name } = call;
-  let form = score.lower(query, key);
-  if (form.query !== query || form.key !== key) {
-    const shown = noGrad(() => [query, key].map(finiteRows));
-    if (shown.some((flags) => flags !== undefined)) {
-      // What a row that is not finite holds must reach no parameter: it is lowered as zeros, and marked again behind.
-      const [q, k] = [query, key].map((x, i) => (shown[i] === undefined ? x : where(shown[i], x, 0)));
-      form = score.lower(q, k);
-      const marked = (x: Tensor, flags: Tensor | undefined) => (flags === undefined ? x : where(flags, x, NaN));
-      form = { ...form, query: marked(form.query, shown[0]), key: marked(form.key, shown[1]) };
-    }
-  }
+  const form = lowerScore(score, query, key);
   const [q, k] = [form.query, form.key];
   const same = (x: Tensor, like: Tensor) => x.rank === 4 && like.shape.slice(0, 3).every((n, axis) => x.shape[axis] === n);
   if (!same(q, query) || !same(k, key) || q.shape[3] !== k.shape[3]) {
@@ -50,12 +43,6 @@ function scoreForm(call: Call): ScoreForm {
   requireDType(call, `the score "${score.name}"`, q);
   requireDType(call, `the score "${score.name}"`, k);
   return form;
-}
-
-/** True where a row holds neither NaN nor ±∞, `[B, H, n, 1]`; `undefined` where all do. */
-export function finiteRows(x: Tensor): Tensor | undefined {
-  const finite = equal(sum(mul(x.detach(), 0), -1), 0); // 0 · x is NaN for NaN and ±∞, else 0.
-  return all(finite).item() === 1 ? undefined : unsqueeze(finite, -1);
 }
 
 function biasForm(call: Call, bias: Bias | Tensor, context: TermContext): BiasForm {

@@ -1,5 +1,5 @@
 import type { Return } from "../options.ts";
-import { lower, type Lowered } from "./lower.ts";
+import { lower, type Lowered, type LowerScore } from "./lower.ts";
 import type { Call } from "./prepare.ts";
 
 /** Why a call, or a part of it, runs the dense definition: the option at fault, and a sentence. */
@@ -9,9 +9,9 @@ export interface Obstacle {
 }
 
 /** A call as the streaming kernel takes it, or what keeps the kernel from taking it; where nothing can be lowered, that alone. */
-export function streamable(call: Call): Streamable {
+export function streamable(call: Call, lowerScore: LowerScore): Streamable {
   if (typeof call.score.lower !== "function") return { obstacle: { option: "score", reason: `"${call.score.name}" does not lower` } };
-  const lowered = lower(call);
+  const lowered = lower(call, lowerScore);
   const obstacle = obstacleOf(lowered);
   return obstacle === undefined ? { lowered } : { lowered, obstacle };
 }
@@ -22,11 +22,8 @@ type Streamable =
 
 /** What the streaming kernel does not take: the one place that says so. */
 function obstacleOf({ call, score, scoreMod }: Lowered): Obstacle | undefined {
-  const { normaliser } = call;
   if (score.form === "additive" && score.edgeTerm !== undefined)
     return { option: "score", reason: "an edge term of an additive score has a number per pair" };
-  if (normaliser.kind === "hard" && normaliser.straightThrough !== undefined)
-    return { option: "normaliser", reason: "the straight-through gradient of hard is that of a softmax over whole rows" };
   if (call.scoreMod !== undefined) {
     if (scoreMod === undefined) return { option: "scoreMod", reason: `"${call.scoreMod.name}" brings no kernels` };
     // In double precision nothing is compiled.
