@@ -1,4 +1,4 @@
-import { activeBuild, defineFamily } from "@heed/kernels";
+import { activeBuild, defineFamily, HeedError } from "@heed/kernels";
 import { wasm as forwardOf } from "../streaming/generate.ts";
 import { reference as forwardReference } from "../streaming/reference.ts";
 import type { ScoreModKernels } from "../streaming/score-pass.ts";
@@ -55,6 +55,7 @@ function makeKernels(structure: Structure): Kernels {
       try {
         if (refusal === undefined) forward.implementation(activeBuild());
       } catch (error) {
+        if (error instanceof HeedError) throw error;
         refusal = `this engine compiles no WebAssembly at run time (${(error as Error).message})`;
       }
       return refusal;

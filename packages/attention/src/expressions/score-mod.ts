@@ -25,6 +25,10 @@ export interface ScoreVariables extends PairVariables {
  * What is to be done to each score, as an option of attention: `scoreMod(({ score, h, position, j }) => …)` gives the expression of the new score. The
  * function runs once, here; what it returns is data, printable, differentiated by itself.
  *
+ * float32 computes it in the streaming kernel, in a module that is compiled at its first call, once for all expressions of the same structure: numbers
+ * and tables are operands. Where the engine refuses that, the dense definition runs (`explain`). A score of −∞ has the weight 0; what a closed pair holds
+ * is kept from being heard by masks and biases only, so close pairs by `maskMod`.
+ *
  * @throws {DTypeError} when the result is no number.
  * @example
  * const cap = scoreMod(({ score }) => tanh(score.div(20)).mul(20));
