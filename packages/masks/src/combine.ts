@@ -1,19 +1,19 @@
-import { HeedError } from "@heed/tensor";
-import type { TermContext } from "@heed/tensor/terms";
+import type { Mask, TermContext } from "@heed/tensor/terms";
+import { drawable } from "./from-mask.ts";
 import { intervalMask, type DrawableMask, type Rows } from "./internal/interval-mask.ts";
 import { extentOf } from "./internal/numbers.ts";
 import { Runs } from "./internal/runs.ts";
 
 /**
  * What all of the masks allow. Without any: everything. Samples and heads broadcast: `and(causal(), padding(lengths))` differs by sample alone.
- * @throws {HeedError} for a mask of another package: wrap its tensor by `fromTensor`.
+ * Masks of other packages combine too, by what they lower to.
+ * @throws {HeedError} for what is no mask: wrap a boolean tensor by `fromTensor`.
  *
  * Each row is joined as ranges, O(ranges): no L × S array.
  * @example and(causal(), window(255, 0), padding(lengths))
  */
-export function and(...masks: readonly DrawableMask[]): DrawableMask {
-  requireMasks("and", masks);
-  if (masks.length === 1) return masks[0];
+export function and(...masks: readonly Mask[]): DrawableMask {
+  if (masks.length === 1) return drawable("and", masks[0]);
   return combined("and", masks, masks.length === 0 ? everything : fold(intersect));
 }
 
@@ -21,37 +21,23 @@ export function and(...masks: readonly DrawableMask[]): DrawableMask {
  * What any of the masks allows. Without any: nothing. Otherwise as `and`.
  * @example or(window(64, 64), globalTokens([0]))
  */
-export function or(...masks: readonly DrawableMask[]): DrawableMask {
-  requireMasks("or", masks);
-  if (masks.length === 1) return masks[0];
+export function or(...masks: readonly Mask[]): DrawableMask {
+  if (masks.length === 1) return drawable("or", masks[0]);
   return combined("or", masks, masks.length === 0 ? nothing : fold(unite));
 }
 
 /**
  * What the mask does not allow: `not(window(0, 0))` hides a query's own key. Otherwise as `and`. A query that may see everything then sees nothing.
  */
-export function not(mask: DrawableMask): DrawableMask {
-  requireMasks("not", [mask]);
+export function not(mask: Mask): DrawableMask {
   return combined("not", [mask], complement);
 }
 
 /** Joins the same rows of all parts into `into`. */
 type Join = (parts: readonly Runs[], count: number, S: number, into: Runs) => void;
 
-/** @throws {HeedError} for what has no rows of ranges. */
-export function requireMasks(name: string, masks: readonly DrawableMask[]): void {
-  for (const mask of masks) {
-    if (typeof mask?.rows !== "function")
-      throw new HeedError(
-        name,
-        "only masks of this package combine here",
-        { received: typeof mask },
-        "Wrap a boolean tensor: fromTensor(mask).",
-      );
-  }
-}
-
-function combined(name: string, masks: readonly DrawableMask[], join: Join): DrawableMask {
+function combined(name: string, given: readonly Mask[], join: Join): DrawableMask {
+  const masks = given.map((mask) => drawable(name, mask));
   return intervalMask(`${name}(${masks.map((mask) => mask.name).join(", ")})`, extentOf(masks), (context: TermContext): Rows => {
     const parts = masks.map((mask) => mask.rows(context));
     const filled = parts.map(() => new Runs());

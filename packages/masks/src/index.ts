@@ -4,6 +4,7 @@ export { and, not, or } from "./combine.ts";
 export { dilated } from "./dilated.ts";
 export { document } from "./document.ts";
 export { fixed } from "./fixed.ts";
+export { fromMask } from "./from-mask.ts";
 export { fromDropMask, fromTensor } from "./from-tensor.ts";
 export { globalTokens } from "./global-tokens.ts";
 export { graph } from "./graph.ts";

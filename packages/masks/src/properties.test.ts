@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { randomKey, tensor, type Tensor } from "@heed/tensor";
-import type { MaskForm, TermContext } from "@heed/tensor/terms";
+import type { Mask, MaskForm, TermContext } from "@heed/tensor/terms";
 import {
   and,
   blocks,
@@ -10,6 +10,7 @@ import {
   document,
   fixed,
   fromDropMask,
+  fromMask,
   fromTensor,
   globalTokens,
   graph,
@@ -233,6 +234,36 @@ describe("every mask", () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it("is the same for who knows but its lowered form, or its dense definition: strangers' masks combine", () => {
+    fc.assert(
+      fc.property(cased(70), fc.boolean(), ({ mask, context }, dense) => {
+        const { name } = mask;
+        const stranger = (dense ? { name, dense: mask.dense } : { name, dense: mask.dense, lower: mask.lower }) as Mask;
+        const bits = (of: Mask) => of.dense(context).toTypedArray();
+        expect(bits(fromMask(stranger))).toEqual(bits(mask));
+        expect(and(stranger, causal()).lower(context)).toEqual(and(mask, causal()).lower(context));
+        expect(not(stranger).lower(context)).toEqual(not(mask).lower(context));
+      }),
+      { numRuns: 60 },
+    );
+    // Two ranges in any order, and tiles of another size.
+    const context = { B: 1, H: 1, L: 1, S: 20, queryOffset: 0 };
+    const ranges = { form: "ranges", batches: 1, heads: 1, ranges: 2, bounds: Int32Array.of(12, 15, 3, 13) } as const;
+    const tiles = {
+      form: "tiles",
+      batches: 1,
+      heads: 1,
+      rows: 1,
+      columns: 8,
+      verdicts: Uint8Array.of(2, 1, 0),
+      bitsAt: Int32Array.of(0, -1, -1),
+      bits: Uint8Array.of(0b1000_0001),
+    } as const;
+    const text = (form: MaskForm) => fromMask({ name: "own", dense: () => tensor([[true]]), lower: () => form }).toString(1, 20, context);
+    expect(text(ranges).replaceAll(" ", "")).toBe("···■■■■■■■■■■■■·····");
+    expect(text(tiles).replaceAll(" ", "")).toBe("■······■■■■■■■■■····");
   });
 
   it("obeys De Morgan, and is itself when turned round twice", () => {
