@@ -15,12 +15,6 @@ interface Rows {
   perColumn(part: Expression): Column;
 }
 
-type Column = {
-  readonly values: Float64Array;
-  readonly order: "rising" | "falling" | "neither";
-  readonly runs: () => ReadonlyMap<number, number[]>;
-};
-
 /** Where a condition holds; undefined where these tables make too many ranges of it. */
 type Condition = (rows: Rows) => RowRanges | undefined;
 
@@ -55,7 +49,7 @@ export function solve(
       let column = known.get(part);
       if (column === undefined) {
         const values = listOf(part, "j", tables, 0, columns) ?? interpret(part, tables, { ...at, i: [0, 1], j: [0, columns] }).values;
-        known.set(part, (column = columnOf(values, columns)));
+        known.set(part, (column = new Column(values, columns)));
       }
       return column;
     };
@@ -92,30 +86,46 @@ function listOf(
   return first >= 0 && first + count <= list.length ? list.subarray(first, first + count) : undefined;
 }
 
-function columnOf(values: Float64Array, columns: number): Column {
-  let [rises, falls] = [true, true];
-  for (let j = 1; j < values.length; j++) {
-    rises &&= values[j] >= values[j - 1];
-    falls &&= values[j] <= values[j - 1];
+class Column {
+  readonly values: Float64Array;
+  readonly #columns: number;
+  #order: "rising" | "falling" | "neither" | undefined;
+  #runs: Map<number, number[]> | undefined;
+
+  constructor(values: Float64Array, columns: number) {
+    this.values = values;
+    this.#columns = columns;
   }
-  let made: Map<number, number[]> | undefined;
-  const runs = () => {
-    if (made !== undefined) return made;
-    made = new Map();
-    const single = values.length === 1;
-    for (let low = 0, high = 0; low < values.length; low = high) {
-      while (high < values.length && values[high] === values[low]) high++;
-      if (high === low) high++; // NaN equals nothing.
-      else {
-        const found = made.get(values[low]);
-        const range = single ? [0, columns] : [low, high];
-        if (found === undefined) made.set(values[low], range);
-        else found.push(...range);
-      }
+
+  order(): "rising" | "falling" | "neither" {
+    if (this.#order !== undefined) return this.#order;
+    let [rises, falls] = [true, true];
+    for (let j = 1; j < this.values.length; j++) {
+      rises &&= this.values[j] >= this.values[j - 1];
+      falls &&= this.values[j] <= this.values[j - 1];
     }
-    return made;
-  };
-  return { values, order: rises ? "rising" : falls ? "falling" : "neither", runs };
+    return (this.#order = rises ? "rising" : falls ? "falling" : "neither");
+  }
+
+  /** The ranges of columns that have a value, by values. */
+  runs(): ReadonlyMap<number, number[]> {
+    if (this.#runs !== undefined) return this.#runs;
+    const { values } = this;
+    const found = new Map<number, number[]>();
+    for (let low = 0, high = 0; low < values.length; low = high) {
+      const value = values[low];
+      while (high < values.length && values[high] === value) high++;
+      if (high === low) {
+        high++; // NaN equals nothing.
+        continue;
+      }
+      const own = found.get(value);
+      const end = values.length === 1 ? this.#columns : high;
+      if (own === undefined) found.set(value, [low, end]);
+      else own.push(low, end);
+    }
+    return (this.#runs = found);
+  }
 }
 
 const readsRow = (x: Expression) => reads(x, "i") || reads(x, "position");
@@ -282,6 +292,7 @@ function quotientOf(x: Expression): { over: Linear; by: number } | undefined {
 /** The terms that do not depend on j, one number per row or one for all. */
 function restOf({ terms, constant }: Linear, { count, perRow }: Rows): Float64Array {
   const values = terms.map(({ part }) => perRow(part));
+  if (terms.length === 1 && terms[0].factor === 1 && constant === 0) return values[0];
   const rest = new Float64Array(values.every(({ length }) => length === 1) ? 1 : count).fill(constant);
   terms.forEach(({ factor }, n) => {
     const own = values[n];
@@ -291,25 +302,21 @@ function restOf({ terms, constant }: Linear, { count, perRow }: Rows): Float64Ar
   return rest;
 }
 
-/** Whether an int of that form stays one: beyond 2³¹ it would wrap round. */
-function fits({ slope }: Linear, rest: Float64Array, columns: number): boolean {
-  if (slope === 0) return true;
-  const most = 2 ** 31 - 1 - Math.abs(slope) * columns;
-  for (const value of rest) if (!(Math.abs(value) <= most)) return false;
-  return true;
-}
+/** So far an int that is linear in j may be from 0 and remain one: beyond 2³¹ it would wrap round. Of what does not depend on j: any number. */
+const reach = ({ slope }: Linear, columns: number) => (slope === 0 ? Infinity : 2 ** 31 - 1 - Math.abs(slope) * columns);
 
 function linearAtMost(left: Linear, right: Linear, strict: boolean): Condition {
+  const slope = left.slope - right.slope;
   return (rows) => {
     const { count, columns } = rows;
     const [x, y] = [restOf(left, rows), restOf(right, rows)];
-    if (!fits(left, x, columns) || !fits(right, y, columns)) return undefined;
-    const ranges = new RowRanges(count, 1);
-    const slope = left.slope - right.slope;
     const [xStep, yStep] = [x, y].map(({ length }) => (length === 1 ? 0 : 1));
+    const [xReach, yReach] = [reach(left, columns), reach(right, columns)];
+    const ranges = new RowRanges(count, 1);
     for (let row = 0; row < count; row++) {
       let low = x[row * xStep];
       let high = y[row * yStep];
+      if (Math.abs(low) > xReach || Math.abs(high) > yReach) return undefined;
       // What depends on j is whole: so is the bound that counts.
       if (left.slope === 0) low = strict ? Math.floor(low) + 1 : Math.ceil(low);
       else high = strict ? Math.ceil(high) - 1 : Math.floor(high);
@@ -325,7 +332,9 @@ function linearAtMost(left: Linear, right: Linear, strict: boolean): Condition {
 /** A table by key, or what is made of one, at most what the row knows; solved where it rises or falls. */
 function columnAtMost(x: Expression, y: Expression, strict: boolean, withNaN = false): Condition {
   return ({ count, columns, perRow, perColumn }) => {
-    const { values, order } = perColumn(x);
+    const column = perColumn(x);
+    const { values } = column;
+    const order = column.order();
     // Where nothing is ordered, as of NaN, "not x < y" is not "y ≤ x".
     if (order === "neither" || values.length === 1) return undefined;
     const bounds = perRow(y);
