@@ -13,8 +13,8 @@ export interface LinearAttentionOptions extends LinearTimeOptions {
   /** Added to the divisor. Default 1e-6, as the authors do. */
   readonly eps?: number;
   /**
-   * `"chunked"` (default): time O((L + S) (M E + 64 (M + E))). `"parallel"`: the definition over all pairs, O(L S). `"recurrent"`: key after key, as
-   * a recurrent network. All three agree but for rounding.
+   * `"chunked"` (default): time O((L + S) (M E + C (M + E))) in chunks of C = 64 (128 where M is above 128). `"parallel"`: the definition over all
+   * pairs, O(L S). `"recurrent"`: key after key, as a recurrent network. All three agree but for rounding.
    */
   readonly form?: Form;
   /** What earlier keys left behind: a call goes on where another one ended. Default none. */

@@ -63,8 +63,8 @@ describe("converges to softmax attention", () => {
 });
 
 it("has forms that agree", () => {
-  const [q, k, v] = [1, 2, 3].map((seed) => randomTensor([1, 2, 70, 4], seed)) as [Tensor, Tensor, Tensor];
-  const of = (form: "chunked" | "parallel" | "recurrent") => performer(q, k, v, { key, numFeatures: 32, mask: causal(), form });
+  const [q, k, v] = [1, 2, 3].map((seed) => randomTensor([1, 1, 150, 4], seed)) as [Tensor, Tensor, Tensor];
+  const of = (form: "chunked" | "parallel" | "recurrent") => performer(q, k, v, { key, numFeatures: 140, mask: causal(), form });
   expectClose(of("chunked"), of("parallel"), 1e-5);
   expectClose(of("chunked"), of("recurrent"), 1e-5);
 });

@@ -83,13 +83,13 @@ export function performer(query: Tensor, key: Tensor, value: Tensor, options: Pe
   return call.restore(output);
 }
 
-/** @param over axes over which the largest exponent is taken out */
+/** Without the factor 1 / √M, which cancels. @param over axes over which the largest exponent is taken out */
 function softmaxFeatures(x: Tensor, directions: Tensor, eps: number, over: number | number[], there: Tensor | undefined): Tensor {
   const along = matmul(x, transpose(directions)); // [B, H, length, M]
   const seen = there === undefined ? along.detach() : where(there, along.detach(), -Infinity);
   const halves = mul(sum(square(x), -1, { keepDims: true }), 0.5);
-  const values = exp(sub(sub(along, halves), largest(seen, over)));
-  return mul(eps === 0 ? values : add(values, eps), 1 / Math.sqrt(directions.shape[0]));
+  const values = exp(sub(along, add(halves, largest(seen, over))));
+  return eps === 0 ? values : add(values, eps);
 }
 
 /** 0 where there is nothing to take it of. */

@@ -223,6 +223,16 @@ describe("errors", () => {
     expect(() => recurrentAttention(x, x, x, options as never)).toThrow(message);
   });
 
+  it("does not compile rules without what they need, or with what they do not use", () => {
+    // @ts-expect-error gated needs decay
+    const missing: RecurrentAttentionOptions = { updateRule: "gated" };
+    // @ts-expect-error linear has no beta
+    const unused: RecurrentAttentionOptions = { updateRule: "linear", beta: x };
+    // @ts-expect-error ONNX spells it gated_delta
+    const misspelt: RecurrentAttentionOptions = { updateRule: "gated_delta", decay: x, beta: x };
+    for (const options of [missing, unused, misspelt]) expect(() => recurrentAttention(x, x, x, options)).toThrow(/rule/i);
+  });
+
   it("says that lengths and widths must agree", () => {
     expect(() => recurrentAttention(x, slice(x, -2, 1), slice(x, -2, 1), { updateRule: "linear" })).toThrow(/lengths must agree/);
     expect(() => recurrentAttention(x, slice(x, -1, 1), x, { updateRule: "linear" })).toThrow(/one width D/);

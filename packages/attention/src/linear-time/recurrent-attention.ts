@@ -161,7 +161,8 @@ function oneByOne({ query, key, value, decay, beta, state: start }: Steps): Resu
 function chunked({ query, key, value, decay, beta, state: start }: Steps): Result {
   const L = query.shape.at(-2)!;
   const byRow = decay !== undefined && decay.shape.at(-1) !== 1;
-  const C = byRow ? 16 : 32;
+  let C = byRow ? 16 : 32; // A power of two, for the triangular inverse; no longer than there are steps.
+  while (C >= 2 * Math.max(1, L)) C /= 2;
   const chunks = Math.max(1, Math.ceil(L / C));
   const cut = (x: Tensor) => {
     const longer = pad(

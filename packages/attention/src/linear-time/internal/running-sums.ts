@@ -18,8 +18,8 @@ import type { Operands } from "./operands.ts";
 /** Ways to the same sums: all pairs at once, O(L S); chunks of pairs with a state between them, O(L + S); or key after key. */
 export type Form = "parallel" | "chunked" | "recurrent";
 
-/** Pairs within a chunk cost M + W numbers each, what came before costs M · W per query: about even here for heads of 64. */
-const CHUNK = 64;
+/** Pairs within a chunk of C cost C (M + W) products per query, what came before and what is added cost 2 M W: about even here. */
+const chunkOf = (M: number): number => (M <= 128 ? 64 : 128);
 
 interface Features {
   /** `[B | 1, H, L, M]` */
@@ -127,11 +127,12 @@ function chunked({ query, key, value, state: before }: Parts, offset: number): S
   const first = Math.max(0, Math.min(S, offset));
   const blind = Math.max(0, Math.min(L, -offset));
   const count = L - blind;
-  const chunks = Math.max(1, Math.ceil(count / CHUNK));
+  const C = Math.max(1, Math.min(count, chunkOf(key.shape.at(-1)!)));
+  const chunks = Math.max(1, Math.ceil(count / C));
   const cut = (x: Tensor, from: number) => {
     const rows = slice(x, -2, from, Math.min(x.shape.at(-2)!, from + count));
-    const longer = padRows(rows, 0, chunks * CHUNK - rows.shape.at(-2)!);
-    return reshape(longer, [...x.shape.slice(0, -2), chunks, CHUNK, x.shape.at(-1)!]);
+    const longer = padRows(rows, 0, chunks * C - rows.shape.at(-2)!);
+    return reshape(longer, [...x.shape.slice(0, -2), chunks, C, x.shape.at(-1)!]);
   };
   const [q, k, v] = [cut(query, blind), cut(key, first), cut(value, first)];
   const start = first === 0 ? before : added(slice(key, -2, 0, first), slice(value, -2, 0, first), before);
@@ -139,7 +140,7 @@ function chunked({ query, key, value, state: before }: Parts, offset: number): S
   const shape = [...perChunk.shape.slice(0, -3), 1, ...perChunk.shape.slice(-2)];
   const states = cumsum(concat([broadcastTo(unsqueeze(start, -3), shape), slice(perChunk, -3, 0, chunks - 1)], -3), -3);
   const sums = add(matmul(tril(matmul(q, transpose(k))), v), matmul(q, states));
-  const flat = reshape(sums, [...sums.shape.slice(0, -3), chunks * CHUNK, sums.shape.at(-1)!]);
+  const flat = reshape(sums, [...sums.shape.slice(0, -3), chunks * C, sums.shape.at(-1)!]);
   const last = (x: Tensor) => reshape(slice(x, -3, chunks - 1), [...shape.slice(0, -3), ...shape.slice(-2)]);
   return { sums: padRows(slice(flat, -2, 0, count), blind, 0), state: add(last(states), last(perChunk)) };
 }
