@@ -191,11 +191,11 @@ function defineRowNorm(m: ModuleBuilder, name: "layerNorm" | "rmsNorm"): void {
 function defineChannelMoments(m: ModuleBuilder): void {
   m.func(
     "channelMoments",
-    { params: { x: "i32", mean: "i32", variance: "i32", B: "i32", C: "i32", inner: "i32" } },
-    (f, { x, mean, variance, B, C, inner }) => {
+    { params: { x: "i32", mean: "i32", variance: "i32", B: "i32", C: "i32", inner: "i32", stride: "i32" } },
+    (f, { x, mean, variance, B, C, inner, stride }) => {
       const count = f.let(f32.convertI32S(i32.mul(B, inner)));
       const rowBytes = f.let(i32.shl(inner, 2));
-      const imageBytes = f.let(i32.mul(rowBytes, C));
+      const imageBytes = f.let(i32.shl(stride, 2));
       const centre = f.local("f32");
       const centres = f.local("v128");
       f.forRange(0, C, 1, () => {
@@ -216,10 +216,11 @@ function defineChannelMoments(m: ModuleBuilder): void {
 function defineChannelAffine(m: ModuleBuilder): void {
   m.func(
     "channelAffine",
-    { params: { x: "i32", scale: "i32", shift: "i32", out: "i32", B: "i32", C: "i32", inner: "i32" } },
-    (f, { x, scale, shift, out, B, C, inner }) => {
+    { params: { x: "i32", scale: "i32", shift: "i32", out: "i32", B: "i32", C: "i32", inner: "i32", stride: "i32" } },
+    (f, { x, scale, shift, out, B, C, inner, stride }) => {
       const rowBytes = f.let(i32.shl(inner, 2));
       const parameterBytes = f.let(i32.shl(C, 2));
+      const gap = f.let(i32.sub(i32.shl(stride, 2), i32.mul(C, rowBytes)));
       const scales = f.local("v128");
       const shifts = f.local("v128");
       f.forRange(0, B, 1, () => {
@@ -230,6 +231,8 @@ function defineChannelAffine(m: ModuleBuilder): void {
           f.increment(x, rowBytes);
           f.increment(out, rowBytes);
         });
+        f.increment(x, gap);
+        f.increment(out, gap);
       });
     },
   );
@@ -251,12 +254,13 @@ function defineBatchNormGrad(m: ModuleBuilder): void {
         B: "i32",
         C: "i32",
         inner: "i32",
+        stride: "i32",
       },
     },
-    (f, { x, g, mean, rstd, weight, dx, dweight, dbias, B, C, inner }) => {
+    (f, { x, g, mean, rstd, weight, dx, dweight, dbias, B, C, inner, stride }) => {
       const count = f.let(f32.convertI32S(i32.mul(B, inner)));
       const rowBytes = f.let(i32.shl(inner, 2));
-      const imageBytes = f.let(i32.mul(rowBytes, C));
+      const imageBytes = f.let(i32.shl(stride, 2));
       const scale = f.local("f32");
       const [centres, factors, scales, sums, dots] = f.locals("v128", 5);
       const [px, pg, pdx] = f.locals("i32", 3);

@@ -21,9 +21,11 @@ for (const which of ["relaxed", "simd", "reference"] as const) {
   time(`layerNormGrad ${rows} × ${n}`, 3 * size, () => kernels.layerNormGrad(x, weight, mean, rstd, g, dx, dweight, dbias, rows, n));
   time(`layerNorm 4096 × 32`, 2 * 4096 * 32, () => kernels.layerNorm(x, weight, small, out, mean, rstd, 4096, 32, 1e-5));
   time(`rmsNorm ${rows} × ${n}`, 2 * size, () => kernels.rmsNorm(x, weight, out, rstd, rows, n, 1e-5));
-  time(`channelMoments ${B} × ${C} × ${inner}`, B * C * inner, () => kernels.channelMoments(x, mean, rstd, B, C, inner));
-  time(`channelAffine ${B} × ${C} × ${inner}`, 2 * B * C * inner, () => kernels.channelAffine(x, weight, small, out, B, C, inner));
+  time(`channelMoments ${B} × ${C} × ${inner}`, B * C * inner, () => kernels.channelMoments(x, mean, rstd, B, C, inner, C * inner));
+  time(`channelAffine ${B} × ${C} × ${inner}`, 2 * B * C * inner, () =>
+    kernels.channelAffine(x, weight, small, out, B, C, inner, C * inner),
+  );
   time(`batchNormGrad ${B} × ${C} × ${inner}`, 3 * B * C * inner, () =>
-    kernels.batchNormGrad(x, g, mean, rstd, weight, dx, dweight, dbias, B, C, inner),
+    kernels.batchNormGrad(x, g, mean, rstd, weight, dx, dweight, dbias, B, C, inner, C * inner),
   );
 }

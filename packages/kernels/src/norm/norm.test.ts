@@ -106,7 +106,7 @@ describe("norm, reference, float64", () => {
       expect(w.readReals(rstd, 1)).toEqual([0.5]);
       exact.rmsNorm(x, weight, out, rstd, 1, 4, 3.5); // mean square 12.5, + 3.5 = 16
       expectNear(w.readReals(out, 4), [0.25, 1, 0.75, 1.5], 1e-15);
-      exact.channelMoments(x, mean, rstd, 1, 1, 4);
+      exact.channelMoments(x, mean, rstd, 1, 1, 4, 4);
       expect([...w.readReals(mean, 1), ...w.readReals(rstd, 1)]).toEqual([3, 3.5]);
     });
   });
@@ -121,10 +121,10 @@ describe("norm, reference, float64", () => {
         if (which === "layerNorm") exact.layerNorm(px, pw, 0, out, 0, 0, rows, n, EPS);
         else if (which === "rmsNorm") exact.rmsNorm(px, pw, out, 0, rows, n, EPS);
         else {
-          exact.channelMoments(px, moments, moments + 8 * n, rows, n, 1);
+          exact.channelMoments(px, moments, moments + 8 * n, rows, n, 1, n);
           const [mean, variance] = [w.readReals(moments, n), w.readReals(moments + 8 * n, n)];
           const scale = variance.map((value, i) => weight[i] / Math.sqrt(value + EPS));
-          exact.channelAffine(px, w.reals(scale), w.reals(scale.map((value, i) => -value * mean[i])), out, rows, n, 1);
+          exact.channelAffine(px, w.reals(scale), w.reals(scale.map((value, i) => -value * mean[i])), out, rows, n, 1, n);
         }
         return w.readReals(out, rows * n).reduce((sum, y, i) => sum + y * input.g[i], 0);
       });
@@ -161,9 +161,9 @@ describe("norm, reference, float64", () => {
       exact.rmsNorm(x, weight, out, rstd, rows, n, EPS);
       exact.rmsNormGrad(x, weight, rstd, g, dx, dweight, rows, n);
       check("rmsNorm");
-      exact.channelMoments(x, mean, rstd, rows, n, 1);
+      exact.channelMoments(x, mean, rstd, rows, n, 1, n);
       const inverse = w.reals(w.readReals(rstd, n).map((variance) => 1 / Math.sqrt(variance + EPS)));
-      exact.batchNormGrad(x, g, mean, inverse, weight, dx, dweight, dbias, rows, n, 1);
+      exact.batchNormGrad(x, g, mean, inverse, weight, dx, dweight, dbias, rows, n, 1, n);
       check("batchNorm");
     });
   });
@@ -301,23 +301,43 @@ describe.each(implementationsOf(norm).slice(1))("norm, $name", ({ kernels, dtype
     const x = noise(size, 1).map((value) => Math.fround(value + shift));
     const g = noise(size, 2);
     const scale = noise(C, 3);
-    const run = (which: NormKernels, precision: "float32" | "float64", given?: { mean: number[]; rstd: number[] }) =>
+    /** In pieces of so many channels. */
+    const run = (
+      which: NormKernels,
+      precision: "float32" | "float64",
+      given?: { mean: number[]; rstd: number[] },
+      together = Math.max(C, 1),
+    ) =>
       inWorkspace(precision, (w) => {
         const [px, pg, scales, shifts] = [w.reals(x, 1), w.reals(g, 2), w.reals(scale, 3), w.reals(noise(C, 4), 1)];
         const [mean, variance, out] = [w.reals(C, 1), w.reals(C, 2), w.reals(size, 3)];
-        which.channelMoments(px, mean, variance, B, C, inner);
-        which.channelAffine(px, scales, shifts, out, B, C, inner);
+        const bytes = precision === "float64" ? 8 : 4;
+        const stride = C * inner;
+        const pieces = Array.from({ length: Math.ceil(C / together) }, (_, i) => {
+          const first = i * together * bytes;
+          return { first, at: first * inner, count: Math.min(together, C - i * together) };
+        });
+        for (const { first, at, count } of pieces) {
+          which.channelMoments(px + at, mean + first, variance + first, B, count, inner, stride);
+          which.channelAffine(px + at, scales + first, shifts + first, out + at, B, count, inner, stride);
+        }
         const moments = { mean: w.readReals(mean, C), variance: w.readReals(variance, C), out: w.readReals(out, size) };
         const saved = given ?? {
           mean: moments.mean.map(Math.fround),
           rstd: moments.variance.map((value) => Math.fround(1 / Math.sqrt(value + EPS))),
         };
         const [dx, dweight, dbias] = [w.reals(size, 1), w.reals(C, 2), w.reals(C, 3)];
-        which.batchNormGrad(px, pg, w.reals(saved.mean), w.reals(saved.rstd), weight ? scales : 0, dx, dweight, dbias, B, C, inner);
+        const [atMean, atRstd] = [w.reals(saved.mean), w.reals(saved.rstd)];
+        for (const { first, at, count } of pieces) {
+          const [ofMean, ofRstd, ofWeight] = [atMean + first, atRstd + first, weight ? scales + first : 0];
+          const to = [dx + at, dweight + first, dbias + first] as const;
+          which.batchNormGrad(px + at, pg + at, ofMean, ofRstd, ofWeight, ...to, B, count, inner, stride);
+        }
         return { ...moments, saved, dx: w.readReals(dx, size), dweight: w.readReals(dweight, C), dbias: w.readReals(dbias, C) };
       });
     const expected = run(exact, "float64");
     const actual = run(kernels, dtype, expected.saved);
+    expect(run(kernels, dtype, expected.saved, 2), "two channels at a time").toEqual(actual);
     const [M, W, G, R, X] = [largest(x), weight ? largest(scale) : 1, largest(g), largest(expected.saved.rstd), Math.sqrt(N)];
     const steps = inner / 16 + 16;
     expectNear(actual.mean, expected.mean, 2 * u * M, "mean");

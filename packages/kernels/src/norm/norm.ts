@@ -4,7 +4,8 @@ import type { Family } from "../family.ts";
 import { reference } from "./reference.ts";
 
 /**
- * Normalisations. Rows are contiguous `[rows, n]`; channels are the middle of a contiguous `[B, C, inner]`.
+ * Normalisations. Rows are contiguous `[rows, n]`; channels are the middle of `[B, C, inner]`, contiguous but for `stride` elements from
+ * image to image, C · inner or, for some of the channels of all, more.
  * Pointers are in bytes. A pointer marked "or 0" may be 0: then that operand is absent (a weight of ones, a bias of
  * zeros), or that result is not wanted. `out` may be `x`, and `dx` may be `g`.
  *
@@ -73,9 +74,9 @@ export interface NormKernels {
    */
   rmsNormGrad(x: number, weight: number, rstd: number, g: number, dx: number, dweight: number, rows: number, n: number): void;
   /** Mean and population variance `[C]` of each channel of x `[B, C, inner]`. Without elements both are NaN. */
-  channelMoments(x: number, mean: number, variance: number, B: number, C: number, inner: number): void;
+  channelMoments(x: number, mean: number, variance: number, B: number, C: number, inner: number, stride: number): void;
   /** `out = x · scale[c] + shift[c]`, the same for every element of a channel. */
-  channelAffine(x: number, scale: number, shift: number, out: number, B: number, C: number, inner: number): void;
+  channelAffine(x: number, scale: number, shift: number, out: number, B: number, C: number, inner: number, stride: number): void;
   /**
    * The gradient of batch normalisation in training, where mean and rstd come from x itself: with x̂ = (x − mean) · rstd
    * and N = B · inner, `dbias = Σ g`, `dweight = Σ g · x̂`, `dx = weight · rstd · (g − dbias / N − x̂ · dweight / N)`.
@@ -95,6 +96,7 @@ export interface NormKernels {
     B: number,
     C: number,
     inner: number,
+    stride: number,
   ): void;
 }
 

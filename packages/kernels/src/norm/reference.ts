@@ -101,27 +101,43 @@ export function reference(views: Views): NormKernels {
       if (dweightPointer) reals.set(dweight, at(dweightPointer));
     },
 
-    channelMoments(xPointer, meanPointer, variancePointer, B, C, inner) {
+    channelMoments(xPointer, meanPointer, variancePointer, B, C, inner, stride) {
       const reals = views.real();
       const x = at(xPointer);
       for (let c = 0; c < C; c++) {
-        const { mean, variance } = moments(B, inner, (b, i) => reals[x + (b * C + c) * inner + i]);
+        const { mean, variance } = moments(B, inner, (b, i) => reals[x + b * stride + c * inner + i]);
         reals[at(meanPointer) + c] = mean;
         reals[at(variancePointer) + c] = variance;
       }
     },
 
-    channelAffine(xPointer, scalePointer, shiftPointer, outPointer, B, C, inner) {
+    channelAffine(xPointer, scalePointer, shiftPointer, outPointer, B, C, inner, stride) {
       const reals = views.real();
       const [x, out] = [at(xPointer), at(outPointer)];
-      for (let row = 0; row < B * C; row++) {
-        const scale = reals[at(scalePointer) + (row % C)];
-        const shift = reals[at(shiftPointer) + (row % C)];
-        for (let i = row * inner; i < (row + 1) * inner; i++) reals[out + i] = reals[x + i] * scale + shift;
+      for (let c = 0; c < C; c++) {
+        const scale = reals[at(scalePointer) + c];
+        const shift = reals[at(shiftPointer) + c];
+        for (let b = 0; b < B; b++) {
+          const start = b * stride + c * inner;
+          for (let i = start; i < start + inner; i++) reals[out + i] = reals[x + i] * scale + shift;
+        }
       }
     },
 
-    batchNormGrad(xPointer, gPointer, meanPointer, rstdPointer, weightPointer, dxPointer, dweightPointer, dbiasPointer, B, C, inner) {
+    batchNormGrad(
+      xPointer,
+      gPointer,
+      meanPointer,
+      rstdPointer,
+      weightPointer,
+      dxPointer,
+      dweightPointer,
+      dbiasPointer,
+      B,
+      C,
+      inner,
+      stride,
+    ) {
       const reals = views.real();
       const [x, g, dx] = [at(xPointer), at(gPointer), at(dxPointer)];
       for (let c = 0; c < C; c++) {
@@ -131,7 +147,7 @@ export function reference(views: Views): NormKernels {
         let sum = 0;
         let dot = 0;
         for (let b = 0; b < B; b++) {
-          for (let i = (b * C + c) * inner; i < (b * C + c + 1) * inner; i++) {
+          for (let i = b * stride + c * inner; i < b * stride + (c + 1) * inner; i++) {
             sum += reals[g + i];
             dot += reals[g + i] * (reals[x + i] - mean) * rstd;
           }
@@ -140,7 +156,7 @@ export function reference(views: Views): NormKernels {
         reals[at(dweightPointer) + c] = dot;
         if (!dxPointer) continue;
         for (let b = 0; b < B; b++) {
-          for (let i = (b * C + c) * inner; i < (b * C + c + 1) * inner; i++) {
+          for (let i = b * stride + c * inner; i < b * stride + (c + 1) * inner; i++) {
             const normal = (reals[x + i] - mean) * rstd;
             reals[dx + i] = weight * rstd * (reals[g + i] - sum / (B * inner) - (normal * dot) / (B * inner));
           }

@@ -1,4 +1,4 @@
-import { normKernels, ShapeError, viewsOf } from "@heed/kernels";
+import { normKernels, runItems, ShapeError, viewsOf } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
 import { requireReal } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
@@ -11,6 +11,12 @@ import { rsqrt, square } from "./powers.ts";
 import { mean } from "./reductions.ts";
 import { reshape } from "./views.ts";
 import { widened } from "./widened.ts";
+
+type ChannelKernel = "channelMoments" | "channelAffine" | "batchNormGrad";
+/** What they do with an element, for `runItems`. They wait for memory: below a million elements two threads were no faster than one. */
+const workPerElement = 2;
+/** A pointer for a later channel; 0 stays. */
+type Move = (at: number) => number;
 
 export interface BatchNormOptions {
   /** `[C]`; ones when left out. */
@@ -52,8 +58,15 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: 
   const inner = sizeOf(x.shape.slice(2));
   const operands = [wide, weight, bias];
   const inputs = present(operands);
-  const kernels = normKernels.on(dtype);
   const { real, shift } = viewsOf(dtype);
+  /** Calls a kernel for all channels, on every thread for some of them: `pointers` moves those of images and of channels to the first. */
+  const overChannels = (kernel: ChannelKernel, pointers: (image: Move, channel: Move) => readonly number[]): void => {
+    const args = (first: number, count: number): readonly number[] => {
+      const moveBy = (elements: number) => (at: number) => at && at + (elements << shift);
+      return [...pointers(moveBy(first * inner), moveBy(first)), B, count, inner, C * inner];
+    };
+    runItems(normKernels, dtype, kernel, C, args, { work: workPerElement * B * inner, rows: true });
+  };
 
   const given = [wide, weight, bias, fixedMean, fixedVariance];
   const statistic = { shape: channel, dtype };
@@ -68,7 +81,9 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: 
       const [toMean, toVariance, toRstd] = writes.slice(1).map((at) => at >>> shift);
       const scale = scratch(C << shift);
       const offset = scratch(C << shift);
-      if (fixedMean === undefined) kernels.channelMoments(reads[0], writes[1], writes[2], B, C, inner);
+      if (fixedMean === undefined) {
+        overChannels("channelMoments", (image, channel) => [image(reads[0]), channel(writes[1]), channel(writes[2])]);
+      }
       const reals = real();
       for (let c = 0; c < C; c++) {
         if (fixedMean !== undefined) [reals[toMean + c], reals[toVariance + c]] = [reals[atMean + c], reals[atVariance + c]];
@@ -78,7 +93,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: 
         reals[(scale >>> shift) + c] = factor;
         reals[(offset >>> shift) + c] = (bias === undefined ? 0 : reals[atBias + c]) - reals[toMean + c] * factor;
       }
-      kernels.channelAffine(reads[0], scale, offset, writes[0], B, C, inner);
+      overChannels("channelAffine", (image, channel) => [image(reads[0]), channel(scale), channel(offset), image(writes[0])]);
     },
   );
 
@@ -106,7 +121,13 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: 
       (reads, writes) => {
         const [from, atG, atMean, atRstd, atWeight] = places(reads, used);
         const [dx, dweight, dbias] = places(writes, shapes);
-        kernels.batchNormGrad(from, atG, atMean, atRstd, atWeight, dx, dweight, dbias, B, C, inner);
+        overChannels("batchNormGrad", (image, channel) => [
+          ...[from, atG].map(image),
+          ...[atMean, atRstd, atWeight].map(channel),
+          image(dx),
+          channel(dweight),
+          channel(dbias),
+        ]);
       },
     );
     const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);

@@ -6,6 +6,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { grad } from "../core/tape.ts";
 import { mul } from "./arithmetic.ts";
+import { batchNorm } from "./batch-norm.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { exp } from "./exponential.ts";
 import { gelu } from "./gelu.ts";
@@ -89,6 +90,13 @@ const cases: Case[] = [
   ["gradients of layerNorm", "layerNormGrad", [[811, 303], [303], [303]], grads((x, weight, bias) => layerNorm(x, { weight, bias }))],
   ["rmsNorm", "rmsNorm", [[811, 303], [303]], (x, weight) => rmsNorm(x, { weight })],
   ["gradients of rmsNorm", "rmsNormGrad", [[811, 303], [303]], grads((x, weight) => rmsNorm(x, { weight }))],
+  ["batchNorm", "channelAffine", [[13, 53, 43, 41], [53], [53]], (x, weight, bias) => batchNorm(x, { weight, bias }).output],
+  [
+    "gradients of batchNorm",
+    "batchNormGrad",
+    [[13, 53, 43, 41], [53], [53]],
+    grads((x, weight, bias) => batchNorm(x, { weight, bias }).output),
+  ],
   ["crossEntropy", "crossEntropy", [[1111, 101]], (x) => crossEntropy(x, targets)],
   ["gradient of crossEntropy", "crossEntropyGrad", [[1111, 101]], grad((x) => crossEntropy(x, targets))],
 ];
