@@ -24,6 +24,7 @@ import {
 import { eachBackend, expectClose, expectGolden, expectGradient, loadGolden, randomTensor } from "@heed/tensor/testing";
 import { and, causal, fromTensor, not, padding, window, type DrawableMask } from "@heed/masks";
 import { additive, bilinear, dot, gaussian, scaledDot } from "@heed/scoring";
+import type { Score } from "@heed/tensor/terms";
 import { attention, explain, type AttentionOptions, type Normaliser } from "./index.ts";
 import { lower } from "./internal/lower.ts";
 import { prepare } from "./internal/prepare.ts";
@@ -344,12 +345,9 @@ describe("explain", () => {
     expect(plan.kernel).toBe("streaming");
     expect(plan.reason).toMatch(/"weights" is an array of L × S and comes of the dense definition/);
     expect(String(plan)).toMatch(/^streaming \(.*\n.*GFLOP forward.*\nworkspace .*KiB.*\ntiles of keys: \d+ run, 0 skipped/);
-    const straight = hard({ straightThrough: {} });
-    const dense = explain(query, key, value, { normaliser: straight });
-    expect([dense.kernel, dense.reason]).toEqual([
-      "dense",
-      "normaliser: the straight-through gradient of hard is that of a softmax over whole rows",
-    ]);
+    const mine = { name: "mine", dense: (q: Tensor, k: Tensor) => matmul(q, transpose(k)) } as Score;
+    const dense = explain(query, key, value, { score: mine });
+    expect([dense.kernel, dense.reason]).toEqual(["dense", 'score: "mine" does not lower']);
     expect(() => explain(query, key, value.slice(2, 0, 3))).toThrow(/explain: key and value must share length S/);
   });
 });

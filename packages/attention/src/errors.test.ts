@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { cast, noGrad, randomKey, relu as reluOf, tensor, zeros, type Tensor } from "@heed/tensor";
+import { cast, matmul, noGrad, randomKey, relu as reluOf, tensor, transpose, zeros, type Tensor } from "@heed/tensor";
 import { causal, padding } from "@heed/masks";
 import { dot } from "@heed/scoring";
 import {
@@ -12,7 +12,7 @@ import {
   MultiHeadAttention,
   type AttentionOptions,
 } from "./index.ts";
-import { hard, identity, relu, sigmoid, sparsemax } from "./normalisers.ts";
+import { identity, relu, sigmoid, sparsemax } from "./normalisers.ts";
 
 const [B, H, L, S, D] = [2, 4, 3, 5, 8];
 const query = zeros([B, H, L, D]);
@@ -123,8 +123,10 @@ it("mixed dtypes", () => {
 });
 
 it("the dense definition where it was forbidden", () => {
-  expect(messageOf(of({ strict: true, normaliser: hard({ straightThrough: {} }) }))).toMatchInlineSnapshot(
-    `"UnsupportedError attention: the streaming kernel cannot take normaliser: the straight-through gradient of hard is that of a softmax over whole rows. Leave strict out to run the dense definition."`,
+  expect(
+    messageOf(of({ strict: true, score: { name: "mine", dense: (q: Tensor, k: Tensor) => matmul(q, transpose(k)) } })),
+  ).toMatchInlineSnapshot(
+    `"UnsupportedError attention: the streaming kernel cannot take score: "mine" does not lower. Leave strict out to run the dense definition."`,
   );
   expect(messageOf(of({ strict: true, returns: ["weights"] }))).toMatchInlineSnapshot(
     `"UnsupportedError attention: the streaming kernel cannot take returns: "weights" is an array of L × S. Leave strict out to run the dense definition."`,

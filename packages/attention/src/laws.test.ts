@@ -33,6 +33,7 @@ const normalisers: Readonly<Record<string, Normaliser>> = {
   sigmoid: sigmoid({ bias: -0.5 }),
   identity: identity(),
   hard: hard(),
+  "hard, with a gradient of softmax": hard({ straightThrough: { temperature: 2 } }),
   topK: topK(3),
   sparsemax: sparsemax(),
   entmax15: entmax15(),

@@ -26,6 +26,8 @@ import {
 import { eachBackend, expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
 import { and, causal, fromTensor, padding, window } from "@heed/masks";
 import { attention, type AttentionOptions } from "./index.ts";
+import { dense } from "./internal/dense.ts";
+import { prepare } from "./internal/prepare.ts";
 import { entmax15, hard, identity, sparsemax, topK } from "./normalisers.ts";
 
 const [B, H, L, S, D, E] = [2, 3, 5, 7, 4, 6];
@@ -175,6 +177,24 @@ describe.each(eachBackend())("on $name", ({ use }) => {
       expectClose(mean, attention(query, key, ones), (5 * 3) / Math.sqrt(n));
       expect(picks[0].toArray()).not.toEqual(picks[1].toArray());
     }));
+});
+
+it("hard with noise chooses in the kernel as the dense definition does, and lends the same gradient", () => {
+  for (const { use } of eachBackend()) {
+    use(() => {
+      const [L, S] = [40, 301];
+      const [q, k, v] = [randomTensor([B, H, L, D], 1), randomTensor([B, H, S, D], 2), randomTensor([B, H, S, E], 3)];
+      const options = { normaliser: hard({ straightThrough: { temperature: 0.7, key: randomKey(4) } }), mask: causal() };
+      const cotangent = randomTensor([B, H, L, E], 5);
+      const run = (f: (q: Tensor, k: Tensor, v: Tensor) => Tensor) => [
+        f(q, k, v),
+        ...grad(([a, b, c]: [Tensor, Tensor, Tensor]) => sum(mul(f(a, b, c), cotangent)))([q, k, v]),
+      ];
+      const found = run((...all) => attention(...all, { ...options, strict: true }));
+      const expected = run((...all) => dense(prepare("attention", ...all, options), new Set()).output);
+      found.forEach((x, i) => expectClose(x, expected[i], 2e-6));
+    });
+  }
 });
 
 describe("gradients", () => {

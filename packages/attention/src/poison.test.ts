@@ -50,6 +50,7 @@ const normalisers: Record<string, Normaliser> = {
   sigmoid: sigmoid({ bias: -1 }),
   identity: identity(),
   hard: hard(),
+  "hard, with a gradient of softmax": hard({ straightThrough: { temperature: 0.5, key: randomKey(5) } }),
   topK: topK(9),
   sparsemax: sparsemax(),
   entmax15: entmax15(),
@@ -121,7 +122,7 @@ describe.each(eachBackend())("on $name", ({ name, use }) => {
               ...(turn % 4 === 1 ? { dropoutP: 0.3, dropoutKey: randomKey(turn) } : {}),
             };
             expect(explain(query, key, value, options).kernel).toBe("streaming");
-          const clean = everything([query, key, value], options, cotangent);
+            const clean = everything([query, key, value], options, cotangent);
             const dirty = everything(
               [poisoned(query, hidden.query), poisoned(key, hidden.key), poisoned(value, hidden.key)],
               options,

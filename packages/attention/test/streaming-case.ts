@@ -41,6 +41,7 @@ export interface Case {
   readonly normaliser?: keyof typeof NORMALISERS;
   readonly sigmoidBias?: number;
   readonly topK?: number;
+  readonly temperature?: number;
   readonly sink?: boolean;
   readonly dropout?: number;
   readonly lengths?: readonly (readonly [L: number, S: number])[];
@@ -194,6 +195,7 @@ export function runCase(w: Workspace, c: Case, kernels: StreamingKernels, backwa
     normaliser: NORMALISERS[c.normaliser ?? "softmax"],
     sigmoidBias: c.sigmoidBias ?? 0,
     topK: c.topK ?? 0,
+    temperature: c.temperature ?? 1,
     ...tableFields("sink", c.sink === true ? { ...learned("sink", H), head: 1 } : undefined),
     ...(c.dropout === undefined
       ? {}

@@ -36,12 +36,13 @@ export function planOf(lowered: Lowered): Plan {
 /** What a job calls a normaliser. */
 export function numberOf(normaliser: Normaliser): number {
   if (normaliser.kind === "relu") return normaliser.divideBy === "count" ? NORMALISERS.reluCount : NORMALISERS.reluSum;
+  if (normaliser.kind === "hard" && normaliser.straightThrough !== undefined) return NORMALISERS.straightThrough;
   return NORMALISERS[normaliser.kind];
 }
 
 /** How often backward goes over all scores: where the sum over a row that it subtracts is no product of cotangent and output, once more for that. */
-export function backwardSweeps({ kind }: Normaliser): number {
-  return kind === "sparsemax" || kind === "entmax15" ? 2 : 1;
+export function backwardSweeps(normaliser: Normaliser): number {
+  return numberOf(normaliser) > NORMALISERS.topK ? 2 : 1;
 }
 
 /** Work of a call at least, some 20 µs: what a call costs besides is then little. */

@@ -2,8 +2,18 @@ import { float64View, int32View, uint8View, type Family } from "@heed/kernels";
 import type { Tensor } from "@heed/tensor";
 import { broadcastStrides, bytesPer, rowMajor, type Scratch, type Shape } from "@heed/tensor/operation";
 import type { BiasForm, MaskForm } from "@heed/tensor/terms";
-import type { Normaliser } from "../normalisers.ts";
-import { ACTIVATIONS, BIAS, BIAS_FORMS, MASK_FORMS, SCORE_FORMS, writeBiases, type BiasRecord, type Job } from "../streaming/job.ts";
+import type { Normaliser, StraightThrough } from "../normalisers.ts";
+import {
+  ACTIVATIONS,
+  BIAS,
+  BIAS_FORMS,
+  MASK_FORMS,
+  NORMALISERS,
+  SCORE_FORMS,
+  writeBiases,
+  type BiasRecord,
+  type Job,
+} from "../streaming/job.ts";
 import type { Sizes } from "../streaming/plan.ts";
 import { dropoutFields } from "../streaming/dropout-fields.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
@@ -71,9 +81,10 @@ export function savedFields({ call }: Lowered, { sizes, rows }: Plan): Partial<J
 }
 
 /** What forward keeps of each row for backward. */
-export function savedRows({ kind }: Normaliser): readonly ("rowMaximum" | "rowSum" | "rowThreshold" | "rowTie")[] {
-  if (kind === "topK") return ["rowMaximum", "rowSum", "rowThreshold", "rowTie"];
-  return kind === "sparsemax" || kind === "entmax15" ? ["rowMaximum", "rowSum", "rowThreshold"] : ["rowMaximum", "rowSum"];
+export function savedRows(normaliser: Normaliser): readonly ("rowMaximum" | "rowSum" | "rowThreshold" | "rowTie")[] {
+  const kind = numberOf(normaliser);
+  if (kind === NORMALISERS.topK || kind === NORMALISERS.straightThrough) return ["rowMaximum", "rowSum", "rowThreshold", "rowTie"];
+  return kind > NORMALISERS.topK ? ["rowMaximum", "rowSum", "rowThreshold"] : ["rowMaximum", "rowSum"];
 }
 
 function normaliserFields(normaliser: Normaliser): Partial<Job> {
@@ -81,7 +92,12 @@ function normaliserFields(normaliser: Normaliser): Partial<Job> {
     normaliser: numberOf(normaliser),
     sigmoidBias: normaliser.kind === "sigmoid" ? normaliser.bias : 0,
     topK: normaliser.kind === "topK" ? normaliser.k : 0,
+    ...(normaliser.kind === "hard" ? straightThroughFields(normaliser.straightThrough) : {}),
   };
+}
+
+function straightThroughFields({ temperature = 1, key }: StraightThrough = {}): Partial<Job> {
+  return { temperature, ...(key === undefined ? {} : { noise: 1, noiseKey0: key.words[0], noiseKey1: key.words[1] }) };
 }
 
 function maskFields(mask: MaskForm | undefined, { L, S }: Sizes, scratch: Scratch): Partial<Job> {

@@ -1,6 +1,6 @@
 import { f32, f32x4, f64, i32, ModuleBuilder, v128, type Build } from "@heed/kernels/assembler";
 import { definePack, tileColumns, tileRows } from "@heed/kernels/building-blocks";
-import { defineDropout, wordsBytes } from "../streaming/dropout.ts";
+import { defineDraw, defineDrop, wordsBytes } from "../streaming/dropout.ts";
 import { NORMALISERS, SCORE_FORMS } from "../streaming/job.ts";
 import { defineMask } from "../streaming/mask.ts";
 import { defineProduct } from "../streaming/product.ts";
@@ -37,11 +37,11 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const product = defineProduct(m, true);
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
-  const scores = defineScores(m, product, mask, spread, pass, true);
+  const [draw, drop] = [defineDraw(m), defineDrop(m)];
+  const scores = defineScores(m, product, mask, spread, draw, pass, true);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
   const pack = definePack(m, panel);
   const copyRows = defineCopyRows(m);
-  const { draw, drop } = defineDropout(m);
   const place = definePlace(m);
   const softmaxGradient = defineSoftmaxGradient(m);
   const otherGradient = defineOtherGradient(m);
@@ -123,7 +123,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     f.if(job.int("valueTable"), () => f.call(spread, { ...valueTable, strip: w.int("gradientStrip") }));
     const dropout = job.local("dropout");
     f.if(dropout, () => {
-      f.call(draw, { work });
+      f.call(draw, { work, k0: job.int("dropoutKey0"), k1: job.int("dropoutKey1") });
       f.call(drop, { work, strip: w.int("gradientStrip") });
     });
     const options = i32.or(i32.or(job.int("biasCount"), w.int("cappedStrip")), w.int("rawStrip"));

@@ -71,7 +71,8 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
 
 /**
  * The same for normalisers that need whole rows, from the thresholds that forward saved: dS = P (dP − δ) for topK, as for softmax over the keys it keeps; for
- * sparsemax and entmax15 q (dP − Σ q dP / Σ q), where q is 1, or √P, where P is above 0. `sums` adds Σ q dP of the strip to δ, and changes nothing else.
+ * sparsemax and entmax15 q (dP − Σ q dP / Σ q), where q is 1, or √P, where P is above 0; for straightThrough the same of the softmax that lends its gradient,
+ * with q = e^((s − maximum) / temperature), over Σ q and the temperature. `sums` adds Σ q dP of the strip to δ, and changes nothing else.
  */
 export function defineHeldGradient(m: ModuleBuilder): { sums: OfWork; gradient: OfWork } {
   /** Calls `row` before each row with its saved numbers, and `vectors` for each eight of its scores, with weights and q, 0 where closed. */
@@ -92,8 +93,7 @@ export function defineHeldGradient(m: ModuleBuilder): { sums: OfWork; gradient: 
     },
   ) => {
     const job = jobOf(f, w.local("job"));
-    const kind = job.local("normaliser");
-    const weight = heldWeightBlock(f, kind, w.local("column"));
+    const weight = heldWeightBlock(f, w);
     const [maximum, sum, threshold, tie, x, nans, zero] = f.locals("v128", 7);
     const [row, saved, pointer, gradient, rowBytes] = [
       w.local("row"),
@@ -111,7 +111,7 @@ export function defineHeldGradient(m: ModuleBuilder): { sums: OfWork; gradient: 
         nans.set(f32x4.ne(maximum, maximum));
         sum.set(from("rowSum"));
         threshold.set(from("rowThreshold"));
-        f.if(i32.eq(kind, NORMALISERS.topK), () => tie.set(from("rowTie")));
+        f.if(job.int("rowTie"), () => tie.set(from("rowTie")));
         each = weight.row(maximum, threshold, tie);
         steps.row(index, maximum, sum);
         pointer.set(gradient);
@@ -153,28 +153,34 @@ export function defineHeldGradient(m: ModuleBuilder): { sums: OfWork; gradient: 
 
   const gradient = m.internal("heldGradient", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
-    const isTopK = f.let(i32.eq(jobOf(f, w.local("job")).int("normaliser"), NORMALISERS.topK));
+    const job = jobOf(f, w.local("job"));
+    const kind = job.local("normaliser");
     const factor = f.let(f32x4.splat(w.real("gradientFactor")));
-    const [delta, share, zero] = f.locals("v128", 3);
+    const [delta, share, ofWeight, zero] = f.locals("v128", 4);
     const one = f.let(f32x4.splat(1));
     const deltas = f.let(i32.add(w.int("deltas"), i32.shl(w.int("row"), 2)));
     overHeld(f, w, {
       row: (_, _maximum, sum) => {
         delta.set(v128.load32Splat(deltas));
+        share.set(one);
+        ofWeight.set(one);
         f.if(
-          isTopK,
-          () => share.set(f32x4.div(one, sum)),
+          i32.eq(kind, NORMALISERS.topK),
           () => {
-            delta.set(f32x4.div(delta, sum));
-            share.set(one);
+            share.set(f32x4.div(one, sum));
+            ofWeight.set(share);
           },
+          () => delta.set(f32x4.div(delta, sum)),
+        );
+        f.if(i32.eq(kind, NORMALISERS.straightThrough), () =>
+          share.set(f32x4.div(one, f32x4.mul(sum, f32x4.splat(job.real("temperature"))))),
         );
         f.increment(deltas, 4);
       },
       vectors: (at, to, offset, weights, slopes, bad) => {
         const kept = f.let(v128.or(f32x4.ne(slopes, zero), bad));
         const change = f.let(f32x4.mul(f32x4.mul(slopes, share), f32x4.sub(v128.load(to, offset), delta)));
-        f.store(at, v128.and(v128.or(f32x4.mul(weights, share), bad), kept), offset);
+        f.store(at, v128.and(v128.or(f32x4.mul(weights, ofWeight), bad), kept), offset);
         f.store(to, v128.and(f32x4.mul(change, factor), kept), offset);
       },
     });

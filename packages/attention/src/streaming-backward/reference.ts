@@ -150,6 +150,11 @@ function ofScores(
       const mean = slopes.reduce((sum, slope, j) => (slope === 0 ? sum : sum + slope * ofWeights[j]), 0) / row.sum;
       return { scores: each((_, j) => (slopes[j] === 0 ? 0 : slopes[j] * (ofWeights[j] - mean))), share: none, sink: 0 };
     }
+    case NORMALISERS.straightThrough: {
+      const soft = each((s) => Math.exp((s - row.maximum) / job.temperature) / row.sum);
+      const mean = soft.reduce((sum, weight, j) => (row.isOpen(j) ? sum + weight * ofWeights[j] : sum), 0);
+      return { scores: each((_, j) => (soft[j] * (ofWeights[j] - mean)) / job.temperature), share: none, sink: 0 };
+    }
     case NORMALISERS.hard:
       return { scores: none, share: none, sink: 0 };
     default:

@@ -1,6 +1,7 @@
-import { f32x4, i32, i32x4, i64, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { f32x4, i32, i32x4, i64, v128, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { Constants, logBlock } from "@heed/kernels/building-blocks";
 import { overStrip } from "./strip.ts";
-import { jobOf, OF_WORK, workOf, type Int } from "./work.ts";
+import { jobOf, OF_WORK, workOf, type Int, type Work } from "./work.ts";
 
 /** Rotations of Threefry's rounds; after four rounds the key is added again (threefry.ts of @heed/kernels). */
 const ROTATIONS = [
@@ -8,13 +9,14 @@ const ROTATIONS = [
   [17, 29, 16, 24],
 ] as const;
 
-/** `draw`: the dropout factors of a strip's pairs, into its words. `drop`: multiplies a strip that lies like the strip with them. */
-export function defineDropout(m: ModuleBuilder): {
-  draw: FunctionHandle<typeof OF_WORK, undefined>;
-  drop: FunctionHandle<{ work: "i32"; strip: "i32" }, undefined>;
-} {
-  /** Fills `out` with the factors of a row, and gives where the first is: words come in pairs, and a row may begin with the second of one. */
-  const drawRow = m.internal("drawRow", { params: { work: "i32", row: "i32", out: "i32" }, result: "i32" }, (f, { work, row, out }) => {
+const KEY = { k0: "i32", k1: "i32" } as const;
+export type Draw = FunctionHandle<{ work: "i32" } & typeof KEY, undefined>;
+
+/** The words of a key that belong to a strip's pairs, into its room for words. */
+export function defineDraw(m: ModuleBuilder): Draw {
+  /** Fills `out` with the words of a row, and gives where the first is: words come in pairs, and a row may begin with the second of one. */
+  const rowParams = { work: "i32", row: "i32", out: "i32", ...KEY } as const;
+  const drawRow = m.internal("drawRow", { params: rowParams, result: "i32" }, (f, { work, row, out, k0, k1 }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
     // Element ((b · H + h) · L + i) · S + j of the stream; words come in pairs, of one counter.
@@ -26,12 +28,9 @@ export function defineDropout(m: ModuleBuilder): {
     const low = f.let(i32.wrapI64(pair));
     const high = f.let(i32.wrapI64(i64.shrU(pair, 32n)));
 
-    const [k0, k1] = [job.local("dropoutKey0"), job.local("dropoutKey1")];
     const k2 = f.let(i32.xor(i32.xor(k0, k1), 0x1bd11bda));
     const keys = [k0, k1, k2].map((key) => f.let(i32x4.splat(key)));
     const shifted = [k2, k0, k1, k2, k0].map((key, i) => f.let(i32x4.splat(i32.add(key, i + 1))));
-    const most = f.let(i32x4.splat(job.int("dropoutLimit")));
-    const kept = f.let(f32x4.splat(job.real("dropoutFactor")));
     const counters = f.let(i32x4.add(i32x4.splat(low), i32x4.const(0, 1, 2, 3)));
     const lows = f.let(i32x4.splat(low));
     const highs = f.let(i32x4.splat(high));
@@ -51,8 +50,6 @@ export function defineDropout(m: ModuleBuilder): {
         y.set(i32x4.add(y, shifted[turn]));
       }
       counters.set(i32x4.add(counters, step));
-      x.set(v128.and(i32x4.leU(x, most), kept));
-      y.set(v128.and(i32x4.leU(y, most), kept));
       f.store(out, f32x4.shuffle(x, y, [0, 4, 1, 5]));
       f.store(out, f32x4.shuffle(x, y, [2, 6, 3, 7]), 16);
       f.increment(out, 32);
@@ -60,34 +57,66 @@ export function defineDropout(m: ModuleBuilder): {
     f.return(start);
   });
 
-  const draw = m.internal("draw", { params: OF_WORK }, (f, { work }) => {
+  return m.internal("draw", { params: { work: "i32", ...KEY } }, (f, { work, k0, k1 }) => {
     const w = workOf(f, work);
     const [row, rowBytes, table] = [w.local("row"), w.local("wordRow"), w.local("words")];
     const out = f.let(i32.add(table, TABLE_BYTES));
     f.forRange(0, w.int("rows"), 1, () => {
-      f.store(table, f.call(drawRow, { work, row, out }));
+      f.store(table, f.call(drawRow, { work, row, out, k0, k1 }));
       f.increment(table, 4);
       f.increment(row, 1);
       f.increment(out, rowBytes);
     });
   });
+}
 
-  const drop = m.internal("drop", { params: { work: "i32", strip: "i32" } }, (f, { work, strip }) => {
+/** Multiplies a strip that lies like the strip with the dropout factors of its pairs, whose words were drawn. */
+export function defineDrop(m: ModuleBuilder): FunctionHandle<{ work: "i32"; strip: "i32" }, undefined> {
+  return m.internal("drop", { params: { work: "i32", strip: "i32" } }, (f, { work, strip }) => {
     const w = workOf(f, work);
-    const [table, factors] = [w.local("words"), f.local("i32")];
-    overStrip(f, w, {
-      start: strip,
-      row: () => {
-        factors.set(i32.load(table));
-        f.increment(table, 4);
-      },
-      other: [factors],
-      vectors: (at) => {
-        for (const offset of [0, 16]) f.store(at, f32x4.mul(v128.load(at, offset), v128.load(factors, offset)), offset);
-      },
+    const job = jobOf(f, w.local("job"));
+    const most = f.let(i32x4.splat(job.int("dropoutLimit")));
+    const kept = f.let(f32x4.splat(job.real("dropoutFactor")));
+    overWords(f, w, strip, (at, words) => {
+      for (const offset of [0, 16]) {
+        const factor = v128.and(i32x4.leU(v128.load(words, offset), most), kept);
+        f.store(at, f32x4.mul(v128.load(at, offset), factor), offset);
+      }
     });
   });
-  return { draw, drop };
+}
+
+/** Adds to the scores of a strip −log(−log u), with u from (0, 1) by the words drawn: the greatest is then a sample of their softmax (Gumbel's trick). */
+export function defineNoise(m: ModuleBuilder, draw: Draw): FunctionHandle<typeof OF_WORK, undefined> {
+  return m.internal("noise", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    f.call(draw, { work, k0: job.int("noiseKey0"), k1: job.int("noiseKey1") });
+    const log = logBlock(new Constants(f));
+    const [unit, least] = [2 ** -24, 2 ** -25].map((value) => f.let(f32x4.splat(value)));
+    const x = f.local("v128");
+    overWords(f, w, w.local("strip"), (at, words) => {
+      for (const offset of [0, 16]) {
+        x.set(f32x4.mul(f32x4.convertI32x4U(i32x4.shrU(v128.load(words, offset), 8)), unit));
+        x.set(f32x4.neg(log(f.let(f32x4.pmax(x, least)))));
+        f.store(at, f32x4.sub(v128.load(at, offset), log(x)), offset);
+      }
+    });
+  });
+}
+
+/** Goes over a strip that lies like the strip, with the words of its pairs. */
+function overWords(f: FunctionBuilder, w: Work, strip: Int, vectors: (at: Int, words: Int) => void): void {
+  const [table, words] = [w.local("words"), f.local("i32")];
+  overStrip(f, w, {
+    start: strip,
+    row: () => {
+      words.set(i32.load(table));
+      f.increment(table, 4);
+    },
+    other: [words],
+    vectors: (at) => vectors(at, words),
+  });
 }
 
 /** The addresses of the rows come before the rows. */

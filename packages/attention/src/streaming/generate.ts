@@ -1,6 +1,6 @@
 import { f32, f32x4, f64, i32, ModuleBuilder, select, v128, type Build } from "@heed/kernels/assembler";
 import { Constants, definePack, logBlock, tileColumns, tileRows } from "@heed/kernels/building-blocks";
-import { defineDropout, wordsBytes } from "./dropout.ts";
+import { defineDraw, defineDrop, wordsBytes } from "./dropout.ts";
 import { defineHold, HOLD_BYTES } from "./hold.ts";
 import { MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
@@ -34,13 +34,13 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const product = defineProduct(m);
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
-  const scores = defineScores(m, product, mask, spread, pass);
+  const [draw, drop] = [defineDraw(m), defineDrop(m)];
+  const scores = defineScores(m, product, mask, spread, draw, pass);
   const pack = definePack(m, tileColumns(build));
   const [copyRows, touchRows] = [defineCopyRows(m), defineTouchRows(m)];
   const normalise = defineNormalise(m);
   const share = defineShare(m);
   const { begin, measure, advance, weigh, save } = defineHold(m);
-  const { draw, drop } = defineDropout(m);
   const place = definePlace(m);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
 
@@ -162,7 +162,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const job = jobOf(f, w.local("job"));
     const outRow = w.local("outRow");
     f.if(job.int("dropout"), () => {
-      f.call(draw, { work });
+      f.call(draw, { work, k0: job.int("dropoutKey0"), k1: job.int("dropoutKey1") });
       f.call(drop, { work, strip: w.int("strip") });
     });
     const ofColumn = i32.mul(i32.sub(w.int("column"), w.int("tile")), w.int("valueRow"));

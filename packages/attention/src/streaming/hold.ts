@@ -1,12 +1,12 @@
-import { f32, f32x4, i32, v128, type FunctionHandle, type Local, type ModuleBuilder } from "@heed/kernels/assembler";
+import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type Local, type ModuleBuilder } from "@heed/kernels/assembler";
 import { Constants, fastDecayBlock } from "@heed/kernels/building-blocks";
 import { NORMALISERS } from "./job.ts";
 import { ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { savedAt } from "./setup.ts";
 import { acrossLanes, overRows, overVectors } from "./strip.ts";
-import { jobOf, workOf, type Int } from "./work.ts";
+import { jobOf, workOf, type Work } from "./work.ts";
 
-// Normalisers that need whole rows: topK, sparsemax, entmax15. What a row's weights take besides its scores is a threshold, so a row is searched for it in
+// Normalisers that need whole rows: topK, sparsemax, entmax15, and hard where a softmax lends it a gradient. What a row's weights take besides its scores is a threshold, so a row is searched for it in
 // sweeps over its strips, each of which leaves a few sums per row: no sweep needs more than one strip at a time. Scores that are held are computed once.
 
 /** What is known of a row's threshold: float32 but for STAGE and TURN. The sums are of the last sweep. */
@@ -166,6 +166,12 @@ function defineAdvance(m: ModuleBuilder): HoldFunctions["advance"] {
             f.if(i32.eq(kind, NORMALISERS.topK), () => stage.set(f.call(topK, { job, hold, maximum })));
             f.if(i32.eq(kind, NORMALISERS.sparsemax), () => stage.set(f.call(sparsemax, { job, hold, maximum })));
             f.if(i32.eq(kind, NORMALISERS.entmax15), () => stage.set(f.call(entmax15, { job, hold, maximum })));
+            f.if(i32.and(i32.eq(kind, NORMALISERS.straightThrough), i32.eqz(i32.load(hold, TURN))), () => {
+              // The first key of the greatest score.
+              f.store(hold, maximum, THRESHOLD);
+              f.store(hold, f32.const(1), COUNT);
+              stage.set(TIES);
+            });
             f.if(i32.ne(stage, TIES), () => f.store(hold, f32.const(0), COUNT));
             f.store(hold, f32.const(0), SUM);
             f.store(hold, f32.const(0), SQUARES);
@@ -296,8 +302,7 @@ function defineEntmaxTurn(m: ModuleBuilder): Turn {
 function defineWeigh(m: ModuleBuilder): FunctionHandle<typeof OF_STRIP, undefined> {
   return m.internal("weigh", { params: OF_STRIP }, (f, { work, state, hold }) => {
     const w = workOf(f, work);
-    const kind = f.let(jobOf(f, w.local("job")).int("normaliser"));
-    const weight = heldWeightBlock(f, kind, w.local("column"));
+    const weight = heldWeightBlock(f, w);
     const [x, sum, nans, zero] = f.locals("v128", 4);
     const from = f.local("i32");
     overRows(f, w, (at, end) => {
@@ -325,23 +330,28 @@ function defineWeigh(m: ModuleBuilder): FunctionHandle<typeof OF_STRIP, undefine
 
 interface HeldWeights {
   readonly weights: Local<"v128">;
-  /** What is summed up per row: topK the weights, else their slopes, 1 or their square root; 0 where the weight is. */
+  /** What is summed up per row: topK the weights, straightThrough those of the softmax, else slopes of weights, 1 or their square root. */
   readonly divisors: Local<"v128">;
 }
 
 /** Weights of scores by the threshold of their row. Scores come in the order of keys, in eights from the first of the strip on. */
 export function heldWeightBlock(
-  f: Parameters<Parameters<ModuleBuilder["internal"]>[2]>[0],
-  kind: Int,
-  column: Int,
+  f: FunctionBuilder,
+  w: Work,
 ): {
   readonly lowest: Local<"v128">;
   readonly row: (maximum: Local<"v128">, threshold: Local<"v128">, tie: Local<"v128">) => (x: Local<"v128">) => HeldWeights;
 } {
+  const job = jobOf(f, w.local("job"));
+  const kind = job.local("normaliser");
+  const column = w.local("column");
   const exp = fastDecayBlock(new Constants(f));
   const [lowest, one, four] = [-Infinity, 1, 4].map((value) => f.let(f32x4.splat(value)));
   const factor = f.let(f32x4.splat(0.5));
   f.if(i32.eq(kind, NORMALISERS.sparsemax), () => factor.set(one));
+  const isTopK = f.let(i32.eq(kind, NORMALISERS.topK));
+  const warmth = f.let(one);
+  f.if(i32.eq(kind, NORMALISERS.straightThrough), () => warmth.set(f32x4.splat(f32.div(1, job.real("temperature")))));
   const first = f.let(f32x4.add(f32x4.const(0, 1, 2, 3), f32x4.splat(f32.convertI32S(column))));
   const [key, weights, divisors, zero] = f.locals("v128", 4);
   return {
@@ -350,13 +360,15 @@ export function heldWeightBlock(
       key.set(first);
       return (x) => {
         f.if(
-          i32.eq(kind, NORMALISERS.topK),
+          i32.or(isTopK, i32.eq(kind, NORMALISERS.straightThrough)),
           () => {
             const isTie = v128.and(f32x4.eq(x, threshold), f32x4.le(key, tie));
             const kept = f.let(v128.or(f32x4.gt(x, threshold), isTie));
-            weights.set(v128.and(exp(f32x4.sub(x, maximum)), kept));
-            divisors.set(weights);
+            divisors.set(exp(f32x4.mul(f32x4.sub(x, maximum), warmth)));
             key.set(f32x4.add(key, four));
+            f.if(isTopK, () => divisors.set(v128.and(divisors, kept)));
+            weights.set(v128.and(one, kept));
+            f.if(isTopK, () => weights.set(divisors));
           },
           () => {
             divisors.set(f32x4.pmax(f32x4.sub(f32x4.mul(f32x4.sub(x, maximum), factor), threshold), zero));

@@ -103,6 +103,11 @@ const JOB_FIELDS = {
   sigmoidBias: "f64",
   /** The k of topK. */
   topK: "i32",
+  /** straightThrough: of the softmax that lends its gradient; and whether to add Gumbel noise to open scores, from these words of a key. */
+  temperature: "f64",
+  noise: "i32",
+  noiseKey0: "i32",
+  noiseKey1: "i32",
   /** Real, a logit per head that takes part in the softmax with the value 0. */
   sink: "i32",
   sinkHead: "i32",
@@ -134,7 +139,8 @@ const JOB_FIELDS = {
   /**
    * softmax: the greatest score, and Σ e^(s − maximum), both without the sink. relu: −, and what was divided by. hard: −, and the key.
    * topK as softmax, of the keys kept: scores above the threshold, and those equal to it up to the key `rowTie`. sparsemax, entmax15: the greatest score,
-   * how many weights are above 0 or the sum of their roots, and the threshold of s − maximum, or of its half.
+   * how many weights are above 0 or the sum of their roots, and the threshold of s − maximum, or of its half. straightThrough: the greatest score twice,
+   * Σ e^((s − maximum) / temperature), and the key.
    */
   rowMaximum: "i32",
   rowSum: "i32",
@@ -229,6 +235,8 @@ export const NORMALISERS = {
   topK: 6,
   sparsemax: 7,
   entmax15: 8,
+  /** hard, with the gradient of a softmax. */
+  straightThrough: 9,
 } as const;
 
 export type Fields = Readonly<Record<string, "i32" | "f32" | "f64">>;

@@ -163,12 +163,24 @@ export function rowsOf(views: Views, pointer: number, pass?: ScorePass) {
       flag(job.badValue, job.badValueBatch, ofGroup * job.badValueHead, from)
     );
   };
+  /** The place of a pair in the stream of a key, and its words from there. */
+  const placeInStream = (b: number, h: number, i: number, j: number) => ((b * job.H + h) * job.L + i) * job.S + j;
+  const word = (key0: number, key1: number, at: number) => {
+    const pair = Math.floor(at / 2);
+    threefry(key0, key1, pair | 0, Math.floor(pair / 2 ** 32) | 0, words, 0);
+    return words[at % 2];
+  };
   const factorOf = (b: number, h: number, i: number, j: number) => {
     if (job.dropout === 0) return 1;
-    const element = ((b * job.H + h) * job.L + i) * job.S + j;
-    const pair = Math.floor(element / 2);
-    threefry(job.dropoutKey0, job.dropoutKey1, pair | 0, Math.floor(pair / 2 ** 32) | 0, words, 0);
-    return words[element % 2] <= job.dropoutLimit >>> 0 ? job.dropoutFactor : 0;
+    return word(job.dropoutKey0, job.dropoutKey1, placeInStream(b, h, i, j)) <= job.dropoutLimit >>> 0 ? job.dropoutFactor : 0;
+  };
+  /** −log(−log u), as `uniform` gives u: of one word, or in double precision of two. */
+  const noiseOf = (b: number, h: number, i: number, j: number) => {
+    if (job.noise === 0) return 0;
+    const next = (at: number) => word(job.noiseKey0, job.noiseKey1, at);
+    const at = placeInStream(b, h, i, j);
+    const u = views.shift === 2 ? (next(at) >>> 8) * 2 ** -24 : (next(2 * at) * 2 ** 21 + (next(2 * at + 1) >>> 11)) * 2 ** -53;
+    return -Math.log(-Math.log(Math.max(u, 2 ** -25)));
   };
 
   const pairOf = (b: number, h: number, i: number, j: number, score: number): Pair => ({ score, b, h, i, j, position: i + offset(b) });
@@ -185,7 +197,7 @@ export function rowsOf(views: Views, pointer: number, pass?: ScorePass) {
       const scaled = raw[j] * scale(h);
       capped[j] = job.softcap === 0 ? scaled : job.softcap * Math.tanh(scaled / job.softcap);
       biased[j] = added.reduce((sum, bias) => sum + bias, capped[j]);
-      scores[j] = rules === undefined ? biased[j] : rules.value(pairOf(b, h, i, j, biased[j]));
+      scores[j] = (rules === undefined ? biased[j] : rules.value(pairOf(b, h, i, j, biased[j]))) + noiseOf(b, h, i, j);
     }
     const sink = job.sink === 0 ? -Infinity : reals[start(job.sink) + h * job.sinkHead];
     const { weights, maximum, sum } = normalised(job, scores, sink);
@@ -263,6 +275,11 @@ function normalised(job: Job, scores: Float64Array, sink: number): { weights: Fl
     case NORMALISERS.hard: {
       const best = scores.indexOf(maximum);
       return { weights: scores.map((_, j) => (Number.isNaN(maximum) ? NaN : j === best ? 1 : 0)), maximum, sum: best };
+    }
+    case NORMALISERS.straightThrough: {
+      const best = scores.indexOf(maximum);
+      const sum = total(weightsOf((s) => Math.exp((s - maximum) / job.temperature)));
+      return { weights: weightsOf((_, j) => (Number.isNaN(maximum) ? NaN : j === best ? 1 : 0)), maximum, sum };
     }
     case NORMALISERS.topK: {
       const order = scores.map((_, j) => j).sort((a, b) => scores[b] - scores[a] || a - b);

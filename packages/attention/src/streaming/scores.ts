@@ -1,5 +1,6 @@
 import { f32, f32x4, i32, select, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 import { Constants, tanhBlock, tileColumns } from "@heed/kernels/building-blocks";
+import { defineNoise, type Draw } from "./dropout.ts";
 import { overGrid } from "./grid.ts";
 import { BIAS, BIAS_FORMS } from "./job.ts";
 import type { MaskFunctions } from "./mask.ts";
@@ -31,6 +32,7 @@ export function defineScores(
   product: Product,
   mask: MaskFunctions,
   spread: Spread,
+  draw: Draw,
   pass: ScorePass | undefined,
   keeps = false,
 ): OfWork {
@@ -62,6 +64,7 @@ export function defineScores(
     { run: defineBiases(m), wanted: (job) => job.int("biasCount") },
     ...(keeps && pass?.keepsScores === true ? [{ run: keep("scoreStrip"), wanted: always }] : []),
     ...(pass === undefined ? [] : [{ run: pass.define(m), wanted: always }]),
+    { run: defineNoise(m, draw), wanted: (job) => job.int("noise") },
     { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")) },
     { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")) },
   ];
