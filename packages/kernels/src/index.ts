@@ -29,6 +29,7 @@ export { binary as binaryKernels, type BinaryKernels } from "./binary/binary.ts"
 export { logic as logicKernels, type LogicKernels } from "./logic/logic.ts";
 export { pow as powKernels, type PowKernels } from "./pow/pow.ts";
 export { softmax as softmaxKernels, type SoftmaxKernels } from "./softmax/softmax.ts";
+export { extremes as extremeKernels, type ExtremeKernels } from "./extremes/extremes.ts";
 export { reduce as reduceKernels, type ReduceKernels } from "./reduce/reduce.ts";
 export { profileKernels, type KernelCallListener, type KernelTime } from "./profile.ts";
 export { isShared } from "./threads/pool-for.ts";

@@ -1,43 +1,9 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { groups, run, shapes, sizeOf } from "../../test/reductions.ts";
 import { implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
 import { reduce } from "./reduce.ts";
-import type { ReduceKernels } from "./reduce.ts";
-
-type DType = "float32" | "float64";
-type Simple = Exclude<keyof ReduceKernels, "sumSquaredDeviations">;
-interface Shape {
-  outer: number;
-  n: number;
-  inner: number;
-}
 
 const half = { float32: 2 ** -24, float64: 2 ** -53 };
-
-function run(
-  kernels: ReduceKernels,
-  dtype: DType,
-  name: Simple,
-  x: ArrayLike<number>,
-  { outer, n, inner }: Shape,
-  misaligned = 1,
-): number[] {
-  return inWorkspace(dtype, (w) => {
-    const count = name === "cumsum" ? x.length : outer * inner;
-    const isIndex = name.startsWith("arg");
-    const [from, to] = [w.reals(x, misaligned), isIndex ? w.ints(count, misaligned + 1) : w.reals(count, misaligned + 2)];
-    kernels[name](from, to, outer, n, inner);
-    return isIndex ? w.readInts(to, count) : w.readReals(to, count);
-  });
-}
-
-/** The elements of each group, in order of `out`. */
-function groups(x: ArrayLike<number>, { outer, n, inner }: Shape): number[][] {
-  return Array.from({ length: outer * inner }, (_, g) => {
-    const [o, j] = [Math.floor(g / inner), g % inner];
-    return Array.from({ length: n }, (_, i) => x[(o * n + i) * inner + j]!);
-  });
-}
 
 /** The sum without any error, as a double: float32 numbers of moderate size are whole multiples of 2^-149. */
 function exactSum(values: readonly number[]): number {
@@ -46,17 +12,6 @@ function exactSum(values: readonly number[]): number {
   for (const value of values) sum += BigInt(value / unit);
   return Number(sum) * unit;
 }
-
-const shapes: Shape[] = [
-  ...[0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100].map((n) => ({ outer: 3, n, inner: 1 })),
-  ...[2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 20, 21, 31, 32, 33, 40].flatMap((inner) => [
-    { outer: 2, n: 5, inner },
-    { outer: 1, n: 1, inner },
-  ]),
-  { outer: 0, n: 4, inner: 3 },
-  { outer: 3, n: 4, inner: 0 },
-];
-const sizeOf = ({ outer, n, inner }: Shape) => outer * n * inner;
 
 describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
   it("sum and sumSquares are the exact sums, rounded once, in every shape", () => {
@@ -127,58 +82,6 @@ describe.each(implementationsOf(reduce))("$name", ({ dtype, kernels }) => {
         });
       }
     }
-  });
-
-  it("max and min take every element, in every shape; NaN wins", () => {
-    for (const shape of shapes) {
-      const x = noise(sizeOf(shape), 11);
-      for (const [name, fold, none] of [
-        ["max", Math.max, -Infinity],
-        ["min", Math.min, Infinity],
-      ] as const) {
-        expect(run(kernels, dtype, name, x, shape)).toEqual(groups(x, shape).map((values) => (values.length > 0 ? fold(...values) : none)));
-        for (let at = 0; at < Math.min(x.length, 40); at++) {
-          const poisoned = x.map((value, i) => (i === at ? NaN : value));
-          expect(run(kernels, dtype, name, poisoned, shape)).toEqual(groups(poisoned, shape).map((values) => fold(...values)));
-        }
-      }
-    }
-  });
-
-  it("argmax and argmin give the lowest index of ties, and of NaN", () => {
-    for (const shape of shapes) {
-      const ties = noise(sizeOf(shape), 13).map((value) => Math.round(value * 3));
-      for (const x of [ties, ties.map((value, i) => (i % 7 === 5 ? NaN : value)), ties.map(() => -Infinity), ties.map(() => Infinity)]) {
-        for (const [name, fold] of [
-          ["argmax", Math.max],
-          ["argmin", Math.min],
-        ] as const) {
-          const expected = groups(x, shape).map((values) => {
-            const nan = values.findIndex(Number.isNaN);
-            return nan >= 0 ? nan : Math.max(values.indexOf(fold(...values)), 0);
-          });
-          expect(run(kernels, dtype, name, x, shape)).toEqual(expected);
-        }
-      }
-    }
-  });
-
-  it("an index is where its extremum is", () => {
-    fc.assert(
-      fc.property(fc.array(fc.float({ noNaN: true }), { minLength: 1, maxLength: 70 }), fc.integer({ min: 1, max: 6 }), (list, inner) => {
-        const n = Math.max(Math.floor(list.length / inner), 1);
-        const shape = { outer: 1, n, inner: Math.min(inner, list.length) };
-        const x = list.slice(0, sizeOf(shape));
-        for (const [arg, name] of [
-          ["argmax", "max"],
-          ["argmin", "min"],
-        ] as const) {
-          const [indices, values] = [run(kernels, dtype, arg, x, shape), run(kernels, dtype, name, x, shape)];
-          expect(groups(x, shape).map((group, g) => group[indices[g]!]! + 0)).toEqual(values.map((value) => value + 0));
-        }
-      }),
-      { seed: 1, numRuns: 60 },
-    );
   });
 
   it("cumsum runs along the axis, and may be in place", () => {

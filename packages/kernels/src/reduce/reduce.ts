@@ -7,7 +7,7 @@ import { reference } from "./reference.ts";
 export type Reduction = (x: number, out: number, outer: number, n: number, inner: number) => void;
 
 /**
- * Reductions over one axis. Sums run in doubles in every build, in an order that depends on the shape alone: they are the
+ * Sums over one axis. They run in doubles in every build, in an order that depends on the shape alone: they are the
  * exact sum rounded to float32, save where it cancels to 2^-29 of its terms.
  */
 export interface ReduceKernels {
@@ -20,13 +20,6 @@ export interface ReduceKernels {
    * @param mean `[outer, inner]`
    */
   sumSquaredDeviations(x: number, mean: number, out: number, outer: number, n: number, inner: number): void;
-  /** NaN where there is one; −∞ over none. */
-  max: Reduction;
-  /** NaN where there is one; ∞ over none. */
-  min: Reduction;
-  /** int32 indices along the axis. Ties go to the lowest; the first NaN wins; 0 over none. */
-  argmax: Reduction;
-  argmin: Reduction;
   /** Running sums, in doubles; `out` is shaped as `x`, and may be it. */
   cumsum: Reduction;
 }

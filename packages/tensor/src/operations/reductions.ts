@@ -1,4 +1,4 @@
-import { reduceKernels, ShapeError, softmaxKernels, type ReduceKernels } from "@heed/kernels";
+import { extremeKernels, reduceKernels, ShapeError, softmaxKernels } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { requireReal } from "../core/dtype.ts";
 import { normalizeAxes, sizeOf } from "../core/shape.ts";
@@ -73,7 +73,8 @@ export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
 function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, options: ReduceOptions): Tensor {
   const { wide, over } = checked(name, x, axes);
   requireChoice(name, wide, over);
-  const out = reduce(name, name, wide, over, options);
+  const kernel = extremeKernels.on(requireReal(name, wide.dtype))[name];
+  const out = foldAxes(name, wide, over, options, wide.dtype, kernel, kernel);
   return record(name, out, [wide], [wide, out], (g) => {
     const chosen = cast(equal(wide, restore(out.detach(), wide, over)), wide.dtype);
     return [mul(chosen, restore(div(g, sum(chosen, over, options)), wide, over))];
@@ -135,7 +136,7 @@ export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): T
 function place(name: "argmax" | "argmin", x: Tensor, axis: number | undefined, options: ReduceOptions): Tensor {
   const { wide, over } = checked(name, x, axis);
   requireChoice(name, wide, over);
-  return foldAxes(name, wide, over, options, "int32", reduceKernels.on(requireReal(name, wide.dtype))[name]);
+  return foldAxes(name, wide, over, options, "int32", extremeKernels.on(requireReal(name, wide.dtype))[name]);
 }
 
 function requireChoice(name: string, x: Tensor, over: readonly number[]): void {
@@ -150,16 +151,9 @@ function checked(name: string, x: Tensor, axes: Axes | undefined): { wide: Tenso
   return { wide, over: normalizeAxes(name, axes, x.rank) };
 }
 
-function reduce(
-  name: string,
-  kernel: "sum" | "sumSquares" | "max" | "min",
-  x: Tensor,
-  over: readonly number[],
-  options: ReduceOptions,
-): Tensor {
-  const kernels: ReduceKernels = reduceKernels.on(requireReal(name, x.dtype));
-  const again = kernels[kernel === "sumSquares" ? "sum" : kernel];
-  return foldAxes(name, x, over, options, x.dtype, kernels[kernel], again);
+function reduce(name: string, kernel: "sum" | "sumSquares", x: Tensor, over: readonly number[], options: ReduceOptions): Tensor {
+  const kernels = reduceKernels.on(requireReal(name, x.dtype));
+  return foldAxes(name, x, over, options, x.dtype, kernels[kernel], kernels.sum);
 }
 
 function countOf(x: Tensor, over: readonly number[]): number {
