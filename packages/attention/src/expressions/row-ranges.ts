@@ -22,7 +22,14 @@ export class RowRanges {
     const b = other.bounds;
     if (this.most === 1 && other.most === 1) {
       const both = new RowRanges(rows, 1);
-      for (let at = 0; at < a.length; at += 2) both.put(at, a[at] > b[at] ? a[at] : b[at], a[at + 1] < b[at + 1] ? a[at + 1] : b[at + 1]);
+      const to = both.bounds;
+      for (let at = 0; at < a.length; at += 2) {
+        const low = a[at] > b[at] ? a[at] : b[at];
+        const high = a[at + 1] < b[at + 1] ? a[at + 1] : b[at + 1];
+        if (low >= high) continue;
+        to[at] = low;
+        to[at + 1] = high;
+      }
       return both;
     }
     const both = new RowRanges(rows, this.most + other.most - 1);

@@ -313,6 +313,7 @@ function linearAtMost(left: Linear, right: Linear, strict: boolean): Condition {
     const [xStep, yStep] = [x, y].map(({ length }) => (length === 1 ? 0 : 1));
     const [xReach, yReach] = [reach(left, columns), reach(right, columns)];
     const ranges = new RowRanges(count, 1);
+    const { bounds } = ranges;
     for (let row = 0; row < count; row++) {
       let low = x[row * xStep];
       let high = y[row * yStep];
@@ -321,9 +322,13 @@ function linearAtMost(left: Linear, right: Linear, strict: boolean): Condition {
       if (left.slope === 0) low = strict ? Math.floor(low) + 1 : Math.ceil(low);
       else high = strict ? Math.ceil(high) - 1 : Math.floor(high);
       const most = high - low; // slope · j ≤ most
-      if (slope > 0) ranges.put(2 * row, 0, Math.min(columns, Math.floor(most / slope) + 1));
-      else if (slope < 0) ranges.put(2 * row, Math.max(0, Math.ceil(most / slope)), most === most ? columns : 0);
-      else if (most >= 0) ranges.put(2 * row, 0, columns);
+      const edge = slope === 0 ? columns : most / slope;
+      const from = slope < 0 ? Math.max(0, Math.ceil(edge)) : 0;
+      const end = slope > 0 ? Math.min(columns, Math.floor(edge) + 1) : slope < 0 || most >= 0 ? columns : 0;
+      // Never with NaN.
+      if (!(from < end)) continue;
+      bounds[2 * row] = from;
+      bounds[2 * row + 1] = end;
     }
     return ranges;
   };
