@@ -1,26 +1,11 @@
-import { HeedError, relu, type RandomKey, type Tensor } from "@heed/tensor";
-import {
-  MultiHeadAttention,
-  type CacheUse,
-  type KeyValueCache,
-  type MultiHeadAttentionOptions,
-  type MultiHeadCallOptions,
-} from "@heed/attention";
+import { HeedError, type Tensor } from "@heed/tensor";
+import { MultiHeadAttention, type CacheUse, type KeyValueCache, type MultiHeadCallOptions } from "@heed/attention";
 import { Dropout, LayerNorm, Linear, Module } from "@heed/nn";
+import type { EncoderLayerOptions } from "./encoder-layer.ts";
+import { feedForward, requireActivation } from "./internal/feed-forward.ts";
 
-export interface DecoderLayerOptions extends Pick<MultiHeadAttentionOptions, "numKeyValueHeads" | "rotation"> {
-  readonly key: RandomKey;
-  /** Width of the feed-forward's hidden layer. Default 4 · embedDim. */
-  readonly feedForwardDim?: number;
-  /** Default `relu`, as PyTorch; `gelu` is exact. */
-  readonly activation?: "relu" | "gelu";
-  /** Norm before each part instead of after it. Default false, as PyTorch. */
-  readonly normFirst?: boolean;
-  /** Default 0. */
-  readonly dropoutP?: number;
-  /** Default 1e-5. */
-  readonly layerNormEps?: number;
-}
+/** As of an encoder's layer; `rotation` turns self-attention alone. */
+export type DecoderLayerOptions = EncoderLayerOptions;
 
 /** Masks and biases of self-attention, and of attention to the memory. */
 export interface DecoderTerms extends Pick<MultiHeadCallOptions, "mask" | "bias"> {
@@ -87,11 +72,8 @@ export class TransformerDecoderLayer extends Module {
     }: DecoderLayerOptions,
   ) {
     super();
-    if (activation !== "relu" && activation !== "gelu") {
-      throw new HeedError("TransformerDecoderLayer", "activation is relu or gelu", { activation });
-    }
-    const turns = rotation === undefined ? {} : { rotation };
-    this.self_attn = new MultiHeadAttention(embedDim, numHeads, { ...heads, ...turns, key: key.split("self_attn"), dropoutP });
+    requireActivation("TransformerDecoderLayer", activation);
+    this.self_attn = new MultiHeadAttention(embedDim, numHeads, { ...heads, rotation, key: key.split("self_attn"), dropoutP });
     this.multihead_attn = new MultiHeadAttention(embedDim, numHeads, { ...heads, key: key.split("multihead_attn"), dropoutP });
     this.linear1 = new Linear(embedDim, feedForwardDim, { key: key.split("linear1") });
     this.linear2 = new Linear(feedForwardDim, embedDim, { key: key.split("linear2") });
@@ -120,8 +102,7 @@ export class TransformerDecoderLayer extends Module {
   }
 
   #attend(x: Tensor, { mask, bias, cache, lengths }: DecoderCallOptions): Tensor {
-    const held = { ...(cache === undefined ? {} : { cache }), ...(lengths === undefined ? {} : { lengths }) };
-    return this.dropout1.forward(this.self_attn.forward(x, x, x, { ...termsOf(mask, bias), ...held, returnWeights: false }));
+    return this.dropout1.forward(this.self_attn.forward(x, x, x, { mask, bias, cache, lengths, returnWeights: false }));
   }
 
   #attendToMemory(
@@ -129,7 +110,7 @@ export class TransformerDecoderLayer extends Module {
     memory: Tensor | undefined,
     { memoryMask, memoryBias, memoryCache, memoryLengths }: DecoderCallOptions,
   ): Tensor {
-    const terms = termsOf(memoryMask, memoryBias);
+    const terms = { mask: memoryMask, bias: memoryBias };
     const missing = () =>
       new HeedError("TransformerDecoderLayer", "there must be a memory to attend to", {}, "Pass what the encoder said.");
     if (memoryCache === undefined) {
@@ -146,17 +127,12 @@ export class TransformerDecoderLayer extends Module {
     }
     if (memoryCache.length === 0) {
       if (memory === undefined) throw missing();
-      this.multihead_attn.remember(memoryCache, memory, memory, memoryLengths === undefined ? {} : { lengths: memoryLengths });
+      this.multihead_attn.remember(memoryCache, memory, memory, { lengths: memoryLengths });
     }
     return this.dropout2.forward(this.multihead_attn.recall(x, memoryCache, terms));
   }
 
   #feedForward(x: Tensor): Tensor {
-    const hidden = this.activation === "gelu" ? this.linear1.forward(x, { activation: "gelu" }) : relu(this.linear1.forward(x));
-    return this.dropout3.forward(this.linear2.forward(this.dropout.forward(hidden)));
+    return this.dropout3.forward(feedForward(this, x));
   }
-}
-
-function termsOf(mask: MultiHeadCallOptions["mask"], bias: MultiHeadCallOptions["bias"]): Pick<MultiHeadCallOptions, "mask" | "bias"> {
-  return { ...(mask === undefined ? {} : { mask }), ...(bias === undefined ? {} : { bias }) };
 }

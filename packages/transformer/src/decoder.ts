@@ -36,11 +36,10 @@ export class TransformerDecoder extends Module {
 
   /** @param memory `[B, S, embedDim]`; `undefined` where the cache holds it already */
   forward(x: Tensor, memory: Tensor | undefined, { cache, lengths, memoryLengths, ...terms }: DecoderStackCallOptions = {}): Tensor {
-    const ofMemory = memoryLengths === undefined ? {} : { memoryLengths };
     const held = (i: number): DecoderCacheUse => ({
       ...layerCache(cache, lengths, i),
-      ...(cache === undefined ? {} : { memoryCache: cache.cross(i) }),
-      ...ofMemory,
+      memoryCache: cache?.cross(i),
+      memoryLengths,
     });
     const y = this.layers.reduce((h, layer, i) => layer.forward(h, memory, { ...terms, ...held(i) }), x);
     return this.norm === null ? y : this.norm.forward(y);

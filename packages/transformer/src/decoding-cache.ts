@@ -63,7 +63,7 @@ export interface StackCacheUse {
 
 /** What the self-attention of layer i gets of it. */
 export function layerCache(cache: DecodingCache | undefined, lengths: ArrayLike<number> | undefined, i: number): CacheUse {
-  return { ...(cache === undefined ? {} : { cache: cache.self(i) }), ...(lengths === undefined ? {} : { lengths }) };
+  return { cache: cache?.self(i), lengths };
 }
 
 function cacheOf(caches: Map<number, KeyValueCache>, i: number, options: KeyValueCacheOptions): KeyValueCache {

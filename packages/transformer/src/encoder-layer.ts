@@ -1,6 +1,7 @@
-import { HeedError, relu, type RandomKey, type Tensor } from "@heed/tensor";
+import type { RandomKey, Tensor } from "@heed/tensor";
 import { MultiHeadAttention, type CacheUse, type MultiHeadAttentionOptions, type MultiHeadCallOptions } from "@heed/attention";
 import { Dropout, LayerNorm, Linear, Module } from "@heed/nn";
+import { feedForward, requireActivation } from "./internal/feed-forward.ts";
 
 export interface EncoderLayerOptions extends Pick<MultiHeadAttentionOptions, "numKeyValueHeads" | "rotation"> {
   readonly key: RandomKey;
@@ -61,9 +62,7 @@ export class TransformerEncoderLayer extends Module {
     }: EncoderLayerOptions,
   ) {
     super();
-    if (activation !== "relu" && activation !== "gelu") {
-      throw new HeedError("TransformerEncoderLayer", "activation is relu or gelu", { activation });
-    }
+    requireActivation("TransformerEncoderLayer", activation);
     this.self_attn = new MultiHeadAttention(embedDim, numHeads, { ...heads, key: key.split("self_attn"), dropoutP });
     this.linear1 = new Linear(embedDim, feedForwardDim, { key: key.split("linear1") });
     this.linear2 = new Linear(feedForwardDim, embedDim, { key: key.split("linear2") });
@@ -90,7 +89,6 @@ export class TransformerEncoderLayer extends Module {
   }
 
   #feedForward(x: Tensor): Tensor {
-    const hidden = this.activation === "gelu" ? this.linear1.forward(x, { activation: "gelu" }) : relu(this.linear1.forward(x));
-    return this.dropout2.forward(this.linear2.forward(this.dropout.forward(hidden)));
+    return this.dropout2.forward(feedForward(this, x));
   }
 }

@@ -144,7 +144,7 @@ function nextRows(model: LanguageModel, cache: DecodingCache, tokens: readonly (
   const { values, vocabulary } = evaluating(() =>
     noGrad(() =>
       scope(() => {
-        const logits = model.decode(tensor(flat, { shape: [B, n] }), { cache, ...(even ? {} : { lengths }) });
+        const logits = model.decode(tensor(flat, { shape: [B, n] }), { cache, lengths: even ? undefined : lengths });
         if (!(logits instanceof Tensor) || logits.rank !== 3 || logits.shape[0] !== B || ![1, n].includes(logits.shape[1])) {
           const got = { ids: [B, n], logits: logits instanceof Tensor ? logits.shape : typeof logits };
           throw new ShapeError("generate", "decode must return [B, n, vocabulary] or [B, 1, vocabulary]", got);

@@ -43,10 +43,6 @@ export class Transformer extends Module {
   }
 
   forward(source: Tensor, target: Tensor, { sourceMask, sourceBias, ...terms }: TransformerCallOptions = {}): Tensor {
-    const ofSource = {
-      ...(sourceMask === undefined ? {} : { mask: sourceMask }),
-      ...(sourceBias === undefined ? {} : { bias: sourceBias }),
-    };
-    return this.decoder.forward(target, this.encoder.forward(source, ofSource), terms);
+    return this.decoder.forward(target, this.encoder.forward(source, { mask: sourceMask, bias: sourceBias }), terms);
   }
 }

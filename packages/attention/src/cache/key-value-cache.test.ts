@@ -255,6 +255,6 @@ it("holds what a list of rows would, whatever is appended, selected and forgotte
       }
       cache.release();
     }),
-    { numRuns: 60, seed: 7 },
+    { numRuns: 25, seed: 7 },
   );
 });

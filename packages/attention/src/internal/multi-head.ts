@@ -115,7 +115,7 @@ export abstract class MultiHead extends Module {
       );
     }
     const { position } = cache;
-    const held = cache.append(rotated(this.rotation, k, position), v, lengths === undefined ? {} : { lengths });
+    const held = cache.append(rotated(this.rotation, k, position), v, { lengths });
     return attend(rotated(this.rotation, q, position), held.key, held.value, held.queryOffset);
   }
 
@@ -140,7 +140,7 @@ export abstract class MultiHead extends Module {
     const S = key.shape[2];
     const { queryOffset = S - query.shape[1], mask = realRows(cache, S), ...terms } = options;
     const q = rotated(this.rotation, this.#split(this.project("query", query)), queryOffset);
-    return this.#attend(q, key, value, { ...terms, ...(mask === undefined ? {} : { mask }), queryOffset });
+    return this.#attend(q, key, value, { ...terms, mask, queryOffset });
   }
 
   /** Exact rows of one head's weights, `[to − from, S]`, without an array of L × S and without gradients; as the function `weightsOf`. */
@@ -149,12 +149,7 @@ export abstract class MultiHead extends Module {
     const offset = options.queryOffset ?? key.shape[1] - query.shape[1];
     const [q, k] = [this.#split(this.project("query", query)), this.#split(this.project("key", key))];
     const call = this.#call(rotated(this.rotation, q, offset), rotated(this.rotation, k, 0), k, { ...options, queryOffset: offset });
-    return weightsOf(call.query, call.key, {
-      ...call.options,
-      ...(batch === undefined ? {} : { batch }),
-      ...(head === undefined ? {} : { head }),
-      ...(queries === undefined ? {} : { queries }),
-    });
+    return weightsOf(call.query, call.key, { ...call.options, batch, head, queries });
   }
 
   #attend(query: Tensor, key: Tensor, value: Tensor, options: TermOptions): Tensor {

@@ -60,14 +60,14 @@ export class AttentionPooling extends Module {
     requireSet("AttentionPooling", x, this.attn.embedDim);
     const [B, S, E] = x.shape;
     const open = openElements("AttentionPooling", x, mask);
-    const closes = open === undefined ? {} : { mask: reshape(open, [B, 1, 1, S]) };
+    const closes = { mask: open === undefined ? undefined : reshape(open, [B, 1, 1, S]) };
     const query = this.query === null ? meanOf(x, closes) : broadcastTo(unsqueeze(this.query, 0), [B, this.query.shape[0], E]);
     return returnWeights ? this.attn.forward(query, x, x, { ...closes, returnWeights }) : this.attn.forward(query, x, x, closes);
   }
 }
 
 /** The mean of what counts, `[B, 1, E]`: attention to which all keys are alike. */
-function meanOf(x: Tensor, closes: { readonly mask?: Tensor }): Tensor {
+function meanOf(x: Tensor, closes: { readonly mask: Tensor | undefined }): Tensor {
   const [B, S] = x.shape;
   const alike = (rows: number) => zeros([B, 1, rows, 1], { dtype: x.dtype as "float32" });
   return reshape(attention(alike(1), alike(S), unsqueeze(x, 1), closes), [B, 1, x.shape[2]]);

@@ -69,7 +69,7 @@ export class SaliencyPooling extends Module {
       bias: reshape(saliency, [B, 1, 1, S]),
       normaliser: this.normaliser,
       returns: returnWeights ? ["weights"] : [],
-      ...(open === undefined ? {} : { mask: reshape(open, [B, 1, 1, S]) }),
+      mask: open === undefined ? undefined : reshape(open, [B, 1, 1, S]),
     });
     const pooled = reshape(output, [B, E]);
     return returnWeights ? { output: pooled, weights: reshape(weights, [B, S]) } : pooled;
