@@ -135,6 +135,13 @@ describe("masks", () => {
     expect([rows(and(), 1, 2), rows(or(), 1, 2)]).toEqual([["■■"], ["··"]]);
   });
 
+  it("draws 8 × 8 without sizes, and in a string says its name where it is of another", () => {
+    expect(`${causal()}`).toBe(causal().toString(8, 8));
+    expect(causal().toSVG()).toBe(causal().toSVG(8, 8));
+    expect(`${document([0, 1])}`).toBe("document");
+    expect(() => document([0, 1]).toString(3)).toThrow(/one id per position/);
+  });
+
   it("says its name, and leaves out what a terminal does not hold", () => {
     expect(and(causal(), not(window(1, -1))).name).toBe("and(causal, not(window(1, -1)))");
     const lines = rows(causal(), 200, 200, { queryOffset: 0 });

@@ -261,7 +261,8 @@ describe("every mask", () => {
       bitsAt: Int32Array.of(0, -1, -1),
       bits: Uint8Array.of(0b1000_0001),
     } as const;
-    const text = (form: MaskForm) => fromMask({ name: "own", dense: () => tensor([[true]]), lower: () => form }).toString(1, 20, context);
+    const text = (form: MaskForm) =>
+      fromMask({ name: "own", dense: () => tensor([[true]]), lower: () => form }).toString(context.L, context.S, context);
     expect(text(ranges).replaceAll(" ", "")).toBe("···■■■■■■■■■■■■·····");
     expect(text(tiles).replaceAll(" ", "")).toBe("■······■■■■■■■■■····");
   });

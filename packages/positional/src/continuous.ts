@@ -100,7 +100,7 @@ export class ContinuousPositions extends Module {
       return slice(flow(reshape(slice(whole, 0, before, before + 1), [1, width]), [before, position]), 0, 1);
     });
     const flat = reshape(concat([whole, ...branches], 0), [last + 1 + between.length, width]);
-    const place = (position: number) => (Number.isInteger(position) ? position : last + 1 + between.indexOf(position));
-    return indexSelect(flat, tensor(Int32Array.from(all, place)), 0);
+    const branchOf = new Map(between.map((position, n) => [position, last + 1 + n]));
+    return indexSelect(flat, tensor(Int32Array.from(all, (position) => branchOf.get(position) ?? position)), 0);
   }
 }

@@ -66,14 +66,17 @@ export interface DrawableMask extends Mask {
   rows(context: TermContext): Rows;
   /** Boolean `[L, S]`, or `[B, H, L, S]` with 1 where samples or heads do not differ. */
   toTensor(L: number, S: number, options?: TensorOptions): Tensor;
-  /** One row of text per query of the first sample and head: `■` may attend, `·` may not. */
+  /**
+   * One row of text per query of the first sample and head: `■` may attend, `·` may not. Without sizes 8 × 8, or the name of a mask that was made for
+   * others.
+   */
   toString(L?: number, S?: number, options?: TensorOptions): string;
   /** What to add to scores: 0 where the pair may attend, −∞ where not, in the shape of `toTensor`. For ports: attention takes the mask itself. */
   toBias(L: number, S: number, options?: BiasOptions): Tensor;
   /** Which tiles of the L × S pairs are empty, full or mixed: what a kernel skips, runs without looking, and looks into. */
   tiles(L: number, S: number, options?: TilesOptions): Tiles;
-  /** A picture of the first sample and head as a self-contained SVG, rows are queries; with `tile`, of its verdicts too. */
-  toSVG(L: number, S: number, options?: PictureOptions): string;
+  /** A picture of the first sample and head as a self-contained SVG, rows are queries (default 8 × 8); with `tile`, of its verdicts too. */
+  toSVG(L?: number, S?: number, options?: PictureOptions): string;
 }
 
 /** What a mask was made for, where not anything will do. */
@@ -124,11 +127,17 @@ export function intervalMask(name: string, { samples, heads }: Extent, rows: (co
       }
       return tilesOf(rows(at), at, height, width);
     },
-    toString: (L = 8, S = L, options = undefined) => {
-      const at = context(L, S, options);
-      return textOf(rows(at), at);
+    toString: (L, S = L, options = undefined) => {
+      const draw = (at: TermContext) => textOf(rows(at), at);
+      if (L !== undefined) return draw(context(L, S!, options));
+      // As in a template string, where no one can say a size, and an error would hide what is being said.
+      try {
+        return draw(context(8, 8));
+      } catch {
+        return name;
+      }
     },
-    toSVG: (L, S, options = {}) => {
+    toSVG: (L = 8, S = L, options = {}) => {
       const at = context(L, S, options);
       const { tile } = options;
       if (tile !== undefined && (!Number.isInteger(tile) || tile < 1))
