@@ -18,8 +18,8 @@ export interface ParallelOptions {
 /**
  * Makes independent calls of one kernel, in any order and on as many threads as take part; returns when all are done.
  *
- * The calls must write different places, and be cut by shapes alone, never by the number of threads: then the bits are the
- * same with any number.
+ * The calls must write different places, and be cut by shapes alone, or so that no bit depends on how: then the bits are the same with
+ * any number of threads.
  * @param calls arguments of each call
  */
 export function runParallel<K extends object>(
