@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { configuration, configure, threads } from "@heed/kernels";
 import { grad, randomKey, sum, square, tensor, type Tensor } from "@heed/tensor";
@@ -18,6 +19,7 @@ import {
   table,
   tanh,
   toFloat,
+  type Expr,
   type Operand,
   type ScoreVariables,
 } from "../expressions.ts";
@@ -151,6 +153,129 @@ describe.each(eachBackend())("on $name, in the kernel", ({ use }) => {
     use(() => {
       const { tensors, call } = caseOf(expression, which);
       expect(differencesFromDense(tensors, call)).toBe("");
+    }),
+  );
+
+  it("any expression of ints, bools and floats agrees, values and gradients", { timeout: 60_000 }, () =>
+    use(() => {
+      type Write<T> = (at: ScoreVariables, learned: Tensor) => T;
+      const grammar = fc.letrec<{ int: Write<Expr>; bool: Write<Expr>; float: Write<Expr> }>((tie) => ({
+        int: fc.oneof(
+          { maxDepth: 3, depthIdentifier: "int" },
+          fc.constantFrom("i", "j", "position", "b", "h").map(
+            (name): Write<Expr> =>
+              (at) =>
+                at[name as "i"],
+          ),
+          fc.integer({ min: -70, max: 70 }).map(
+            (n): Write<Expr> =>
+              ({ h }) =>
+                h.mul(0).add(n),
+          ),
+          fc.integer({ min: 1, max: 40 }).chain((n) =>
+            tie("int").map(
+              (a): Write<Expr> =>
+                (...at) =>
+                  a(...at).mod(n),
+            ),
+          ),
+          fc.tuple(tie("int"), tie("int"), fc.constantFrom("add", "sub", "mul", "floorDiv", "mod")).map(
+            ([a, b, op]): Write<Expr> =>
+              (...at) =>
+                a(...at)[op as "add"](b(...at)),
+          ),
+          fc.tuple(tie("int"), tie("int")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                min(abs(a(...at)), max(b(...at), 3).neg()),
+          ),
+          fc.tuple(tie("bool"), tie("int"), tie("int")).map(
+            ([c, a, b]): Write<Expr> =>
+              (...at) =>
+                select(c(...at), a(...at), b(...at)),
+          ),
+          tie("int").map(
+            (a): Write<Expr> =>
+              (...at) =>
+                ids.at(a(...at)),
+          ),
+        ),
+        bool: fc.oneof(
+          { maxDepth: 3, depthIdentifier: "bool" },
+          fc.tuple(tie("int"), tie("int"), fc.constantFrom("less", "lessEqual", "equal", "notEqual")).map(
+            ([a, b, op]): Write<Expr> =>
+              (...at) =>
+                a(...at)[op as "less"](b(...at)),
+          ),
+          fc.tuple(tie("int"), tie("int")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                heard.at(a(...at), b(...at)),
+          ),
+          fc.tuple(tie("bool"), tie("bool")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                a(...at).and(b(...at).not()),
+          ),
+          fc.tuple(tie("bool"), tie("bool")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                a(...at).or(b(...at)),
+          ),
+        ),
+        // Bounded, and without a jump in what is a float.
+        float: fc.oneof(
+          { maxDepth: 3, depthIdentifier: "float" },
+          fc.constant<Write<Expr>>(({ score }) => score),
+          tie("int").map(
+            (a): Write<Expr> =>
+              (...at) =>
+                tanh(toFloat(a(...at)).div(50)),
+          ),
+          fc.tuple(tie("int"), tie("int")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                table(at[1], { outside: 0.25 }).at(a(...at), b(...at)),
+          ),
+          fc.tuple(tie("int"), tie("int")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                table(at[1]).at(a(...at), b(...at)),
+          ),
+          fc.tuple(tie("float"), tie("float"), fc.constantFrom("add", "sub", "mul")).map(
+            ([a, b, op]): Write<Expr> =>
+              (...at) =>
+                a(...at)[op as "add"](b(...at)),
+          ),
+          fc.tuple(tie("float"), tie("float")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                sigmoid(a(...at)).div(exp(tanh(b(...at)))),
+          ),
+          fc.tuple(tie("float"), tie("float")).map(
+            ([a, b]): Write<Expr> =>
+              (...at) =>
+                max(a(...at), min(b(...at), 0.5).neg()),
+          ),
+          tie("float").map(
+            (a): Write<Expr> =>
+              (...at) =>
+                log(sqrt(abs(a(...at)).add(1))),
+          ),
+          fc.tuple(tie("bool"), tie("float"), tie("float")).map(
+            ([c, a, b]): Write<Expr> =>
+              (...at) =>
+                select(c(...at), a(...at), b(...at)),
+          ),
+        ),
+      }));
+      fc.assert(
+        fc.property(grammar.float, (write) => {
+          const { tensors, call } = caseOf({ name: "any", shape: [6, 9], write }, "mask and dropout");
+          expect(differencesFromDense(tensors, call)).toBe("");
+        }),
+        { numRuns: 12, seed: 5 },
+      );
     }),
   );
 
