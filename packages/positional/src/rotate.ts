@@ -6,8 +6,8 @@ export interface RotateOptions {
 }
 
 /**
- * Turns pairs of features by angles whose cosines and sines are given: (a, b) → (a cos − b sin, a sin + b cos). `rope` makes the tables; give your own
- * for other angles, or to keep them from call to call.
+ * Turns pairs of features by angles whose cosines and sines are given: (a, b) → (a cos − b sin, a sin + b cos). `rope` makes the tables;
+ * give your own for other angles, or to keep them from call to call.
  *
  * Letters: L length, D width, R features that turn.
  * @param x `[…, L, D]`
