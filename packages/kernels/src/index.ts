@@ -7,6 +7,7 @@ export { linearMemory, type LinearMemory } from "./memory/linear-memory.ts";
 export { float32View, float64View, int32View, uint8View, viewsOf, type Views } from "./memory/views.ts";
 export { math } from "./math/math.ts";
 export { convert as convertKernels, type ConvertKernels } from "./convert/convert.ts";
+export { widen as widenKernels, type WidenKernels } from "./widen/widen.ts";
 export { copy as copyKernels, type CopyKernels } from "./copy/copy.ts";
 export { activations } from "./matmul/activations.ts";
 export { matmulScratchBytes, packedColumns } from "./matmul/blocking.ts";

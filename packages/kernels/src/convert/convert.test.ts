@@ -1,11 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { implementationsOf, inWorkspace, noise } from "../testing/workspace.ts";
+import { widen, type WidenKernels } from "../widen/widen.ts";
 import { convert, type ConvertKernels } from "./convert.ts";
+
+/** What one family widens the other narrows, so they are tested together. */
+type Both = ConvertKernels & WidenKernels;
+const both = implementationsOf(convert)
+  .filter(({ dtype }) => dtype === "float32")
+  .map(({ name, which, kernels }) => ({ name, kernels: { ...kernels, ...widen.implementation(which) } as Both }));
 
 /** Runs one conversion over raw bytes. */
 function run(
-  kernels: ConvertKernels,
-  name: keyof ConvertKernels,
+  kernels: Both,
+  name: keyof Both,
   input: ArrayBufferView,
   n: number,
   outBytes: number,
@@ -79,7 +86,7 @@ const hard = [
   (2 - 2 ** -8) * 2 ** 127,
 ].map(Math.fround);
 
-describe.each(implementationsOf(convert).filter(({ dtype }) => dtype === "float32"))("convert, $name", ({ kernels }) => {
+describe.each(both)("convert, $name", ({ kernels }) => {
   it("widens every float16", () => {
     const out = new Float32Array(run(kernels, "halfToFloat", halves, 65536, 4 * 65536).buffer);
     expect([...out]).toEqual([...halves].map(halfValue));

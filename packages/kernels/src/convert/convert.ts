@@ -10,12 +10,8 @@ import { reference } from "./reference.ts";
 export type Conversion = (x: number, out: number, n: number) => void;
 
 export interface ConvertKernels {
-  /** float16 → float32, exact; NaN stays NaN. */
-  halfToFloat: Conversion;
   /** float32 → float16, to nearest, ties to even; 65520 and above become ∞; NaN stays NaN. */
   floatToHalf: Conversion;
-  /** bfloat16 → float32, exact. */
-  brainToFloat: Conversion;
   /** float32 → bfloat16, to nearest, ties to even; NaN stays NaN. */
   floatToBrain: Conversion;
   /** int32 → float32, to nearest, ties to even. */

@@ -1,5 +1,6 @@
-import { f32, f32x4, f64, i16x8, i32, i32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
-import type { Build, FunctionBuilder, I32, Local, V128 } from "../assembler/index.ts";
+import { f32, f32x4, f64, i32, i32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
+import type { Build, FunctionBuilder, Local } from "../assembler/index.ts";
+import { defineLanes } from "./lanes.ts";
 
 /** The WebAssembly of the conversions. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
@@ -15,7 +16,6 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   defineItems(m, "floatToDouble", 4, 8, (f, x, out) => f.store(out, f64.promoteF32(f32.load(x))));
   defineItems(m, "doubleToFloat", 8, 4, (f, x, out) => f.store(out, f32.demoteF64(f64.load(x))));
 
-  defineLanes(m, "brainToFloat", 2, 4, () => (x) => i32x4.shl(x, 16));
   defineLanes(m, "floatToBrain", 4, 2, (f) => {
     const round = f.let(i32x4.const(0x7fff));
     const one = f.let(i32x4.const(1));
@@ -27,21 +27,6 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       high.set(i32x4.shrU(x, 16));
       const rounded = i32x4.shrU(i32x4.add(i32x4.add(x, round), v128.and(high, one)), 16);
       return v128.bitselect(rounded, v128.or(high, quiet), f32x4.eq(x, x)); // a NaN must not round to ∞
-    };
-  });
-  defineLanes(m, "halfToFloat", 2, 4, (f) => {
-    const rest = f.let(i32x4.const(0x7fff));
-    const rebias = f.let(f32x4.const(2 ** 112)); // exponents count from −15 there, from −127 here; exact for subnormals too
-    const tooLarge = f.let(f32x4.const(65536));
-    const topExponent = f.let(i32x4.const(0x7f800000));
-    const x = f.local("v128");
-    const value = f.local("v128");
-    return (bits) => {
-      x.set(bits);
-      value.set(f32x4.mul(i32x4.shl(v128.and(x, rest), 13), rebias));
-      // ∞ and NaN have the exponent of 65536 now.
-      const special = v128.and(f32x4.ge(value, tooLarge), topExponent);
-      return v128.or(v128.or(value, special), i32x4.shl(v128.andnot(x, rest), 16));
     };
   });
   defineLanes(m, "floatToHalf", 4, 2, (f) => {
@@ -71,45 +56,6 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     };
   });
   return m.toBytes();
-}
-
-/** Adds a conversion that works on four lanes of 32 bits; `prepare` may make constants before it gives the lanes' results. */
-function defineLanes(m: ModuleBuilder, name: string, from: 1 | 2 | 4, to: 2 | 4, prepare: (f: FunctionBuilder) => (x: V128) => V128): void {
-  m.func(name, { params: { x: "i32", out: "i32", n: "i32" } }, (f, { x, out, n }) => {
-    const convert = prepare(f);
-    f.vectorLoop(
-      n,
-      () => {
-        const result = convert(loadFour(from, x));
-        if (to === 4) f.store(out, result);
-        else {
-          const lanes = f.let(result);
-          f.store64Lane(out, i16x8.narrowI32x4U(lanes, lanes), 0);
-        }
-        f.increment(x, 4 * from);
-        f.increment(out, 4 * to);
-      },
-      () => {
-        const result = convert(loadOne(from, x));
-        if (to === 4) f.store32Lane(out, result, 0);
-        else f.store16(out, i32x4.extractLane(result, 0));
-        f.increment(x, from);
-        f.increment(out, to);
-      },
-    );
-  });
-}
-
-/** Four items, each in 32 bits. */
-function loadFour(bytes: 1 | 2 | 4, x: I32): V128 {
-  if (bytes === 4) return v128.load(x);
-  return bytes === 2 ? v128.load16x4U(x) : i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(v128.load32Zero(x)));
-}
-
-/** One item, in the first 32 bits. */
-function loadOne(bytes: 1 | 2 | 4, x: I32): V128 {
-  if (bytes === 4) return v128.load32Zero(x);
-  return i32x4.splat(bytes === 2 ? i32.load16U(x) : i32.load8U(x));
 }
 
 /** Adds a conversion of one item after the other. */

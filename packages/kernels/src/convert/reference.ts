@@ -1,5 +1,6 @@
 import type { Views } from "../memory/views.ts";
-import type { Conversion, ConvertKernels } from "./convert.ts";
+import type { ConvertKernels } from "./convert.ts";
+import { loop } from "./loop.ts";
 
 /** Conversions in plain loops: the definition. */
 export function reference(views: Views): ConvertKernels {
@@ -11,9 +12,7 @@ export function reference(views: Views): ConvertKernels {
   const f64 = () => new Float64Array(memory());
   const f32Bits = () => new Uint32Array(memory());
   return {
-    halfToFloat: loop(u16, f32Bits, halfToFloat),
     floatToHalf: loop(f32Bits, u16, floatToHalf),
-    brainToFloat: loop(u16, f32Bits, (bits) => bits << 16),
     floatToBrain: loop(f32Bits, u16, floatToBrain),
     intToFloat: loop(i32, f32, (x) => x),
     floatToInt: loop(f32, i32, truncate),
@@ -27,32 +26,8 @@ export function reference(views: Views): ConvertKernels {
   };
 }
 
-type Items = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float32Array | Float64Array;
-
-function loop(source: () => Items, target: () => Items, one: (x: number) => number): Conversion {
-  return (x, out, n) => {
-    const from = source();
-    const to = target();
-    const start = (x >>> 0) / from.BYTES_PER_ELEMENT;
-    const end = (out >>> 0) / to.BYTES_PER_ELEMENT;
-    for (let i = 0; i < n; i++) to[end + i] = one(from[start + i]);
-  };
-}
-
 function truncate(x: number): number {
   return Number.isNaN(x) ? 0 : Math.trunc(Math.min(Math.max(x, -(2 ** 31)), 2 ** 31 - 1));
-}
-
-/** Bits of a float16 → bits of the float32 of the same value. */
-function halfToFloat(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >>> 10) & 31;
-  const mantissa = half & 0x3ff;
-  if (exponent === 31) return sign | 0x7f800000 | (mantissa << 13);
-  if (exponent > 0) return sign | ((exponent + 112) << 23) | (mantissa << 13);
-  if (mantissa === 0) return sign;
-  const shift = Math.clz32(mantissa) - 21; // brings the leading one of a subnormal to bit 10
-  return sign | ((113 - shift) << 23) | (((mantissa << shift) & 0x3ff) << 13);
 }
 
 /** Bits of a float32 → bits of the nearest float16. */

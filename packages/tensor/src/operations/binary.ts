@@ -3,17 +3,15 @@ import { computeOne, packed, type Scratch } from "../core/compute.ts";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, sameShape, sizeOf } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
-import { cast } from "./cast.ts";
 import { mergeAxes } from "./copy.ts";
+import { widened } from "./widened.ts";
 
 /** What arithmetic takes: a tensor, or a number of the other side's dtype. */
 export type Operand = Tensor | number;
 
 /** Widens stored half precision, and refuses to mix dtypes. */
 export function operands(where: string, a: Operand, b: Operand): [Operand, Operand] {
-  const [x, y] = [a, b].map((side) =>
-    typeof side !== "number" && (side.dtype === "float16" || side.dtype === "bfloat16") ? cast(side, "float32") : side,
-  );
+  const [x, y] = [a, b].map((side) => (typeof side === "number" ? side : widened(side)));
   for (const side of [x, y]) {
     if (typeof side === "number" || side instanceof Tensor) continue;
     throw new DTypeError(where, "operands are tensors or numbers", { received: typeof side }, "Make one with tensor(…).");

@@ -4,6 +4,7 @@ import { bytesPer, isReal, type DType } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
+import { widened } from "./widened.ts";
 
 /**
  * The same values in another dtype; `x` itself when it has it.
@@ -21,22 +22,22 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   return isReal(x.dtype) && isReal(dtype) ? record("cast", out, [x], [], (g) => [cast(g, x.dtype)]) : out;
 }
 
-function convert(x: Tensor, dtype: DType): Tensor {
+function convert(stored: Tensor, dtype: DType): Tensor {
+  const x = widened(stored);
   if (x.dtype === dtype) return x;
-  const stored = x.dtype === "float16" || x.dtype === "bfloat16";
-  if (dtype === "bool" && !stored) return truth(x);
+  if (dtype === "bool") return truth(x);
   const direct = table[x.dtype][dtype];
-  if (direct === undefined) return convert(convert(x, stored || dtype === "float16" || dtype === "bfloat16" ? "float32" : "int32"), dtype);
+  if (direct === undefined) return convert(convert(x, dtype === "float16" || dtype === "bfloat16" ? "float32" : "int32"), dtype);
   const kernel = convertKernels.on("float32")[direct];
   return computeOne("cast", [packed(x)], x.shape, dtype, ([read], write) => {
     if (x.size > 0) kernel(read, write, x.size);
   });
 }
 
-/** Direct conversions. The others go through float32 from and to half precision, else through int32. */
+/** Direct conversions. The others go through float32 to half precision, else through int32. */
 const table: Readonly<Record<DType, Partial<Record<DType, keyof ConvertKernels>>>> = {
-  float16: { float32: "halfToFloat" },
-  bfloat16: { float32: "brainToFloat" },
+  float16: {},
+  bfloat16: {},
   float32: { float16: "floatToHalf", bfloat16: "floatToBrain", float64: "floatToDouble", int32: "floatToInt" },
   float64: { float32: "doubleToFloat", int32: "doubleToInt" },
   int32: { float32: "intToFloat", float64: "intToDouble", uint8: "intToByte" },
