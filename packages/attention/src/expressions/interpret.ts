@@ -1,5 +1,6 @@
 import { math } from "@heed/kernels";
 import type { Expression, ExpressionForm, ExpressionOperation } from "@heed/tensor/terms";
+import { binaryRow } from "./binary-rows.ts";
 
 /** Values over a block of pairs, `[b, h, i, j]` with 1 where they do not differ. Bools are 0 and 1. */
 export interface Block {
@@ -94,7 +95,7 @@ export function interpret(
         return { values: places.values.map((at) => (at < 0 ? x.outside! : own[at])), shape: places.shape };
       }
       default:
-        return mapped(scalarOf(x.op, x.type), x.operands.map(value));
+        return mapped(scalarOf(x.op, x.type), x.operands.map(value), binaryRow(x));
     }
   };
   return value(root);
@@ -141,8 +142,11 @@ function variable(name: string, region: Region): Block {
   return { values, shape: [region.b[1], 1, queries.length, 1] };
 }
 
-/** A function of numbers over blocks that broadcast. */
-export function mapped(f: Scalar, blocks: readonly Block[]): Block {
+/**
+ * A function of numbers over blocks that broadcast.
+ * @param binary the same of two blocks, row by row
+ */
+export function mapped(f: Scalar, blocks: readonly Block[], binary?: ReturnType<typeof binaryRow>): Block {
   const shape = [0, 1, 2, 3].map((axis) =>
     blocks.reduce((most, block) => (most === 1 ? block.shape[axis] : most), 1),
   ) as unknown as Block["shape"];
@@ -162,7 +166,10 @@ export function mapped(f: Scalar, blocks: readonly Block[]): Block {
         for (let k = 0; k < blocks.length; k++) starts[k] = b * steps[k][0] + h * steps[k][1] + i * steps[k][2];
         const [p, q, r] = starts;
         const [u, v, w] = last;
-        if (blocks.length === 1) for (let j = 0; j < nj; j++) values[to++] = f(first[p + j * u]);
+        if (binary !== undefined) {
+          binary(first, p, u, second, q, v, values, to, nj);
+          to += nj;
+        } else if (blocks.length === 1) for (let j = 0; j < nj; j++) values[to++] = f(first[p + j * u]);
         else if (blocks.length === 2) for (let j = 0; j < nj; j++) values[to++] = f(first[p + j * u], second[q + j * v]);
         else if (blocks.length === 3) for (let j = 0; j < nj; j++) values[to++] = f(first[p + j * u], second[q + j * v], third[r + j * w]);
         else for (let j = 0; j < nj; j++) values[to++] = f(...blocks.map(({ values: own }, k) => own[starts[k] + j * last[k]]));
