@@ -35,21 +35,22 @@ export interface ConvolutionAsAttention {
   readonly valueWeight: Tensor;
   /**
    * `[B, C, H, W]` → `[B, O, H, W]`.
-   * @param options.border `"nearest"` (default): a tap beyond the image sees the nearest pixel, since the weights go somewhere; equal to the convolution
-   * in the interior. `"zeros"`: a ring of zeros is put around the image, and the result equals the convolution with padding everywhere.
+   * @param options.border `"nearest"` (default): a tap beyond the image sees the nearest pixel, since the weights go somewhere; equal to
+   * the convolution in the interior. `"zeros"`: a ring of zeros is put around the image, and the result equals the convolution with padding
+   * everywhere.
    */
   forward(image: Tensor, options?: { readonly border?: "nearest" | "zeros" }): Tensor;
 }
 
 /**
- * The convolution of a kernel as multi-head self-attention (a theorem: attention over pixels can express any convolution). Head h looks at the pixel
- * `center_h` away by the quadratic encoding −alpha (|Δ|² − 2 ⟨center_h, Δ⟩) alone, without queries or keys; its values are that tap's slice of the
- * weight; the heads are summed.
+ * The convolution of a kernel as multi-head self-attention (a theorem: attention over pixels can express any convolution). Head h looks at
+ * the pixel `center_h` away by the quadratic encoding −alpha (|Δ|² − 2 ⟨center_h, Δ⟩) alone, without queries or keys; its values are that
+ * tap's slice of the weight; the heads are summed.
  *
  * Letters: B batch, C channels, O output channels, H × W image, kh × kw kernel, both odd.
  * @param weight `[O, C, kh, kw]`; gradients reach it
- * @throws {ShapeError} for an even kernel, a bias or an image that do not fit; {DTypeError} when dtypes differ; {HeedError} for an alpha that is not
- * above 0.
+ * @throws {ShapeError} for an even kernel, a bias or an image that do not fit; {DTypeError} when dtypes differ; {HeedError} for an alpha
+ * that is not above 0.
  *
  * Time O(B kh kw (H W)² O), streaming: memory O(B kh kw H W O). A proof, not a way to convolve.
  * @see Cordonnier, Loukas, Jaggi, "On the Relationship between Self-Attention and Convolutional Layers", 2020, theorem 1 (arXiv:1911.03584)

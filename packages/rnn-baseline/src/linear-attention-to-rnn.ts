@@ -56,8 +56,8 @@ export interface LinearAttentionRnn {
  * `mask: causal()` over all steps at once, in constant memory per step.
  *
  * Letters: B batch, L steps, I input width, H heads, D width of a query or key, E width of a value, M features.
- * @throws {ShapeError} for weights, an input or a state that do not fit; {DTypeError} when dtypes differ; {HeedError} for a number of heads that does
- * not divide.
+ * @throws {ShapeError} for weights, an input or a state that do not fit; {DTypeError} when dtypes differ; {HeedError} for a number of heads
+ * that does not divide.
  *
  * Time O(B H M E) a step. Differentiable, through all steps.
  * @see Katharopoulos et al. 2020, §3.4 (arXiv:2006.16236); Schmidhuber 1992 (fast weights)

@@ -13,8 +13,8 @@ export interface LinearAttentionOptions extends LinearTimeOptions {
   /** Added to the divisor. Default 1e-6, as the authors do. */
   readonly eps?: number;
   /**
-   * `"chunked"` (default): time O((L + S) (M E + C (M + E))) in chunks of C = 64 (128 where M is above 128). `"parallel"`: the definition over all
-   * pairs, O(L S). `"recurrent"`: key after key, as a recurrent network. All three agree but for rounding.
+   * `"chunked"` (default): time O((L + S) (M E + C (M + E))) in chunks of C = 64 (128 where M is above 128). `"parallel"`: the definition
+   * over all pairs, O(L S). `"recurrent"`: key after key, as a recurrent network. All three agree but for rounding.
    */
   readonly form?: Form;
   /** What earlier keys left behind: a call goes on where another one ended. Default none. */
@@ -22,21 +22,23 @@ export interface LinearAttentionOptions extends LinearTimeOptions {
 }
 
 /**
- * Linear attention, y_i = φ(q_i) S_i / (φ(q_i) · z_i + eps) with S_i = Σ φ(k_j) v_jᵀ and z_i = Σ φ(k_j) over the keys j that query i sees: softmax's
- * exp(q · k) replaced by φ(q) · φ(k), so that keys can be summed up once for all queries. Scores have no scale.
+ * Linear attention, y_i = φ(q_i) S_i / (φ(q_i) · z_i + eps) with S_i = Σ φ(k_j) v_jᵀ and z_i = Σ φ(k_j) over the keys j that query i sees:
+ * softmax's exp(q · k) replaced by φ(q) · φ(k), so that keys can be summed up once for all queries. Scores have no scale.
  *
  * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value, M features.
  * @param query `[B, H, L, D]`; leading axes may be left out and broadcast, as in `attention`
  * @param key `[B, Hkv, S, D]`, H a multiple of Hkv
  * @param value `[B, Hkv, S, E]`
  * @param options.mask `causal()`, `padding(lengths)` or `and(…)` of both
- * @param options.returns `["state"]` also gives the state after the last key that the last query sees: `s` `[B, Hkv, M, E]`, `z` `[B, Hkv, M]`
- * @returns `[B, H, L, E]`. A query that sees no key, or whose divisor is 0, gets zeros; what a key holds that it does not see changes nothing, NaN too.
- * Without keys: zeros. L and S may differ: causal is aligned at the bottom right unless `queryOffset` says otherwise.
- * @throws {UnsupportedError} for another mask; {ShapeError} for operands, features or a state that do not fit; {HeedError} for options out of range.
+ * @param options.returns `["state"]` also gives the state after the last key that the last query sees: `s` `[B, Hkv, M, E]`, `z` `[B, Hkv,
+ * M]`
+ * @returns `[B, H, L, E]`. A query that sees no key, or whose divisor is 0, gets zeros; what a key holds that it does not see changes
+ * nothing, NaN too. Without keys: zeros. L and S may differ: causal is aligned at the bottom right unless `queryOffset` says otherwise.
+ * @throws {UnsupportedError} for another mask; {ShapeError} for operands, features or a state that do not fit; {HeedError} for options out
+ * of range.
  *
- * Time and memory are linear in L + S (see `form`); composed of tensor operations, so it differentiates any number of times. Half precision is
- * widened to float32.
+ * Time and memory are linear in L + S (see `form`); composed of tensor operations, so it differentiates any number of times. Half precision
+ * is widened to float32.
  * @see Katharopoulos et al., "Transformers are RNNs", 2020, §3.2 and §3.4 (arXiv:2006.16236); chunks: Hua et al. 2022 (arXiv:2202.10447)
  * @example
  * const context = linearAttention(query, key, value, { mask: causal() });

@@ -6,8 +6,8 @@ import { keysThere } from "./internal/reach.ts";
 
 export interface LinformerOptions extends LinearTimeOptions {
   /**
-   * Turns S keys into R: `[R, S]`, or `[Hkv, R, S]` for heads of their own. A wider one, for longer sequences, gives its first S columns. Learned;
-   * `normal(key, [R, S], { deviation: 1 / Math.sqrt(R) })` starts as in the paper.
+   * Turns S keys into R: `[R, S]`, or `[Hkv, R, S]` for heads of their own. A wider one, for longer sequences, gives its first S columns.
+   * Learned; `normal(key, [R, S], { deviation: 1 / Math.sqrt(R) })` starts as in the paper.
    */
   readonly keyProjection: Tensor;
   /** The same for values. Default: that of keys, shared. */
@@ -17,7 +17,8 @@ export interface LinformerOptions extends LinearTimeOptions {
 }
 
 /**
- * Linformer: attention over R sums of keys in place of S keys, `softmax(Q (E K)ᵀ · scale) (F V)`. It cannot be causal: each sum holds all positions.
+ * Linformer: attention over R sums of keys in place of S keys, `softmax(Q (E K)ᵀ · scale) (F V)`. It cannot be causal: each sum holds all
+ * positions.
  *
  * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value, R rank.
  * @param query `[B, H, L, D]`; leading axes may be left out and broadcast, as in `attention`
@@ -26,7 +27,8 @@ export interface LinformerOptions extends LinearTimeOptions {
  * @param options.mask `padding(lengths)`: keys that are not there count as zeros in the sums
  * @param options.returns `["weights"]` also gives the weights over the sums, `[B, H, L, R]`
  * @returns `[B, H, L, E]`. Without keys: zeros.
- * @throws {UnsupportedError} for a causal or another mask; {ShapeError} for operands or projections that do not fit; {DTypeError} when dtypes differ.
+ * @throws {UnsupportedError} for a causal or another mask; {ShapeError} for operands or projections that do not fit; {DTypeError} when
+ * dtypes differ.
  *
  * Time O((L + S) R (D + E)), streaming over the R sums.
  * @see Wang et al., "Linformer: Self-Attention with Linear Complexity", 2020 (arXiv:2006.04768)

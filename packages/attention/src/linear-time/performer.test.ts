@@ -31,8 +31,8 @@ describe("orthogonalFeatures", () => {
 
 /**
  * With a the softmax weights and ε_j the relative errors of φ(q) · φ(k_j), the error is Σ a_j ε_j (v_j − y) / (1 + Σ a_j ε_j). By Jensen
- * (Σ a_j |ε_j|)² ≤ Σ a_j ε_j², whose mean is at most σ² = (e^{r²} − 1) / M, r ≥ |q′ + k′|; so Σ a_j |ε_j| ≤ t σ but for one draw in t² (Chebyshev),
- * and then the error is at most t σ / (1 − t σ) · max |v_j − y|.
+ * (Σ a_j |ε_j|)² ≤ Σ a_j ε_j², whose mean is at most σ² = (e^{r²} − 1) / M, r ≥ |q′ + k′|; so Σ a_j |ε_j| ≤ t σ but for one draw in t²
+ * (Chebyshev), and then the error is at most t σ / (1 − t σ) · max |v_j − y|.
  */
 describe("converges to softmax attention", () => {
   const [D, L] = [4, 9];

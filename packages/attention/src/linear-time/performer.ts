@@ -32,8 +32,8 @@ export interface PerformerOptions extends LinearTimeOptions {
   /** `[M, D]`, for directions that are drawn once and kept. No gradient reaches them. */
   readonly directions?: Tensor;
   /**
-   * `"softmax"` (default): positive features whose products have the mean exp(q · k / √D), so that the result approximates softmax attention.
-   * `"relu"`: max(w · x / D^¼, 0), an attention of its own.
+   * `"softmax"` (default): positive features whose products have the mean exp(q · k / √D), so that the result approximates softmax
+   * attention. `"relu"`: max(w · x / D^¼, 0), an attention of its own.
    */
   readonly kernel?: "softmax" | "relu";
   /** Added to each feature, so that no divisor is 0. Default 0 for softmax, 0.001 for relu. */
@@ -43,19 +43,20 @@ export interface PerformerOptions extends LinearTimeOptions {
 }
 
 /**
- * FAVOR+: softmax attention approximated by linear attention over M random features. With x′ = x / D^¼, φ(x) = (exp(w x′ − |x′|²/2 − c) + eps) / √M for
- * each direction w; c keeps exp in range, the largest w x′ of a query, or of all keys of a head, and cancels where eps is 0. The result is
- * Σ φ(q) · φ(k_j) v_j / Σ φ(q) · φ(k_j); the relative error of each φ(q) · φ(k) has variance at most (e^{|q′ + k′|²} − 1) / M.
+ * FAVOR+: softmax attention approximated by linear attention over M random features. With x′ = x / D^¼, φ(x) = (exp(w x′ − |x′|²/2 − c) +
+ * eps) / √M for each direction w; c keeps exp in range, the largest w x′ of a query, or of all keys of a head, and cancels where eps is 0.
+ * The result is Σ φ(q) · φ(k_j) v_j / Σ φ(q) · φ(k_j); the relative error of each φ(q) · φ(k) has variance at most (e^{|q′ + k′|²} − 1) /
+ * M.
  *
  * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value, M features.
  * @param query `[B, H, L, D]`; leading axes may be left out and broadcast, as in `attention`
  * @param key `[B, Hkv, S, D]`
  * @param value `[B, Hkv, S, E]`
  * @param options.mask `causal()`, `padding(lengths)` or `and(…)` of both
- * @returns `[B, H, L, E]`; zeros for a query that sees no key. Causal: a key whose features are e^88 times smaller than the largest of its head
- * counts as none in float32, so queries that see such keys alone get zeros.
- * @throws {UnsupportedError} for another mask; {ShapeError} for operands or directions that do not fit; {HeedError} unless there is one of key and
- * directions, and for options out of range.
+ * @returns `[B, H, L, E]`; zeros for a query that sees no key. Causal: a key whose features are e^88 times smaller than the largest of its
+ * head counts as none in float32, so queries that see such keys alone get zeros.
+ * @throws {UnsupportedError} for another mask; {ShapeError} for operands or directions that do not fit; {HeedError} unless there is one of
+ * key and directions, and for options out of range.
  *
  * Time O((L + S) M (D + E)), memory O((L + S) (M + E)).
  * @see Choromanski et al., "Rethinking Attention with Performers", 2021 (arXiv:2009.14794)

@@ -65,13 +65,13 @@ export type RecurrentAttentionOptions = Shared &
  * @param options.beta `[B, Hkv | 1, L]`, how much is corrected
  * @param options.returns `["state"]` also gives the state after the last step, `[B, Hkv, D, E]`
  * @returns `[B, H, L, E]`. Without steps: nothing, and the state as it was. A step never hears of later ones, NaN neither.
- * @throws {ShapeError} for shapes that do not fit, or when queries and keys are not as many; {DTypeError} when dtypes differ; {HeedError} when a rule
- * lacks what it needs or gets what it does not use.
+ * @throws {ShapeError} for shapes that do not fit, or when queries and keys are not as many; {DTypeError} when dtypes differ; {HeedError}
+ * when a rule lacks what it needs or gets what it does not use.
  *
- * Time O(L (D E + C (D + E))) per head in chunks of C = 32 steps (16 where decay has a number per row, then with C D numbers of memory per step),
- * one chunk after the other; composed of tensor operations. Half precision is widened to float32.
- * @see Yang et al. 2024, gated linear attention (arXiv:2312.06635); Schlag et al. 2021 (arXiv:2102.11174) and Yang et al. 2024 (arXiv:2406.06484),
- * delta rule and its chunks; Yang et al. 2025, gated delta rule (arXiv:2412.06464)
+ * Time O(L (D E + C (D + E))) per head in chunks of C = 32 steps (16 where decay has a number per row, then with C D numbers of memory per
+ * step), one chunk after the other; composed of tensor operations. Half precision is widened to float32.
+ * @see Yang et al. 2024, gated linear attention (arXiv:2312.06635); Schlag et al. 2021 (arXiv:2102.11174) and Yang et al. 2024
+ * (arXiv:2406.06484), delta rule and its chunks; Yang et al. 2025, gated delta rule (arXiv:2412.06464)
  * @example
  * const { output, state } = recurrentAttention(q, k, v, { updateRule: "gatedDelta", decay, beta, returns: ["state"] });
  */
@@ -156,7 +156,8 @@ function oneByOne({ query, key, value, decay, beta, state: start }: Steps): Resu
 
 /**
  * With G the decay summed up within the chunk and M the state before it, u of all steps of a chunk solves
- * (I + T) U = β (V − (e^G K) M), T_ij = β_i Σ_d k_id e^{G_id − G_jd} k_jd for j < i: one triangular inverse per chunk, which does not need M.
+ * (I + T) U = β (V − (e^G K) M), T_ij = β_i Σ_d k_id e^{G_id − G_jd} k_jd for j < i: one triangular inverse per chunk, which does not need
+ * M.
  */
 function chunked({ query, key, value, decay, beta, state: start }: Steps): Result {
   const L = query.shape.at(-2)!;

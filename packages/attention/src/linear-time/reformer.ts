@@ -36,19 +36,20 @@ export interface ReformerOptions extends LinearTimeOptions {
 }
 
 /**
- * Attention by locality-sensitive hashing: a query sees the keys of its own bucket, argmax [x R; −x R] for a random matrix R, since vectors that point
- * the same way, whose score is large, tend to share one. Rounds are merged by their lse, Σ_r e^{lse_r − lse} y_r: a pair found by several counts as
- * often. One bucket is exact attention.
+ * Attention by locality-sensitive hashing: a query sees the keys of its own bucket, argmax [x R; −x R] for a random matrix R, since vectors
+ * that point the same way, whose score is large, tend to share one. Rounds are merged by their lse, Σ_r e^{lse_r − lse} y_r: a pair found
+ * by several counts as often. One bucket is exact attention.
  *
  * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value.
- * @param query `[B, H, L, D]`; leading axes may be left out and broadcast, as in `attention`. The paper shares queries with keys and takes keys to
- * length 1: pass such if you want that
+ * @param query `[B, H, L, D]`; leading axes may be left out and broadcast, as in `attention`. The paper shares queries with keys and takes
+ * keys to length 1: pass such if you want that
  * @param key `[B, Hkv, S, D]`
  * @param value `[B, Hkv, S, E]`
  * @param options.mask `causal()`, `padding(lengths)` or `and(…)` of both; positions are those before sorting
- * @returns `[B, H, L, E]`. A query whose buckets hold no key that it may see gets zeros; what keys hold that it does not see changes nothing.
- * @throws {UnsupportedError} for another mask; {ShapeError} for operands that do not fit; {HeedError} for an odd number of buckets, or options out of
- * range.
+ * @returns `[B, H, L, E]`. A query whose buckets hold no key that it may see gets zeros; what keys hold that it does not see changes
+ * nothing.
+ * @throws {UnsupportedError} for another mask; {ShapeError} for operands that do not fit; {HeedError} for an odd number of buckets, or
+ * options out of range.
  *
  * Keys and queries are sorted by bucket; then each query sees one range of keys, and the streaming kernel skips the rest: time
  * O(rounds (L + S) D (numBuckets + keys per bucket)), as long as buckets are about even. Hashes have no gradient.

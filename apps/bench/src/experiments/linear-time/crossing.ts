@@ -6,8 +6,8 @@ export interface Times {
 }
 
 /**
- * The length from which ours stays the faster, between two measured ones by a straight line of log ratio over log length; the first length where ours
- * always is; `undefined` where it is slower at the last.
+ * The length from which ours stays the faster, between two measured ones by a straight line of log ratio over log length; the first length
+ * where ours always is; `undefined` where it is slower at the last.
  */
 export function crossing(times: readonly Times[]): number | undefined {
   const ratio = ({ ours, exact }: Times) => Math.log(ours / exact);

@@ -39,8 +39,8 @@ interface KernelisedOptions {
 type FeaturesOf = (query: Tensor, key: Tensor, there: Tensor | undefined) => { readonly query: Tensor; readonly key: Tensor };
 
 /**
- * φ(q_i) S_i / (φ(q_i) · z_i + eps), S_i = Σ φ(k_j) v_jᵀ and z_i = Σ φ(k_j) over the keys that query i sees; 0 where it sees none. What keys hold
- * that a query does not see, NaN too, changes nothing for it.
+ * φ(q_i) S_i / (φ(q_i) · z_i + eps), S_i = Σ φ(k_j) v_jᵀ and z_i = Σ φ(k_j) over the keys that query i sees; 0 where it sees none. What
+ * keys hold that a query does not see, NaN too, changes nothing for it.
  */
 export function kernelised(call: Operands, featuresOf: FeaturesOf, options: KernelisedOptions): { output: Tensor; state: LinearState } {
   const there = keysThere(call.reach, call.context.S);

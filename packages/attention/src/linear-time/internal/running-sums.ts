@@ -119,8 +119,8 @@ function seeingPast(parts: Parts, offset: number, form: Form): Sums {
 }
 
 /**
- * Keys before the first query's own go into the state; then query i and key i stand at one place, and a query sees the keys of its chunk up to
- * itself, and by the state all chunks before.
+ * Keys before the first query's own go into the state; then query i and key i stand at one place, and a query sees the keys of its chunk up
+ * to itself, and by the state all chunks before.
  */
 function chunked({ query, key, value, state: before }: Parts, offset: number): Sums {
   const [L, S] = [query.shape.at(-2)!, key.shape.at(-2)!];

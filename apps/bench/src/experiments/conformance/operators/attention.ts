@@ -11,9 +11,10 @@ const stages = ["scores:raw", "scores:softcapped", "scores:masked", "weights"] a
 export const attentionOperator: Operator = {
   mapping: [
     "attention(query, key, value, …); 3-D operands are split into heads, past keys and values are put before the new ones.",
-    "Alignment: ONNX counts a query's position from the cache, or from nonpad_kv_seqlen − L, else from the top left; ours from the bottom right.",
+    "Alignment: ONNX counts positions from the cache, or from nonpad_kv_seqlen − L, else from the top left; ours from the bottom right.",
     "  → queryOffset = P with a cache of P keys, nonpad_kv_seqlen[b] − L with that input, else 0.",
-    "is_causal → causal(); windows → window(left, right); nonpad_kv_seqlen → padding(…); a boolean attn_mask → fromTensor(…); joined by and(…).",
+    "is_causal → causal(); windows → window(left, right); nonpad_kv_seqlen → padding(…); a boolean attn_mask → fromTensor(…);",
+    "  joined by and(…).",
     "A float attn_mask → bias. A short last axis is filled with closed keys (false, −∞). Rank 3 is [H, L, T], as with us.",
     "qk_matmul_output_mode 0, 1, 2, 3 → returns scores:raw, scores:softcapped, scores:masked, weights.",
     "softmax_precision: all is computed in float32, within the tolerance.",

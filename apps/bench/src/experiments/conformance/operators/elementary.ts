@@ -142,8 +142,8 @@ function padsOf(
 
 const crossEntropy: Operator = {
   mapping: [
-    'crossEntropy(rows [N, C], labels, { reduction: "none", ignoreIndex }), classes moved to the end; weights of classes, which it does not know,',
-    "  are multiplied on, and a mean divides by their sum. Log-probabilities by logSoftmax.",
+    'crossEntropy(rows [N, C], labels, { reduction: "none", ignoreIndex }), classes moved to the end; weights of classes',
+    "  (which it does not know) are multiplied on, and a mean divides by their sum. Log-probabilities by logSoftmax.",
   ],
   run(vector) {
     const [logits, labels, weights] = [inputOf(vector, 0), inputOf(vector, 1), vector.inputs[2]];

@@ -9,8 +9,8 @@ import { expressionOf, onTensors } from "./graph.ts";
 export const flexAttentionOperator: Operator = {
   mapping: [
     "attention(query, key, value, { scoreMod }): the graph score_mod, read node by node into one expression of (score, i, j).",
-    "prob_mod has no place in the algebra, whose normalisers are a closed set: its cases take the weights that attention returns, apply the graph to",
-    "  them in tensor operations, and multiply with the values; that is the dense way, an array of L × S.",
+    "prob_mod has no place in the algebra, whose normalisers are a closed set: its cases take the weights that attention returns,",
+    "  apply the graph to them in tensor operations, and multiply with the values; that is the dense way, an array of L × S.",
   ],
   run(vector) {
     const [query, key, value] = [inputOf(vector, 0), inputOf(vector, 1), inputOf(vector, 2)];

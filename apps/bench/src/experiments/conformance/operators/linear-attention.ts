@@ -7,8 +7,10 @@ const rules = { linear: "linear", gated: "gated", delta: "delta", gated_delta: "
 
 export const linearAttentionOperator: Operator = {
   mapping: [
-    "recurrentAttention(query, key, value, { updateRule, decay, beta, state }): not divided, as ONNX's; our linearAttention divides by φ(q) · z.",
-    "[B, T, heads · width] operands are split into heads; decay [B, T, G · D] or [B, T, G] → [B, G, T, D | 1], beta [B, T, G | 1] → [B, G | 1, T].",
+    "recurrentAttention(query, key, value, { updateRule, decay, beta, state }): not divided, as ONNX's;",
+    "  our linearAttention divides by φ(q) · z.",
+    "[B, T, heads · width] operands are split into heads; decay [B, T, G · D] or [B, T, G] → [B, G, T, D | 1],",
+    "  beta [B, T, G | 1] → [B, G | 1, T].",
     "scale 0 and a missing scale → the default 1 / √D. chunk_size is a hint there, and none is needed here.",
   ],
   run(vector) {

@@ -8,6 +8,8 @@ const key = randomKey(0); // Modules draw parameters that are replaced at once.
 /** ONNX's blocks of rows in the order of ours. */
 const gates = { LSTM: [0, 2, 3, 1], GRU: [1, 0, 2], RNN: [0] } as const;
 
+const orders = { LSTM: "gates i, o, f, c → i, f, g, o", GRU: "gates z, r, n → r, z, n", RNN: "one gate" } as const;
+
 /** What ONNX may ask for and the packages lack. */
 function refuse(vector: Vector): void {
   const { operator, attributes, inputs } = vector;
@@ -22,7 +24,7 @@ function refuse(vector: Vector): void {
 function recurrent(name: keyof typeof gates): Operator {
   return {
     mapping: [
-      `${name}: batch-first; gates ${name === "LSTM" ? "i, o, f, c → i, f, g, o" : name === "GRU" ? "z, r, n → r, z, n" : "are one"}; B is split into two biases.`,
+      `${name}: batch-first; ${orders[name]}; B is split into two biases.`,
       "  direction = reverse is the second half of a bidirectional network.",
     ],
     run(vector) {
