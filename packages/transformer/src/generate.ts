@@ -162,13 +162,12 @@ function nextRows(model: LanguageModel, cache: DecodingCache, tokens: readonly (
 }
 
 function promptsOf(prompts: Tensor | readonly (readonly number[])[]): (readonly number[])[] {
-  if (prompts instanceof Tensor && (prompts.rank !== 2 || prompts.dtype !== "int32")) {
-    throw new ShapeError("generate", "prompts must be lists of token numbers, or int32 [B, L]", {
-      prompts: prompts.shape,
-      dtype: prompts.dtype,
-    });
+  const isTensor = prompts instanceof Tensor;
+  if (isTensor ? prompts.rank !== 2 || prompts.dtype !== "int32" : !prompts.every((row) => Array.isArray(row))) {
+    const got = isTensor ? { prompts: prompts.shape, dtype: prompts.dtype } : { prompts: "no lists" };
+    throw new ShapeError("generate", "prompts must be lists of token numbers, or int32 [B, L]", got, "One prompt is [[1, 5, 3]].");
   }
-  const rows = prompts instanceof Tensor ? (prompts.toArray() as number[][]) : [...prompts];
+  const rows = isTensor ? (prompts.toArray() as number[][]) : [...prompts];
   rows.forEach((row, b) => {
     if (row.length === 0)
       throw new HeedError("generate", "a prompt needs a token", { sample: b }, "Begin with a token of its own for the start.");

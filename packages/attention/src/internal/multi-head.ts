@@ -2,6 +2,7 @@ import {
   broadcastTo,
   concat,
   HeedError,
+  noGrad,
   reciprocal,
   reshape,
   ShapeError,
@@ -147,9 +148,11 @@ export abstract class MultiHead extends Module {
   weightsOf(query: Tensor, key = query, { batch, head, queries, ...options }: MultiHeadRowsOptions = {}): Tensor {
     this.#check({ query, key });
     const offset = options.queryOffset ?? key.shape[1] - query.shape[1];
-    const [q, k] = [this.#split(this.project("query", query)), this.#split(this.project("key", key))];
-    const call = this.#call(rotated(this.rotation, q, offset), rotated(this.rotation, k, 0), k, { ...options, queryOffset: offset });
-    return weightsOf(call.query, call.key, { ...call.options, batch, head, queries });
+    return noGrad(() => {
+      const [q, k] = [this.#split(this.project("query", query)), this.#split(this.project("key", key))];
+      const call = this.#call(rotated(this.rotation, q, offset), rotated(this.rotation, k, 0), k, { ...options, queryOffset: offset });
+      return weightsOf(call.query, call.key, { ...call.options, batch, head, queries });
+    });
   }
 
   #attend(query: Tensor, key: Tensor, value: Tensor, options: TermOptions): Tensor {
