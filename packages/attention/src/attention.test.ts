@@ -26,6 +26,7 @@ import { and, causal, fromTensor, not, padding, window, type DrawableMask } from
 import { additive, bilinear, dot, gaussian, scaledDot } from "@heed/scoring";
 import type { Score } from "@heed/tensor/terms";
 import { attention, explain, type AttentionOptions, type Normaliser } from "./index.ts";
+import { lowerScore } from "./internal/lower-score.ts";
 import { lower } from "./internal/lower.ts";
 import { prepare } from "./internal/prepare.ts";
 import { streamed } from "./internal/streamed.ts";
@@ -327,7 +328,9 @@ describe("explain", () => {
           const options = { ...(mask === undefined ? {} : { mask }), ...(normaliser === undefined ? {} : { normaliser }) };
           const plan = explain(...operands, options);
           const counters = { forward: new Float64Array(2 * plan.chunks.forward), backward: new Float64Array(2 * plan.chunks.backward) };
-          grad((all: typeof operands) => sum(streamed(lower(prepare("attention", ...all, options)), false, counters).output))(operands);
+          grad((all: typeof operands) => sum(streamed(lower(prepare("attention", ...all, options), lowerScore), false, counters).output))(
+            operands,
+          );
           const total = (each: Float64Array, which: 0 | 1) => each.filter((_n, at) => at % 2 === which).reduce((x, y) => x + y, 0);
           const cells = total(counters.forward, 0);
           expect([plan.flops.forward, plan.tiles.run]).toEqual([2 * cells * (d + e), total(counters.forward, 1)]);

@@ -69,7 +69,7 @@ export function identity(): Normaliser {
 /**
  * 1 for the highest score, 0 for the others; ties go to the lowest key. No gradient reaches the scores, unless `straightThrough` asks for that of
  * `softmax((s + noise) / temperature)`: the choice of the forward pass is then as hard, its gradient is not. A comparison per pair; with
- * `straightThrough` the dense definition runs, in O(L S) memory.
+ * `straightThrough` an exponential too, and backward goes over the pairs twice.
  * @throws {HeedError} for a temperature that is not above 0.
  * @see Xu et al. 2015 (hard attention, arXiv:1502.03044); Jang, Gu, Poole 2017 (straight-through Gumbel-softmax, arXiv:1611.01144)
  */
