@@ -21,6 +21,7 @@ import {
   window,
   type DrawableMask,
 } from "@heed/masks";
+import { maskMod } from "./expressions.ts";
 import { attention, explain } from "./index.ts";
 
 const [B, H, L, S, D, E] = [2, 2, 70, 131, 5, 7];
@@ -34,6 +35,10 @@ const patterns: Readonly<Record<string, DrawableMask>> = {
   dilated: dilated(int([2, 9], [2, 1]), 7),
   prefix: prefix([20, 0]),
   padding: and(causal(), padding([100, 40])),
+  "maskMod and padding": and(
+    maskMod(({ i, j, h }) => j.mod(h.add(2)).equal(i.mod(2))),
+    padding([131, 70]),
+  ),
   keyPadding: keyPadding(bool([B, S], 1)),
   document: document(Int32Array.from({ length: S }, (_, j) => Math.floor(j / 20) % 3)),
   strided: strided(9),
