@@ -5,7 +5,10 @@ import { transpose } from "@heed/tensor";
 import { randomTensor } from "@heed/tensor/testing";
 import { attention } from "./index.ts";
 
-/** Bytes of linear memory that a call takes beside operands and results, in a process of its own: the high-water mark is that of the process. */
+/**
+ * Bytes of linear memory that a call takes beside operands and results, in a process of its own: the high-water mark is that of the
+ * process.
+ */
 function workspace(what: "forward" | "with its gradient", L: number, S: number, D: number, options: string, savedRows: number): number {
   const program = `
     import { allocatorBytes } from "@heed/kernels";

@@ -8,8 +8,8 @@ import { additive, bilinear, dot, gaussian, scaledDot } from "@heed/scoring";
 import { attention, explain, type AttentionOptions, type Normaliser } from "./index.ts";
 import { entmax15, hard, identity, relu, sigmoid, softmax, sparsemax, topK } from "./normalisers.ts";
 
-// The law of poison for every form that streams: what nobody may see changes no bit. Its tiles are of 64 × 64: some whole, some empty, some mixed. In the columns
-// from 64 on every third key is hidden from all queries, and some queries see nothing.
+// The law of poison for every form that streams: what nobody may see changes no bit. Its tiles are of 64 × 64: some whole, some empty, some
+// mixed. In the columns from 64 on every third key is hidden from all queries, and some queries see nothing.
 
 const [B, H, Hkv, L, S, D, E] = [1, 2, 1, 70, 150, 6, 5];
 const isHidden = (j: number) => j >= 64 && j % 3 === 1;

@@ -1,7 +1,10 @@
 import type { MaskForm } from "@heed/tensor/terms";
 import { heldRows, type Blocks, type Sizes } from "../streaming/plan.ts";
 
-/** What the forward kernel will do: scores computed (also of closed pairs beside open ones), tiles of keys packed, and tiles there would be without a mask. */
+/**
+ * What the forward kernel will do: scores computed (also of closed pairs beside open ones), tiles of keys packed, and tiles there would be
+ * without a mask.
+ */
 export interface Prediction {
   readonly cells: number;
   readonly tiles: number;
@@ -23,8 +26,8 @@ export interface Grain {
 type Lengths = (b: number) => { readonly L: number; readonly S: number };
 
 /**
- * Walks through the tiles as the kernel's WebAssembly does, without computing. Where a sequence ends is given per sample. Rows that are too long to be held
- * count as if they were: how often the search for their thresholds computes them again depends on the scores.
+ * Walks through the tiles as the kernel's WebAssembly does, without computing. Where a sequence ends is given per sample. Rows that are too
+ * long to be held count as if they were: how often the search for their thresholds computes them again depends on the scores.
  * @param lengths of queries and keys of a sample
  */
 export function predict(cut: Sizes & Blocks, mask: MaskForm | undefined, grain: Grain, lengths: Lengths): Prediction {

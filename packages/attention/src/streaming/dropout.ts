@@ -86,7 +86,10 @@ export function defineDrop(m: ModuleBuilder): FunctionHandle<{ work: "i32"; stri
   });
 }
 
-/** Adds to the scores of a strip −log(−log u), with u from (0, 1) by the words drawn: the greatest is then a sample of their softmax (Gumbel's trick). */
+/**
+ * Adds to the scores of a strip −log(−log u), with u from (0, 1) by the words drawn: the greatest is then a sample of their softmax
+ * (Gumbel's trick).
+ */
 export function defineNoise(m: ModuleBuilder, draw: Draw): FunctionHandle<typeof OF_WORK, undefined> {
   return m.internal("noise", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);

@@ -23,7 +23,9 @@ export function panelsOfFlat(m: ModuleBuilder, rows: number): number {
   return SUMS / rows / (tileColumns(m.build) / 4);
 }
 
-/** A tile of one or two rows and several panels, `panelB` bytes apart: one panel alone would have too few sums to hide the latency of each. */
+/**
+ * A tile of one or two rows and several panels, `panelB` bytes apart: one panel alone would have too few sums to hide the latency of each.
+ */
 export function defineFlat(m: ModuleBuilder, rows: number): Flat {
   return m.internal(`flat${rows}`, { params: FLAT }, (f, { steps, a, rowA, stepA, b, stepB, panelB, c, rowC, start }) => {
     const [panels, vectors] = [panelsOfFlat(m, rows), tileColumns(m.build) / 4];

@@ -6,8 +6,9 @@ import { savedAt } from "./setup.ts";
 import { acrossLanes, overRows, overVectors } from "./strip.ts";
 import { jobOf, workOf, type Work } from "./work.ts";
 
-// Normalisers that need whole rows: topK, sparsemax, entmax15, and hard where a softmax lends it a gradient. What a row's weights take besides its scores is a threshold, so a row is searched for it in
-// sweeps over its strips, each of which leaves a few sums per row: no sweep needs more than one strip at a time. Scores that are held are computed once.
+// Normalisers that need whole rows: topK, sparsemax, entmax15, and hard where a softmax lends it a gradient. What a row's weights take
+// besides its scores is a threshold, so a row is searched for it in sweeps over its strips, each of which leaves a few sums per row: no
+// sweep needs more than one strip at a time. Scores that are held are computed once.
 
 /** What is known of a row's threshold: float32 but for STAGE and TURN. The sums are of the last sweep. */
 const [THRESHOLD, TIE, STAGE, TURN, COUNT, SUM, SQUARES] = [0, 4, 8, 12, 16, 20, 24];
@@ -191,8 +192,9 @@ function defineAdvance(m: ModuleBuilder): HoldFunctions["advance"] {
 }
 
 /**
- * The k-th score, exactly: bounds from above and below close in on it. The next place to look at is where it would lie if scores were spread evenly; every third
- * turn, and where that leads nowhere, it is the middle of the floats between the bounds: so 96 turns are enough for any row.
+ * The k-th score, exactly: bounds from above and below close in on it. The next place to look at is where it would lie if scores were
+ * spread evenly; every third turn, and where that leads nowhere, it is the middle of the floats between the bounds: so 96 turns are enough
+ * for any row.
  */
 function defineTopKTurn(m: ModuleBuilder): Turn {
   /** Integers in the order of the floats of these bits; its own inverse. */
@@ -256,8 +258,8 @@ function defineTopKTurn(m: ModuleBuilder): Turn {
 }
 
 /**
- * Σ max(d − τ, 0) = 1 for the differences d from the greatest score, by Newton's method from below (Michelot 1986): each step solves the equation for the keys above
- * the threshold so far; when these stay the same, the solution is exact.
+ * Σ max(d − τ, 0) = 1 for the differences d from the greatest score, by Newton's method from below (Michelot 1986): each step solves the
+ * equation for the keys above the threshold so far; when these stay the same, the solution is exact.
  */
 function defineSparsemaxTurn(m: ModuleBuilder): Turn {
   return m.internal("sparsemaxTurn", { params: OF_ROW, result: "i32" }, (f, { hold }) => {
@@ -276,7 +278,8 @@ function defineSparsemaxTurn(m: ModuleBuilder): Turn {
 }
 
 /**
- * Σ x² = 1, x = max(d / 2 − τ, 0), by Newton's method on √Σ x², from below; the last step solves the quadratic equation of the keys above the threshold.
+ * Σ x² = 1, x = max(d / 2 − τ, 0), by Newton's method on √Σ x², from below; the last step solves the quadratic equation of the keys above
+ * the threshold.
  */
 function defineEntmaxTurn(m: ModuleBuilder): Turn {
   return m.internal("entmaxTurn", { params: OF_ROW, result: "i32" }, (f, { hold }) => {

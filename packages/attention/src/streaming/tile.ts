@@ -23,8 +23,8 @@ export function defineCopyRows(m: ModuleBuilder): FunctionHandle<typeof COPY, un
 const TOUCH = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32" } as const;
 
 /**
- * Reads rows once, in the order in which they lie, so that the processor fetches ahead: packing reads several rows at a time, which it cannot foresee. What is
- * written to `to`, 16 bytes, means nothing: it keeps the engine from leaving the reads out.
+ * Reads rows once, in the order in which they lie, so that the processor fetches ahead: packing reads several rows at a time, which it
+ * cannot foresee. What is written to `to`, 16 bytes, means nothing: it keeps the engine from leaving the reads out.
  */
 export function defineTouchRows(m: ModuleBuilder): FunctionHandle<typeof TOUCH, undefined> {
   const LINE = 64;
