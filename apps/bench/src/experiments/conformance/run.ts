@@ -59,7 +59,7 @@ function textOf(rows: readonly Row[], folder: string): string {
   if (rest.length > 0)
     lines.push(
       "",
-      `Not run, no function of the packages is the operator: ${rest.map((row) => `${row.operator} (${row.vectors})`).join(", ")}`,
+      `Not run, since no function of the packages maps onto them: ${rest.map((row) => `${row.operator} (${row.vectors})`).join(", ")}`,
     );
   const total = (count: (row: Row) => number) => rows.reduce((all, row) => all + count(row), 0);
   const skipped = total((row) => (row.mapping === undefined ? row.vectors : row.unsupported.length));

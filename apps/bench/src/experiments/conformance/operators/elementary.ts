@@ -1,7 +1,6 @@
 import * as T from "@heed/tensor";
 import type { Tensor } from "@heed/tensor";
-import { flagOf, inputOf, numberOf, numbersOf, textOf, Unsupported, type Operator } from "../operator.ts";
-import type { Vector } from "../vector.ts";
+import { flagOf, inputOf, numberOf, textOf, Unsupported, type Operator } from "../operator.ts";
 
 /** Axes from `axis` on, as one. */
 function flatFrom(x: Tensor, axis: number): Tensor {
@@ -106,40 +105,6 @@ const padding: Operator = {
   },
 };
 
-const convolution: Operator = {
-  mapping: ["conv2d(x, weight, { stride, dilation, groups }) of an image that pad has widened by ONNX's begins and ends."],
-  run(vector) {
-    const [x, weight, bias] = [inputOf(vector, 0), inputOf(vector, 1), vector.inputs[2]];
-    if (x.rank !== 4) throw new Unsupported(`convolutions are 2-D here, this one has ${x.rank - 2} dimensions`);
-    const [strides, dilations] = [numbersOf(vector, "strides", [1, 1]), numbersOf(vector, "dilations", [1, 1])];
-    const kernel = weight.shape.slice(2);
-    const pads = padsOf(vector, x.shape.slice(2), kernel, strides, dilations);
-    const wider = T.pad(x, [[0, 0], [0, 0], ...pads]);
-    const pair = (values: readonly number[]) => [values[0]!, values[1]!] as const;
-    const options = { stride: pair(strides), dilation: pair(dilations), groups: numberOf(vector, "group", 1) };
-    return [T.conv2d(wider, weight, { ...options, ...(bias === undefined ? {} : { bias }) })];
-  },
-};
-
-/** `pads`, all begins and then all ends, or what `auto_pad` makes of the shape, as pairs. */
-function padsOf(
-  vector: Vector,
-  lengths: readonly number[],
-  kernel: readonly number[],
-  strides: readonly number[],
-  dilations: readonly number[],
-): [number, number][] {
-  const auto = textOf(vector, "auto_pad", "NOTSET");
-  const pads = numbersOf(vector, "pads", Array<number>(2 * lengths.length).fill(0));
-  return lengths.map((length, axis) => {
-    if (!auto.startsWith("SAME")) return [pads[axis]!, pads[lengths.length + axis]!];
-    const covered = (Math.ceil(length / strides[axis]!) - 1) * strides[axis]! + (kernel[axis]! - 1) * dilations[axis]! + 1;
-    const total = Math.max(0, covered - length);
-    const less = Math.floor(total / 2);
-    return auto === "SAME_UPPER" ? [less, total - less] : [total - less, less];
-  });
-}
-
 const crossEntropy: Operator = {
   mapping: [
     'crossEntropy(rows [N, C], labels, { reduction: "none", ignoreIndex }), classes moved to the end; weights of classes',
@@ -167,7 +132,6 @@ const inverseOf = (order: readonly number[]): number[] => order.map((_, axis) =>
 
 /** Operators of `@heed/tensor`. */
 export const elementaryOperators: Readonly<Record<string, Operator>> = {
-  Conv: convolution,
   CumSum: cumulative,
   Einsum: einsum,
   GatherElements: gatherElements,

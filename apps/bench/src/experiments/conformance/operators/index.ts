@@ -2,6 +2,7 @@ import type { Operator } from "../operator.ts";
 import { attentionOperator } from "./attention.ts";
 import { elementaryOperators } from "./elementary.ts";
 import { flexAttentionOperator } from "./flex-attention.ts";
+import { imageOperators } from "./images.ts";
 import { linearAttentionOperator } from "./linear-attention.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { rotaryEmbeddingOperator } from "./rotary-embedding.ts";
@@ -13,5 +14,6 @@ export const operators: Readonly<Record<string, Operator>> = {
   FlexAttention: flexAttentionOperator,
   RotaryEmbedding: rotaryEmbeddingOperator,
   ...elementaryOperators,
+  ...imageOperators,
   ...recurrentOperators,
 };
