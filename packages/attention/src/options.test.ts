@@ -25,6 +25,7 @@ import {
 } from "@heed/tensor";
 import { eachBackend, expectClose, expectGradient, randomTensor } from "@heed/tensor/testing";
 import { and, causal, fromTensor, padding, window } from "@heed/masks";
+import { scaledDot } from "@heed/scoring";
 import { attention, type AttentionOptions } from "./index.ts";
 import { dense } from "./internal/dense.ts";
 import { prepare } from "./internal/prepare.ts";
@@ -177,6 +178,36 @@ describe.each(eachBackend())("on $name", ({ use }) => {
       expectClose(mean, attention(query, key, ones), (5 * 3) / Math.sqrt(n));
       expect(picks[0].toArray()).not.toEqual(picks[1].toArray());
     }));
+});
+
+it("thresholds of whole rows are exact whatever the scores: ties, zeros of both signs, numbers of all sizes", () => {
+  const rows = [
+    [3, 3, 3, 3, 3, 3, 3, 3, 3],
+    [0, -0, 0, -0, 1e-40, -1e-40, 0, 1, -1],
+    [1e30, -1e30, 1e-30, 7, 7, 7, 1e30, -3e38, 3e38],
+    [1, 0.5, 0.25, 0.125, 0.0625, 0.5, 0.25, 0.125, 0.0625],
+    [-5, -4, -3, -2, -1, -2, -3, -4, -5],
+    [...Array.from({ length: 700 }, (_, j) => Math.fround(Math.sin(j * j))), ...Array.from({ length: 200 }, () => 0.25)],
+  ];
+  for (const { use } of eachBackend()) {
+    use(() => {
+      for (const list of rows) {
+        const n = list.length;
+        const eye = tensor(
+          Float32Array.from({ length: n * n }, (_, at) => Number(at % (n + 1) === 0)),
+          { shape: [n, n] },
+        );
+        const ks = n < 20 ? Array.from({ length: n + 1 }, (_, k) => k + 1) : [1, 199, 350, n - 1];
+        for (const normaliser of [...ks.map(topK), sparsemax(), entmax15(), hard({ straightThrough: {} })]) {
+          const all = [tensor([[1]]), tensor(list.map((s) => [s])), eye] as const;
+          const options = { normaliser, score: scaledDot({ scale: 1 }) };
+          const { weights } = attention(...all, { ...options, returns: ["weights"] });
+          // Weights up to 1; a threshold is a sum of up to n differences.
+          expectClose(attention(...all, { ...options, strict: true }), weights, 1e-6);
+        }
+      }
+    });
+  }
 });
 
 it("hard with noise chooses in the kernel as the dense definition does, and lends the same gradient", () => {
