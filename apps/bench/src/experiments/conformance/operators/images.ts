@@ -65,7 +65,8 @@ const convolution: Operator = {
 function pooling(name: "MaxPool" | "AveragePool"): Operator {
   return {
     mapping: [
-      `${name === "MaxPool" ? "maxPool2d of an image that pad widens by −∞" : "avgPool2d of one that pad widens by zeros"}; a line is one row.`,
+      name === "MaxPool" ? "maxPool2d of an image that pad has widened by −∞." : "avgPool2d of an image that pad has widened by zeros.",
+      "  A line is an image of one row.",
       ...(name === "MaxPool" ? [] : ["  Without count_include_pad, divided by the same mean of an image of ones."]),
     ],
     run(vector) {
