@@ -111,30 +111,33 @@ describe.each(eachBackend())("on $name", ({ use }) => {
 });
 
 describe("scores", () => {
-  it("have the gradients of their central differences, by everything they learn, densely and lowered", () => {
-    const [query, key, wide] = [
-      [H, L, D],
-      [H, S, D],
-      [H, S, 3],
-    ];
-    const check = (make: (...learned: Tensor[]) => Score, keys: readonly number[], learned: readonly (Tensor | readonly number[])[]) => {
-      expectGradient((q, k, ...rest) => make(...rest).dense(q, k), [query, keys, ...learned]);
-      expectGradient((q, k, ...rest) => meaning(make(...rest).lower(q, k)), [query, keys, ...learned]);
-    };
-    check(() => dot(), key, []);
-    check((scale) => scaledDot({ scale }), key, [perHead]);
-    check((sigma) => gaussian({ sigma }), key, [perHead]);
-    check((temperature) => cosine({ temperature }), key, [perHead]);
-    check((weight) => bilinear({ weight }), wide, [[D, 3]]);
-    check((weight) => bilinear({ weight }), wide, [[H, D, 3]]);
-    for (const activation of ["tanh", "sigmoid"] as const)
-      check((queryWeight, keyWeight, vector) => additive({ queryWeight, keyWeight, vector, activation }), wide, [
-        [2, D],
-        [2, 3],
-        [H, 2],
-      ]);
-    check((queryWeight, keyWeight, vector, bias) => additive({ queryWeight, keyWeight, vector, bias }), wide, [[2, D], [2, 3], [2], [2]]);
-    check((weight, vector) => concatScore({ weight, vector, queryDim: D }), wide, [[2, D + 3], [2]]);
+  const [narrow, wide] = [D, 3].map((width) => [H, S, width]) as [number[], number[]];
+  type Learned = readonly (Tensor | readonly number[])[];
+  const additiveShapes = [[2, D], [2, 3], [2]];
+  it.each<[string, (...learned: Tensor[]) => Score, readonly number[], Learned]>([
+    ["dot", () => dot(), narrow, []],
+    ["scaledDot", (scale) => scaledDot({ scale }), narrow, [perHead]],
+    ["gaussian", (sigma) => gaussian({ sigma }), narrow, [perHead]],
+    ["cosine", (temperature) => cosine({ temperature }), narrow, [perHead]],
+    ["bilinear", (weight) => bilinear({ weight }), wide, [[D, 3]]],
+    ["bilinear with a weight per head", (weight) => bilinear({ weight }), wide, [[H, D, 3]]],
+    [
+      "additive",
+      (queryWeight, keyWeight, vector, bias) => additive({ queryWeight, keyWeight, vector, bias }),
+      wide,
+      [...additiveShapes, [2]],
+    ],
+    [
+      "additive with sigmoid and a vector per head",
+      (queryWeight, keyWeight, vector) => additive({ queryWeight, keyWeight, vector, activation: "sigmoid" }),
+      wide,
+      [...additiveShapes.slice(0, 2), [H, 2]],
+    ],
+    ["concatScore", (weight, vector) => concatScore({ weight, vector, queryDim: D }), wide, [[2, D + 3], [2]]],
+  ])("have the gradients of their central differences, by everything they learn, densely and lowered: %s", (_, make, keys, learned) => {
+    const inputs = [[H, L, D], keys, ...learned];
+    expectGradient((q, k, ...rest) => make(...rest).dense(q, k), inputs);
+    expectGradient((q, k, ...rest) => meaning(make(...rest).lower(q, k)), inputs);
   });
 
   it("list what they learn, by name", () => {
