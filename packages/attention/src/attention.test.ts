@@ -19,6 +19,7 @@ import {
   transpose,
   unsqueeze,
   where,
+  zeros,
   type Tensor,
 } from "@heed/tensor";
 import { eachBackend, expectClose, expectGolden, expectGradient, loadGolden, randomTensor } from "@heed/tensor/testing";
@@ -348,6 +349,9 @@ describe("explain", () => {
     expect(plan.kernel).toBe("streaming");
     expect(plan.reason).toMatch(/"weights" is an array of L × S and comes of the dense definition/);
     expect(String(plan)).toMatch(/^streaming \(.*\n.*GFLOP forward.*\nworkspace .*KiB.*\ntiles of keys: \d+ run, 0 skipped/);
+    expect(explain(query, key, value, { normaliser: topK(2) }).reason).toMatch(/; the scores of 5 rows are held at a time, to search/);
+    const [one, many] = [zeros([1, 2]), zeros([400_000, 2])];
+    expect(explain(one, many, many, { normaliser: sparsemax() }).reason).toMatch(/; rows of scores are too long to be held/);
     const mine = { name: "mine", dense: (q: Tensor, k: Tensor) => matmul(q, transpose(k)) } as Score;
     const dense = explain(query, key, value, { score: mine });
     expect([dense.kernel, dense.reason]).toEqual(["dense", 'score: "mine" does not lower']);

@@ -2,7 +2,7 @@ import { activeBuild } from "@heed/kernels";
 import { noGrad, type Tensor } from "@heed/tensor";
 import { bytesPer } from "@heed/tensor/operation";
 import type { MaskForm } from "@heed/tensor/terms";
-import { backwardSweeps, planOf } from "./internal/call-plan.ts";
+import { backwardSweeps, planOf, type Plan } from "./internal/call-plan.ts";
 import { savedRows } from "./internal/job-fields.ts";
 import { lowerScore } from "./internal/lower-score.ts";
 import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
@@ -11,7 +11,7 @@ import { predict, predictBackward } from "./internal/predict.ts";
 import { prepare } from "./internal/prepare.ts";
 import { gradientPlan } from "./internal/streamed.ts";
 import type { AttentionOptions, Return } from "./options.ts";
-import { backwardScratchBytes, forwardScratchBytes } from "./streaming/plan.ts";
+import { backwardScratchBytes, forwardScratchBytes, heldRows } from "./streaming/plan.ts";
 
 export interface Explanation {
   /** Which implementation gives the output. */
@@ -80,7 +80,7 @@ export function explain(
     build,
     reason:
       ofPairs === undefined
-        ? `every option has its place in the kernel${lowered.scoreMod === undefined ? "" : ", the scoreMod as a pass made for it"}`
+        ? `every option has its place in the kernel${lowered.scoreMod === undefined ? "" : ", the scoreMod as a pass made for it"}${heldReason(plan.cut, grain.rows)}`
         : `the kernel gives the output; ${ofPairs.reason} and comes of the dense definition`,
     flops: { forward: 2 * cells * (D + E), backward: 2 * again.cells * (sweeps * (D + E) + D) + 2 * again.pairs * (D + E) },
     workspaceBytes: {
@@ -92,6 +92,14 @@ export function explain(
     tiles: { run: tiles, skipped: tilesWithoutMask - tiles },
     chunks: { forward: plan.forwardChunks, backward: Hkv === 0 ? 0 : backward.chunks },
   });
+}
+
+/** How a normaliser that needs whole rows gets them. */
+function heldReason({ L, S, blockRows, heldBytes }: Plan["cut"], stripRows: number): string {
+  if (heldBytes === 0) return "";
+  const rows = heldRows(Math.min(L, blockRows), S, heldBytes, stripRows);
+  if (rows === 0) return "; rows of scores are too long to be held, so each step of the search for their thresholds computes them again";
+  return `; the scores of ${rows} rows are held at a time, to search for their thresholds`;
 }
 
 function bytesOf(mask: MaskForm | undefined): number {
