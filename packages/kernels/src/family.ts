@@ -1,7 +1,7 @@
 import { withSharedMemory } from "./assembler/with-shared-memory.ts";
+import { underClock } from "./clock.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { viewsOf, type Views } from "./memory/views.ts";
-import { isProfiling, timed } from "./profile.ts";
 import { activeBuild, type Build } from "./settings.ts";
 import { unpack, type Packed } from "./unpack.ts";
 import { wideMode, type WideMode } from "./wide/wide-mode.ts";
@@ -85,8 +85,7 @@ function family<K extends object>(
   return {
     name,
     on(dtype) {
-      const kernels = implementation(dtype === "float64" ? "reference" : activeBuild(), dtype);
-      return isProfiling() ? timed(name, kernels) : kernels;
+      return underClock(name, implementation(dtype === "float64" ? "reference" : activeBuild(), dtype));
     },
     implementation: (which, dtype = "float32") => implementation(which, dtype),
   };

@@ -1,3 +1,5 @@
+import { setClock } from "./clock.ts";
+
 /** Time and calls of one kernel. */
 export interface KernelTime {
   readonly family: string;
@@ -27,6 +29,7 @@ export function profileKernels<T>(fn: () => T, onCall?: KernelCallListener): { r
   const outer = { times, listener };
   const own = (times = new Map<string, KernelTime>());
   listener = onCall;
+  setClock(timed);
   const start = performance.now();
   try {
     const result = fn();
@@ -34,13 +37,14 @@ export function profileKernels<T>(fn: () => T, onCall?: KernelCallListener): { r
     return { result, milliseconds, kernels: [...own.values()].sort((a, b) => b.milliseconds - a.milliseconds) };
   } finally {
     ({ times, listener } = outer);
+    if (times === undefined) setClock(undefined);
   }
 }
 
 const clocked = /* @__PURE__ */ new WeakMap<object, object>();
 
 /** The same kernels, each with a clock around it. */
-export function timed<K extends object>(family: string, kernels: K): K {
+function timed<K extends object>(family: string, kernels: K): K {
   let own = clocked.get(kernels) as K | undefined;
   if (own === undefined) {
     // A copy: the exports of a WebAssembly module are frozen.
