@@ -20,7 +20,7 @@ interface Arranged {
   bytes: number;
 }
 /** Bytes that may be arranged at a time: what they save is work, never worth running out of memory. */
-const MOST_ARRANGED = 2 ** 28;
+const MOST_ARRANGED = 268_435_456;
 
 /**
  * Where the elements of one or more tensors live, and since when. Tensors and their views share a storage; moving it

@@ -116,7 +116,8 @@ function asRows(x: Tensor, m: number): Tensor {
 const learns = (x: Tensor): boolean => isRecording() && x.requiresGrad;
 
 /** Rows of x with which it pays that the weight was packed before: for fewer the kernel does not pack, for more it is little of the work. */
-const [FEWEST_ROWS, MOST_ROWS] = [33, 1024];
+const FEWEST_ROWS = 33;
+const MOST_ROWS = 1024;
 
 /** The address of a weight at `from` that no step writes, as the kernel packs it. Only where it is read again and again. */
 function arrangedWeight(weight: Tensor, dtype: RealDType, from: number): number | undefined {
