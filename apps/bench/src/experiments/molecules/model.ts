@@ -1,11 +1,13 @@
-import { globalAttentionPool, globalMaxPool, GraphTransformerConv, type Graph } from "@heed/graph-attention";
+import { globalAttentionPool, globalMaxPool, GraphTransformerConv, segmentSum, type Graph } from "@heed/graph-attention";
 import { Dropout, FeedForward, LayerNorm, Linear, Module } from "@heed/nn";
-import { add, concat, gelu, mean, type RandomKey, type Tensor } from "@heed/tensor";
+import { add, concat, gelu, mean, mul, type RandomKey, type Tensor } from "@heed/tensor";
 
 export interface Molecules {
   readonly graph: Graph;
   readonly atoms: Tensor;
   readonly bonds: Tensor;
+  /** Which molecule each atom belongs to, int32 `[N]`. */
+  readonly molecules: Tensor;
 }
 
 export interface MoleculeShape {
@@ -16,7 +18,7 @@ export interface MoleculeShape {
   readonly dropoutP: number;
 }
 
-const [depth, heads] = [3, 4] as const;
+const [depth, heads, typicalAtoms] = [3, 4, 16] as const;
 
 /** One layer, before whose parts the norms stand: attention along bonds, and a feed-forward network. */
 class Layer extends Module {
@@ -41,7 +43,7 @@ class Layer extends Module {
   }
 }
 
-/** Atoms see their neighbours three times; attention and the maximum over atoms make one vector of a molecule. */
+/** Atoms see their neighbours three times; the attention over atoms, their maximum and their sum (size matters) make one vector of a molecule. */
 export class MoleculeNet extends Module {
   readonly embed: Linear;
   readonly layers: readonly Layer[];
@@ -58,7 +60,7 @@ export class MoleculeNet extends Module {
     this.layers = Array.from({ length: depth }, (_, i) => new Layer(shape, key.split("layers").split(i)));
     this.norm = new LayerNorm(width);
     this.gate = new Linear(width, 1, { key: key.split("gate") });
-    this.hidden = new Linear(2 * width, width, { key: key.split("hidden") });
+    this.hidden = new Linear(3 * width, width, { key: key.split("hidden") });
     this.dropout = new Dropout(shape.dropoutP);
     this.out = new Linear(width, outputs, { key: key.split("out") });
   }
@@ -85,7 +87,8 @@ export class MoleculeNet extends Module {
     }
     x = this.norm.forward(x);
     const pooled = globalAttentionPool(x, this.gate.forward(x), batch.graph);
-    const vector = concat([pooled.output, globalMaxPool(x, batch.graph)], 1);
+    const sums = mul(segmentSum(x, batch.molecules, batch.graph.graphCount), 1 / typicalAtoms);
+    const vector = concat([pooled.output, globalMaxPool(x, batch.graph), sums], 1);
     return { output: this.out.forward(this.dropout.forward(gelu(this.hidden.forward(vector)))), weights: pooled.weights, before };
   }
 }

@@ -229,8 +229,10 @@ class MoleculeRun implements Run {
     const targets = rows.flatMap((row) => row.map((target) => (Number.isNaN(target) ? 0 : (target - this.#mean) / this.#deviation)));
     const shape = [chosen.length, this.#table.names.length];
     // Edges of a batch: all of one molecule, then all of the next, as `Graph.batch` has them.
+    const graph = Graph.batch(parts.map(({ graph: one }) => one));
     return noGrad(() => ({
-      graph: Graph.batch(parts.map(({ graph }) => graph)),
+      graph,
+      molecules: tensor(graph.graphOfNode!),
       atoms: concat(parts.map(({ molecule }) => molecule.atomFeatures)),
       bonds: concat(parts.map(({ molecule }) => molecule.bondFeatures)),
       targets: tensor(Float32Array.from(targets), { shape }),
