@@ -22,7 +22,7 @@ export interface Explanation {
   readonly reason: string;
   /**
    * Multiplications and additions of products: of the scores that are computed, closed ones beside open ones too. Backward computes them again (for
-   * sparsemax and entmax15 twice), and gradients of all operands. Rows that are too long to be held (of more than some 390,000 keys) count once forward.
+   * sparsemax and entmax15 twice), and gradients of all operands. Rows that are too long to be held (of more than some 260,000 keys) count once forward.
    */
   readonly flops: { readonly forward: number; readonly backward: number };
   /** Bytes beside operands and results: of one thread's scratch space, of the lowered mask, of partial gradients; of what forward keeps per row. */

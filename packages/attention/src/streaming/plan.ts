@@ -15,8 +15,8 @@ const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
 const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 192, 16_384];
 
-/** Most bytes of scores that a thread holds, six rows of 65,536; and where it holds no more than six rows. */
-const MOST_HELD_BYTES = 6 * (4 * 65_536 + 64);
+/** Most bytes of scores that a thread holds, four rows of 65,536: so two threads stay below 4 MiB. And where it may hold more than a strip of rows. */
+const MOST_HELD_BYTES = 4 * (4 * 65_536 + 64);
 const HELD_BYTES = 384 * 1024;
 
 /** Bytes of a held row of so many scores. */
