@@ -62,7 +62,13 @@ export interface Counters {
 
 /** `stream`, recorded as one operation. A second derivative goes by the dense definition of the operand forms. */
 export function streamed(lowered: Lowered, wantsLse: boolean, counters?: Counters): { output: Tensor; lse?: Tensor } {
-  return stream({ kernels: streaming, run: runParallel }, lowered, wantsLse, (call) => recordGradient(call, counters?.backward), counters?.forward);
+  return stream(
+    { kernels: streaming, run: runParallel },
+    lowered,
+    wantsLse,
+    (call) => recordGradient(call, counters?.backward),
+    counters?.forward,
+  );
 }
 
 function recordGradient(call: Streamed, counters: Float64Array | undefined): void {
