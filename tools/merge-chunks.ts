@@ -4,6 +4,8 @@ import { build, type BuildOptions, type Plugin } from "esbuild";
 
 /** All that `index.js` needs of its package. */
 const CORE = "core.js";
+/** The program of a thread shares nothing with this one: pages may serve it as the one file that it is. */
+const ALONE = "worker.js";
 
 /**
  * Puts `index.js` and the chunks that it needs into one file, `core.js`: a program spends more of its start on finding modules than on reading them.
@@ -63,10 +65,11 @@ export async function mergeChunks(folder: string): Promise<void> {
       }));
     },
   };
+  const alone = await build({ ...settings, entryPoints: outer.filter((name) => name === ALONE), outdir: ".", write: false });
   const others = await build({
     ...settings,
     external: ["#wasm", join(folder, CORE)],
-    entryPoints: outer,
+    entryPoints: outer.filter((name) => name !== ALONE),
     splitting: true,
     chunkNames: "chunk-[hash]",
     outdir: ".",
@@ -76,7 +79,7 @@ export async function mergeChunks(folder: string): Promise<void> {
 
   for (const file of files.filter((name) => name.startsWith("chunk-")))
     for (const path of [file, `${file}.map`]) rmSync(join(folder, path), { force: true });
-  for (const { path, contents } of [...built.outputFiles!, ...others.outputFiles!]) writeFileSync(path, contents);
+  for (const { path, contents } of [built, alone, others].flatMap(({ outputFiles }) => outputFiles!)) writeFileSync(path, contents);
   writeFileSync(
     join(folder, "index.js"),
     list(own, (name) => name, `./${CORE}`),
