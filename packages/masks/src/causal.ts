@@ -4,6 +4,8 @@ import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./
  * A query may see keys up to its own position: j ≤ i + queryOffset. With the default offset S − L the last query sees the
  * last key (bottom-right aligned); offset 0 aligns top-left. Where L > S, the first L − S queries see nothing.
  *
+ * Letters: i query, j key, L queries, S keys. As a tensor `[L, S]`, `[B, 1, L, S]` where samples' offsets differ.
+ *
  * One range per row; O(1) each.
  * @see Vaswani et al. 2017, §3.2.3 (arXiv:1706.03762)
  */

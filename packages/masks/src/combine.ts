@@ -7,9 +7,12 @@ import { Runs } from "./internal/runs.ts";
 /**
  * What all of the masks allow. Without any: everything. Samples and heads broadcast: `and(causal(), padding(lengths))` differs by sample alone.
  * Masks of other packages combine too, by what they lower to.
+ *
+ * Letters: B samples, H heads, L queries, S keys. As a tensor `[L, S]`, or `[B | 1, H | 1, L, S]` where one of them differs by sample or head.
  * @throws {HeedError} for what is no mask: wrap a boolean tensor by `fromTensor`.
  *
  * Each row is joined as ranges, O(ranges): no L × S array.
+ * @see Dong et al. 2024, on masks that combine by logic (arXiv:2412.05496)
  * @example and(causal(), window(255, 0), padding(lengths))
  */
 export function and(...masks: readonly Mask[]): DrawableMask {
@@ -18,7 +21,7 @@ export function and(...masks: readonly Mask[]): DrawableMask {
 }
 
 /**
- * What any of the masks allows. Without any: nothing. Otherwise as `and`.
+ * What any of the masks allows. Without any: nothing. Shapes, errors, cost and paper as of `and`.
  * @example or(window(64, 64), globalTokens([0]))
  */
 export function or(...masks: readonly Mask[]): DrawableMask {
@@ -27,7 +30,8 @@ export function or(...masks: readonly Mask[]): DrawableMask {
 }
 
 /**
- * What the mask does not allow: `not(window(0, 0))` hides a query's own key. Otherwise as `and`. A query that may see everything then sees nothing.
+ * What the mask does not allow: `not(window(0, 0))` hides a query's own key. A query that may see everything then sees nothing.
+ * Shapes, errors and cost as of `and`.
  */
 export function not(mask: Mask): DrawableMask {
   return combined("not", [mask], complement);

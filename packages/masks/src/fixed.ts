@@ -3,7 +3,10 @@ import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./
 
 /**
  * The fixed pattern of the Sparse Transformer: of the keys up to its own position p = i + queryOffset, a query may see those of its own block, and the
- * last `summary` of every block: j ≤ p and (⌊p / block⌋ = ⌊j / block⌋ or j mod block ≥ block − summary).
+ * last `summary` of every block: j ≤ p and (⌊p / block⌋ = ⌊j / block⌋ or j mod block ≥ block − summary). Queries before the first
+ * key (L > S) see nothing.
+ *
+ * Letters: i query, j key, L queries, S keys.
  * @throws {HeedError} unless block is a whole number from 1 on, and summary one from 0 to block.
  *
  * O(S / block) a row; by tiles.

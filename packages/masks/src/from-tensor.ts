@@ -5,6 +5,8 @@ import { Runs } from "./internal/runs.ts";
 /**
  * Any mask, given densely: a boolean tensor, true = may attend, `[L, S]`, `[H, L, S]` or `[B, H, L, S]`, with 1 where axes do not differ. It knows rows,
  * not where queries stand: queryOffset does not move it. An array of L × S, unlike the other masks; its rows are searched when it is used, O(L S).
+ *
+ * Letters: B samples, H heads, L queries, S keys. A row without true is a query that sees nothing.
  * @throws {DTypeError} when it is not boolean: a float is a bias, not a mask; {ShapeError} when it does not fit a call.
  */
 export function fromTensor(mask: Tensor): DrawableMask {
@@ -13,7 +15,7 @@ export function fromTensor(mask: Tensor): DrawableMask {
 
 /**
  * For ports: a boolean tensor in which true means "may NOT attend", as in PyTorch's layers (`attn_mask`,
- * `key_padding_mask` given as `[B, 1, 1, S]`).
+ * `key_padding_mask` given as `[B, 1, 1, S]`). The opposite of `fromTensor`; shapes, errors and cost are the same. A row of true alone sees nothing.
  */
 export function fromDropMask(mask: Tensor): DrawableMask {
   return fromBits("fromDropMask", mask, 0);

@@ -4,8 +4,10 @@ import type { DrawableMask } from "./internal/interval-mask.ts";
 
 /**
  * Which keys are real, wherever they are: key j of sample b may be seen if `keep[b, j]`. For padding at the end `padding(lengths)` says it in one
- * number per sample. PyTorch's `key_padding_mask` marks what to leave out: `not(keyPadding(mask))`.
+ * number per sample. PyTorch's `key_padding_mask` marks what to leave out: `not(keyPadding(mask))`. Where a
+ * sample keeps none, its queries see nothing.
  *
+ * Letters: B samples, S keys.
  * @param keep boolean `[B, S]`, or `[S]` for all samples; true = may be seen
  * @throws {DTypeError} when it is not boolean; {ShapeError} when it is neither, or (in use) does not fit the call.
  *

@@ -14,7 +14,9 @@ export interface NeighbourhoodOptions {
 
 /**
  * Cells of a grid see the cells around them: the query at (r, c) may see the key at (r′, c′) if |r − r′| ≤ radius[0] and |c − c′| ≤ radius[1]. Query i
- * stands at cell i + queryOffset − prefix.
+ * stands at cell i + queryOffset − prefix. A radius of 0 shows a cell itself alone.
+ *
+ * Letters: i query, r and c rows and columns of the grid; a primed one is the key's.
  * @throws {HeedError} {ShapeError} for sizes that are no whole numbers, or another border; {ShapeError} when (in use) queries or keys are no cells.
  *
  * 2 · radius[0] + 1 ranges a row, and one of the prefix.

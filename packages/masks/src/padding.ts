@@ -5,6 +5,7 @@ import { fit, numbersOf, type Count } from "./internal/numbers.ts";
  * Sample b has `lengths[b]` real keys: key j may be seen if j < lengths[b]. A length above S lets all be seen, 0 none. Queries are not masked:
  * rows past the end of a sequence are for the caller to ignore. Padding does not move the default queryOffset S − L.
  *
+ * Letters: B samples, H heads, j key, L queries, S keys.
  * @param lengths one whole number for all, one per sample, or an int32 tensor `[B]` or `[B | 1, H | 1]`
  * @throws {HeedError} for lengths that are no whole numbers from 0 on; {ShapeError} when (in use) their number is not B.
  *

@@ -3,8 +3,9 @@ import { fitPositions, numbersOf, type Count } from "./internal/numbers.ts";
 
 /**
  * Causal, but for a prefix that all may see: j ≤ p = i + queryOffset or j < lengths[b]. A prefix language model reads its prompt in both directions.
- * A length of 0 is `causal()`, one from S on lets all be seen.
+ * A length of 0 is `causal()`, one from S on lets all be seen. Queries before the first key (L > S) see the prefix.
  *
+ * Letters: B samples, H heads, i query, j key, L queries, S keys.
  * @param lengths one whole number for all, one per sample, or an int32 tensor `[B]` or `[B | 1, H | 1]`
  * @throws {HeedError} for lengths that are no whole numbers from 0 on; {ShapeError} when (in use) there is not one per sample or head.
  *

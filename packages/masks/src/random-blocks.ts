@@ -15,6 +15,8 @@ export interface RandomBlocksOptions {
  * Random attention: the queries of block ⌊p / block⌋, p = i + queryOffset, may see `count` different blocks of keys, drawn from the ⌈S / block⌉ there
  * are (all where there are no more): the same from the same key and S, for all samples. Queries before position 0 see nothing. BigBird is
  * `or(window(w, w), globalTokens(tokens), randomBlocks({ … }))`.
+ *
+ * Letters: H heads, i query, L queries, S keys. As a tensor `[L, S]`; `[1, H, L, S]` with `perHead`.
  * @throws {HeedError} for a block below 1, a count below 0, or either no whole number.
  *
  * At most `count` ranges a row; drawing takes O(L / block · count).

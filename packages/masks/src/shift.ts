@@ -6,7 +6,10 @@ import { intervalMask, type DrawableMask } from "./internal/interval-mask.ts";
 /**
  * The mask as if every query stood `by` keys further on (further back where negative): `shift(causal(), -1)` hides a query's own key too, and
  * `shift(causal(), 1)` shows the next one. It moves where queries stand, so masks that do not ask (padding, `fromTensor`) stay as they are.
+ * A query that is shifted before the first key sees what the mask shows there: of `causal()`, nothing. Shapes are the mask's.
  * @throws {HeedError} when `by` is no whole number, or for what is no mask.
+ *
+ * Costs what the mask costs.
  */
 export function shift(moved: Mask, by: number): DrawableMask {
   const mask = drawable("shift", moved);

@@ -4,7 +4,9 @@ import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./
 /**
  * The strided pattern of the Sparse Transformer: of the keys up to its own position p = i + queryOffset, a query may see the last `stride` ones and,
  * before those, every `stride`-th: j ≤ p and (p − j < stride or (p − j) mod stride = 0). The paper takes a stride near √S, for texts laid out in rows
- * of that length.
+ * of that length. Queries before the first key (L > S) see nothing.
+ *
+ * Letters: i query, j key, L queries, S keys.
  * @throws {HeedError} for a stride that is no whole number from 1 on.
  *
  * O(S / stride) a row; by tiles.

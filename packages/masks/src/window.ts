@@ -4,7 +4,9 @@ import { extentOf, fitPositions, numbersOf, type Count } from "./internal/number
 /**
  * A query at position p = i + queryOffset may see keys from p − left to p + right, its own besides: `window(255, 0)` is what
  * others call a causal window of 256. −1 = unbounded on that side. Also known as truncated or local self-attention.
+ * Queries so far before the first key (L > S) that the window does not reach it see nothing.
  *
+ * Letters: B samples, H heads, i query, L queries, S keys.
  * @param left whole numbers from −1 on: one for all, or an int32 tensor `[B]` or `[B | 1, H | 1]` (heads that look differently far)
  * @param right the same
  * @throws {HeedError} for bounds that are no whole numbers from −1 on; {ShapeError} when (in use) there is not one per sample or head.

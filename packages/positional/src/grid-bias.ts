@@ -13,7 +13,7 @@ export interface GridOptions {
  * A learned number per head and offset in two dimensions: score + table[h, Δrow + R − 1, Δcolumn + C − 1], Δ = cell of the key less cell of the
  * query.
  *
- * Letters: H heads, R rows and C columns of the grid.
+ * Letters: H heads, L queries, S keys, R rows and C columns of the grid. Pairs with a position of the prefix get 0; L and S may differ, cells alone count.
  * @param options.table `[H | 1, 2R − 1, 2C − 1]`
  * @throws {ShapeError} when the table does not fit the grid, or (when used) queries or keys lie outside of it.
  *
@@ -36,7 +36,10 @@ export function gridBias({ table, grid, prefix = 0 }: GridOptions & { readonly t
 
 /**
  * A fresh table for `gridBias`, `[numHeads, 2R − 1, 2C − 1]`, normal with that deviation. In a module hold it as a `Parameter`.
+ *
+ * Letters: R rows and C columns of the grid. The same key draws the same numbers, O(numHeads R C).
  * @throws {ShapeError} for sizes that are no whole numbers from 1 on.
+ * @see Liu et al. 2021 (Swin, arXiv:2103.14030), whose code starts from the deviation 0.02
  */
 export function initGridBias(
   key: RandomKey,

@@ -6,7 +6,7 @@ import { biasOfGrid, requireGrid, type GridOptions } from "./grid-bias.ts";
  * The quadratic encoding of relative positions on a grid: score − α_h (|Δ|² − 2 ⟨center_h, Δ⟩), Δ = cell of the key less cell of the query, as
  * (rows, columns). A head looks most at `center`, and the more sharply the larger α is: with one head per tap it becomes a convolution.
  *
- * Letters: H heads.
+ * Letters: H heads, L queries, S keys, R rows and C columns of the grid. Pairs with a position of the prefix get 0; α = 0 leaves scores as they are.
  * @param options.centers `[H, 2]`, rows and columns
  * @param options.alpha `[H]`
  * @throws {ShapeError} when they do not fit, or (when used) queries or keys lie outside the grid.

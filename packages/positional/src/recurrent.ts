@@ -21,6 +21,8 @@ export interface RecurrentOptions {
  *
  * Parameters: `recurrentWeight` `[width, width]`, `bias` `[width]`, `start` `[width]`, and `inputWeight` `[width, width]` where the input is read.
  * @throws {ShapeError} unless width is a whole number from 1 on; {HeedError} for reading the input without a key.
+ *
+ * Letters: L length. Time O(L width²), one element after the other; without elements the input comes back.
  * @see Neishi, Yoshinaga 2019 (aclanthology.org/K19-1031), who read the input; Liu et al. 2020 (arXiv:2003.09229), §3, for the recurrence as a flow in
  * steps
  */

@@ -22,6 +22,7 @@ export interface ResizePositionsOptions extends ResizeOptions {
  * A learned table of positions for another grid of patches, so that a model can read pictures of another size: the rows of the grid are an image of E
  * channels, resized.
  *
+ * Letters: P = rows · columns cells of the old grid, primed of the new one; E width.
  * @param table `[prefix + rows · columns, E]`, or with a 1 in front
  * @returns `[prefix + rows′ · columns′, E]`, or with a 1 in front; the table itself where the grid stays. Gradients reach the table.
  * @throws {ShapeError} when the table does not fit `from` and `prefix`.
@@ -52,6 +53,7 @@ export function resizePositions(table: Tensor, { from, to, prefix = 1, ...option
 /**
  * A table of `gridBias` for another grid: offsets −(R − 1) … R − 1 become −(R′ − 1) … R′ − 1, the outermost staying outermost.
  *
+ * Letters: H heads, R rows and C columns of the old grid, primed of the new one. Two matrix products, as `resizePositions`.
  * @param table `[H | 1, 2R − 1, 2C − 1]`
  * @returns `[H | 1, 2R′ − 1, 2C′ − 1]`; the table itself where the grid stays. Gradients reach the table.
  * @throws {ShapeError} when the table does not fit `from`.

@@ -37,7 +37,7 @@ export interface RopeRates {
 /**
  * How fast each pair of features turns: base^(−2 i / rotaryDim) radians per position, i < rotaryDim / 2, less what the scaling takes off.
  *
- * Letters: D = rotaryDim.
+ * Letters: D = rotaryDim. `rates` has D / 2 numbers, none at D = 0; `magnitude` is 1 but for yarn. Time O(D).
  * @param options.length how long the sequence is; dynamic scaling asks
  * @throws {HeedError} for an odd rotaryDim, a base that is not above 0, or a scaling out of range.
  * @see Su et al. 2021 (arXiv:2104.09864)

@@ -24,7 +24,7 @@ export interface RopeOptions extends RotateOptions {
  * (a, b) → (a cos − b sin, a sin + b cos); a `scaling` slows them (`ropeRates`). Turn queries and keys alike: their product then depends on the
  * distance alone.
  *
- * Letters: B batch, L length, D width.
+ * Letters: L length, D width. An element at position 0 stays as it is (but for yarn), as features from rotaryDim on do. Without elements: none.
  * @param x `[…, L, D]`
  * @returns the same shape. Lengths of vectors stay (but grow with yarn).
  * @throws {ShapeError} when rotaryDim is odd or above D, or positions do not fit; {HeedError} for a base or scale out of range; {DTypeError} for

@@ -9,7 +9,7 @@ export interface RotateOptions {
  * Turns pairs of features by angles whose cosines and sines are given: (a, b) → (a cos − b sin, a sin + b cos). `rope` makes the tables;
  * give your own for other angles, or to keep them from call to call.
  *
- * Letters: L length, D width, R features that turn.
+ * Letters: L length, D width, R features that turn. Where R = 0 nothing turns.
  * @param x `[…, L, D]`
  * @param cosines `[L, R / 2]`, or with leading axes that broadcast to those of x; the first R features turn, the rest pass
  * @param sines of the same shape

@@ -39,8 +39,9 @@ export function shaw({ table }: { readonly table: Tensor }): Bias {
 
 /**
  * A fresh table for `shaw` or attention's `valueTable`, `[2 · maxDistance + 1, width]` or, with `numHeads`, one per head; normal with that deviation. In
- * a module hold it as a `Parameter`.
+ * a module hold it as a `Parameter`. maxDistance 0 is one vector for all distances. The same key draws the same numbers, O(size of the table).
  * @throws {ShapeError} for sizes that are no whole numbers (maxDistance from 0, others from 1 on).
+ * @see Shaw, Uszkoreit, Vaswani 2018, §3.2 (arXiv:1803.02155)
  */
 export function initShaw(
   key: RandomKey,

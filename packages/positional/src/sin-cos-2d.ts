@@ -13,7 +13,8 @@ export interface SinCos2dOptions {
 
 /**
  * The fixed 2-D table of MAE for a grid of patches, row-major: `[(1 +) height · width, embedDim]`. The first half of a row
- * encodes the column, the second the row, each as [sin(p · w), cos(p · w)] with w_i = base^(−i / (embedDim / 4)).
+ * encodes the column, the second the row, each as [sin(p · w), cos(p · w)] with w_i = base^(−i / (embedDim / 4)). `clsToken` puts a row of zeros in
+ * front. Nothing is learned.
  * @throws {ShapeError} when embedDim is no multiple of 4, or sizes are no whole numbers from 1 on; {HeedError} for a base that is not above 0.
  *
  * Time O(height width embedDim).

@@ -13,8 +13,9 @@ export interface SinusoidalOptions {
 
 /**
  * The fixed table of the Transformer: row t has sin(t / base^(2i / width)) and cos of the same, `[L, width]`. With an odd width the last column
- * is a sine. Angles are computed in double precision. Add it to the input.
+ * is a sine. Angles are computed in double precision. Add it to the input. No positions: no rows.
  *
+ * Letters: L positions.
  * @param positions how many positions (0 … L − 1), or the positions themselves, which need not be whole
  * @throws {ShapeError} for an odd width with `halves`, or sizes that are no whole numbers; {HeedError} for a base that is not above 0.
  *

@@ -17,6 +17,8 @@ export interface T5BucketOptions {
  *
  * With n = |distance| (or max(−distance, 0) in one direction), b buckets a side and e = ⌊b / 2⌋: bucket n below e, else
  * min(b − 1, e + ⌊ln(n / e) / ln(maxDistance / e) · (b − e)⌋).
+ *
+ * Letters: H heads, j key, L queries, S keys. Densely `[1, H, L, S]`. Where L > S the first queries have all keys ahead.
  * @param options.weight `[numBuckets, H]`, as in T5: `relative_attention_bias.weight`
  * @throws {ShapeError} when weight is no matrix, or has too few buckets; {HeedError} when maxDistance is not above e.
  *
@@ -35,7 +37,8 @@ export function t5Bias({ weight, ...options }: T5BucketOptions & { readonly weig
 }
 
 /**
- * The bucket of each relative position, key less query, as `t5Bias` describes them: int32, one per position.
+ * The bucket of each relative position, key less query, as `t5Bias` describes them: int32, one per position, none for none. Where
+ * both directions count, keys ahead have the upper half of the buckets. Time O(positions).
  * @throws {ShapeError} when there are too few buckets; {HeedError} when maxDistance is not above the distances that have a bucket each.
  * @see Raffel et al. 2020, §2.1 (arXiv:1910.10683)
  */
@@ -46,7 +49,12 @@ export function t5Buckets(
   return Int32Array.from(relative, bucketOf("t5Buckets", numBuckets, options));
 }
 
-/** A fresh weight for `t5Bias`, `[numBuckets, numHeads]`, normal with that deviation. In a module hold it as a `Parameter`. */
+/**
+ * A fresh weight for `t5Bias`, `[numBuckets, numHeads]`, normal with that deviation. In a module hold it as a `Parameter`. The same key draws the same
+ * numbers, O(numBuckets numHeads).
+ * @throws {ShapeError} for sizes that are no whole numbers from 1 on.
+ * @see Raffel et al. 2020, §2.1 (arXiv:1910.10683)
+ */
 export function initT5Bias(
   key: RandomKey,
   { numBuckets = 32, numHeads, deviation = 0.02 }: { readonly numBuckets?: number; readonly numHeads: number; readonly deviation?: number },

@@ -14,7 +14,7 @@ export interface CosineOptions {
  * `⟨query, key⟩ / (max(|query|, eps) · max(|key|, eps) · temperature)`: query `[…, L, D]`, key `[…, S, D]` → `[…, L, S]`. Angles alone count: at
  * temperature 1 scores lie within ±1, which softmax hardly tells apart; learned temperatures settle near 0.01 to 0.1.
  *
- * Letters: H heads, L queries, S keys, D width.
+ * Letters: H heads, L queries, S keys, D width. A vector of zeros scores 0 with all; without queries or keys there are no scores.
  * @throws {HeedError} for a temperature or eps that is not above 0 and finite; {ShapeError} for a temperature in more than one axis; when the score is
  * used, {ShapeError} when widths differ, {DTypeError} when dtypes do.
  *

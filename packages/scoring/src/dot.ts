@@ -5,7 +5,13 @@ import { scaled } from "./internal/scaled.ts";
 
 /**
  * `⟨query, key⟩`: query `[…, L, D]`, key `[…, S, D]` → `[…, L, S]`. Its spread grows with √D: `scaledDot` takes that out.
+ *
+ * Letters: L queries, S keys, D width.
+ *
+ * At D = 0 all scores are 0; without queries or keys there are none. L and S need not agree.
  * @throws {ShapeError} when widths differ, {DTypeError} when dtypes do. Both when the score is used.
+ *
+ * Time O(L S D).
  * @see Luong, Pham, Manning 2015 (arXiv:1508.04025)
  */
 export function dot(): Score {
@@ -20,8 +26,11 @@ export interface ScaledDotOptions {
 /**
  * `scale · ⟨query, key⟩`, by default with scale 1 / √D: query `[…, L, D]`, key `[…, S, D]` → `[…, L, S]`.
  *
- * At D = 0 all scores are 0. Time O(L S D).
- * @throws {HeedError} for a scale that is not finite; when the score is used, {ShapeError} when widths differ, {DTypeError} when dtypes do.
+ * Letters: H heads, L queries, S keys, D width.
+ *
+ * At D = 0 all scores are 0; without queries or keys there are none. L and S need not agree. Time O(L S D).
+ * @throws {HeedError} for a scale that is not finite; {ShapeError} for a scale in more than one axis; when the score is used, {ShapeError} when widths
+ * differ, {DTypeError} when dtypes do.
  * @see Vaswani et al. 2017, eq. 1 (arXiv:1706.03762)
  */
 export function scaledDot({ scale }: ScaledDotOptions = {}): Score {

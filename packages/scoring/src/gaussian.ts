@@ -6,10 +6,14 @@ import { scaled } from "./internal/scaled.ts";
 /**
  * `−|query − key|² / (2 sigma²)`, the logarithm of a Gaussian kernel: query `[…, L, D]`, key `[…, S, D]` → `[…, L, S]`.
  * With softmax over the keys it is Nadaraya–Watson regression. Computed by differences, since |q|² − 2qk + |k|² cancels;
- * the dense form holds `[…, L, S, D]`.
+ * the dense form holds `[…, L, S, D]`, the lowered one does not.
  *
+ * Letters: H heads, L queries, S keys, D width. At D = 0 all scores are 0; without queries or keys there are none.
  * @param options.sigma the bandwidth, above 0: a number, or a learned scalar or `[H]` tensor. Default 1
- * @throws {HeedError} for a sigma that is not above 0; when the score is used, {ShapeError} when widths differ, {DTypeError} when dtypes do.
+ * @throws {HeedError} for a sigma that is not above 0; {ShapeError} for one in more than one axis; when the score is used, {ShapeError} when widths
+ * differ, {DTypeError} when dtypes do.
+ *
+ * Time O(L S D).
  * @see Nadaraya 1964; Watson 1964; d2l.ai §11.2
  */
 export function gaussian({ sigma = 1 }: { readonly sigma?: number | Tensor } = {}): Score {
