@@ -35,8 +35,14 @@ export interface Explanation {
 }
 
 /**
- * What `attention` would do with the same arguments, without doing it: scores, biases and masks are lowered, nothing else. Throws what it would
- * throw, but for `strict`.
+ * What `attention` would do with the same arguments, without doing it: scores, biases and masks are lowered, nothing else. Sizes of 0 count 0.
+ *
+ * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value.
+ * @param query `[B, H, L, D]`, key `[B, Hkv, S, D]`, value `[B, Hkv, S, E]`, as for `attention`
+ * @throws what `attention` would throw, but for `strict`.
+ *
+ * Costs what lowering costs (masks are planned, scores that project are projected) and a look at each tile; no pair is computed.
+ * @see Dao et al. 2022, §3.2, on counting bytes (arXiv:2205.14135)
  */
 export function explain(
   query: Tensor,

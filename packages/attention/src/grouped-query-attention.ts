@@ -21,6 +21,7 @@ export interface GroupedQueryAttentionOptions {
  * Multi-head attention whose key/value heads serve several query heads each, as language models have it: query head h uses key/value head
  * ⌊h · Hkv / H⌋. `[B, L, embedDim]` → the same; keys and values are never copied per query head.
  *
+ * Letters: B batch, L queries, S keys, H heads, Hkv key/value heads.
  * Parameters as Llama's: `q_proj.weight` `[H · headDim, embedDim]`, `k_proj.weight`, `v_proj.weight` `[Hkv · headDim, embedDim]`, `o_proj.weight`
  * `[embedDim, H · headDim]`, and `.bias` of each if asked for. Calls, masks and caches are those of `MultiHeadAttention`; a query that may attend to
  * nothing gets `o_proj.bias`, or zeros.

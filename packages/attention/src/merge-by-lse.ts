@@ -13,6 +13,7 @@ export interface AttentionPart {
  * Attention over all keys from attentions over parts of them: `output = Σ_p e^(lse_p − lse) output_p`, `lse = ln Σ_p e^lse_p`. Split the keys as
  * you like, attend to each part by itself (on other machines, at other times, with other masks), and merge: the result is that of one call.
  *
+ * Letters: L queries, E width of a value.
  * @param parts `[…, L, E]` and `[…, L]` each, of the softmax without sink or dropout
  * @returns the same, so that merges nest. A part in which a query may see nothing (lse −∞) counts nothing; if all are such, output 0 and lse −∞.
  * @throws {ShapeError} for no parts, or shapes that differ.

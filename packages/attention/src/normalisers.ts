@@ -29,6 +29,7 @@ export interface StraightThrough {
 
 /**
  * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. An exponential per pair, in one sweep.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473)
  */
 export function softmax(): Softmax {
@@ -38,6 +39,7 @@ export function softmax(): Softmax {
 /**
  * `max(s, 0)` over the number of keys that may be seen (`count`, the default) or over Σ max(s, 0) (`sum`; where that is 0, zeros). The gradient
  * at 0 is 0. Weights by `count` need not sum to 1. Nothing transcendental: the cheapest of all.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @throws {HeedError} for another divisor.
  * @see Wortsman et al. 2023 (arXiv:2309.08586)
  */
@@ -48,6 +50,7 @@ export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "su
 
 /**
  * `1 / (1 + e^−(s + bias))` for each key by itself: weights need not sum to 1, and no key hears of another. An exponential per pair.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @param options.bias default 0; −log S starts like softmax
  * @throws {HeedError} for a bias that is not finite.
  * @see Ramapuram et al. 2024 (arXiv:2409.04431)
@@ -60,6 +63,7 @@ export function sigmoid({ bias = 0 }: { readonly bias?: number } = {}): Normalis
 /**
  * The scores themselves; 0 where the mask closes. Costs nothing, and leaves attention linear in queries, keys and values each: under `causal()`, what
  * `recurrentAttention` with the rule "linear" computes in linear time.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Katharopoulos et al. 2020 (arXiv:2006.16236), without feature maps and division
  */
 export function identity(): Normaliser {
@@ -70,6 +74,7 @@ export function identity(): Normaliser {
  * 1 for the highest score, 0 for the others; ties go to the lowest key. No gradient reaches the scores, unless `straightThrough` asks for that of
  * `softmax((s + noise) / temperature)`: the choice of the forward pass is then as hard, its gradient is not. A comparison per pair; with
  * `straightThrough` an exponential too, and backward goes over the pairs twice.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @throws {HeedError} for a temperature that is not above 0.
  * @see Xu et al. 2015 (hard attention, arXiv:1502.03044); Jang, Gu, Poole 2017 (straight-through Gumbel-softmax, arXiv:1611.01144)
  */
@@ -83,6 +88,7 @@ export function hard({ straightThrough }: { readonly straightThrough?: StraightT
 /**
  * Softmax over the k highest scores of those that may be seen; weight 0 for the others. Ties go to the lowest key; k above their number keeps all. The
  * k-th score of a row is searched for in a few sweeps over it.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @throws {HeedError} unless k is a whole number from 1 on.
  * @see Zhao et al. 2019 (explicit sparse attention, arXiv:1912.11637)
  */
@@ -94,6 +100,7 @@ export function topK(k: number): Normaliser {
 /**
  * The probabilities that lie closest to the scores: `max(s − τ, 0)`, with τ such that they sum to 1. Low scores get exactly 0. τ is
  * searched for in a few sweeps over a row.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Martins and Astudillo 2016 (arXiv:1602.02068)
  */
 export function sparsemax(): Normaliser {
@@ -103,6 +110,7 @@ export function sparsemax(): Normaliser {
 /**
  * Halfway between softmax and sparsemax: `max(s / 2 − τ, 0)²`, with τ such that they sum to 1, found in a few sweeps over a row. Low scores
  * get exactly 0.
+ * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Peters, Niculae, Martins 2019 (arXiv:1905.05702)
  */
 export function entmax15(): Normaliser {

@@ -20,11 +20,13 @@ export type WeightsOfOptions = AttentionOptions & {
 
 /**
  * Exact rows of the weights of one head, `[to − from, S]`, as `attention` with the same options has them (after the normaliser, before dropout),
- * without an array of L × S: for looking at what a model attends to. Without gradients.
+ * without an array of L × S: for looking at what a model attends to. Without gradients. A query that may attend to nothing has a row of zeros.
  *
+ * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width.
  * @param query `[B, H, L, D]`, key `[B, Hkv, S, D]`, as for `attention`
  * @throws {HeedError} for a sample, head or rows that are not there; and what `attention` throws.
  * Time O((to − from) S D), and what lowering the mask takes.
+ * @see Vaswani et al. 2017, §3.2.1 (arXiv:1706.03762)
  */
 export function weightsOf(query: Tensor, key: Tensor, options: WeightsOfOptions = {}): Tensor {
   const { batch = 0, head = 0, queries, ...rest } = options;

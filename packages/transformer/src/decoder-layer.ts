@@ -33,6 +33,8 @@ export type DecoderCallOptions = DecoderTerms & DecoderCacheUse;
  * Parameters as in `torch.nn.TransformerDecoderLayer`: `self_attn.…`, `multihead_attn.…`, `linear1`, `linear2`, `norm1`, `norm2`, `norm3`. Nothing is
  * causal by itself: pass `mask: causal()`. `rotation` turns self-attention alone. In `training`, `dropoutP` drops attention weights, the hidden
  * layer, and what each part adds. A layer without memory is a `TransformerEncoderLayer` with a causal mask.
+ *
+ * Letters: B batch, L tokens, S places of the memory. A token that may attend to nothing gets the bias of that attention's projection.
  * @throws {ShapeError} unless numHeads divides embedDim, or when x or memory have other widths; {HeedError} for an unknown activation, dropoutP
  * outside [0, 1), or no memory.
  *

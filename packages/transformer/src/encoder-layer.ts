@@ -27,6 +27,8 @@ export type EncoderCallOptions = Pick<MultiHeadCallOptions, "mask" | "bias"> & C
  * Parameters as in `torch.nn.TransformerEncoderLayer`: `self_attn.in_proj_weight`, `self_attn.out_proj.weight`, `linear1.weight`,
  * `linear2.weight`, `norm1.weight`, `norm2.weight`, and their biases. In `training`, `dropoutP` drops attention weights, the hidden layer, and
  * what each part adds.
+ *
+ * Letters: B batch, L tokens. A token that may attend to nothing gets `self_attn.out_proj.bias` from attention.
  * @throws {ShapeError} unless numHeads divides embedDim, or x is `[B, L, embedDim]`; {HeedError} for an unknown activation or dropoutP outside
  * [0, 1).
  *

@@ -2,6 +2,8 @@ import { concat, ShapeError, slice, type Tensor } from "@heed/tensor";
 
 /**
  * The last real row of each sample: `[B, n, E]` → `[B, 1, E]`. Between a stack and its head it spares a language model the logits of a whole prompt.
+ *
+ * Letters: B samples, n rows, E width. Differentiable; O(B E).
  * @param lengths how many of the n rows of each sample are real, at least 1. Default all
  * @throws {ShapeError} when x is not of rank 3, or lengths do not fit.
  */

@@ -25,6 +25,8 @@ export interface TransformerCallOptions extends DecoderTerms {
  * Parameters as in `torch.nn.Transformer`: `encoder.layers.0.…`, `encoder.norm.…`, `decoder.layers.0.…`, `decoder.norm.…`. Nothing is causal by itself:
  * pass `mask: causal()`; padding of the source is both `sourceMask` and `memoryMask`. Step by step: `encoder.forward` once, then `decoder.forward`
  * with a `DecodingCache`, or `generate`.
+ *
+ * Letters: B batch, S source tokens, L target tokens. Where all of a source is masked, cross-attention gives its bias.
  * @throws as `TransformerEncoder` and `TransformerDecoder`. Costs are theirs.
  * @see Vaswani et al. 2017 (arXiv:1706.03762)
  * @example

@@ -27,11 +27,14 @@ const TAKEN_BACK = "Make a new one; clear() forgets and keeps the room.";
  * Keys and values of one attention layer, for decoding step by step: each step appends its own rows in place and attends to all of them, so a
  * step costs O(S) instead of a whole pass. Use one per layer: `module.forward(x, x, x, { mask: causal(), cache })`, in `noGrad`.
  *
- * Letters: B samples, Hkv key/value heads, n rows of an append, D and E widths of key and value.
+ * Letters: B samples, Hkv key/value heads, n rows of an append, S rows held, D and E widths of key and value. Takes `[B, Hkv, n, D]` and
+ * `[B, Hkv, n, E]`, gives views `[B, Hkv, S, D]` and `[B, Hkv, S, E]`; an append of no rows gives what is held.
  *
  * It owns linear memory until `release()` (one that is dropped without is released by the engine's collector, late): B · Hkv · capacity · (D + E)
  * numbers. Samples may be of different lengths: say with each append how many of its rows are real, and the next ones follow there.
  * Keys are turned by their absolute positions before they come in, so that a window changes nothing about them.
+ * @throws {ShapeError} for rows that do not fit what is held, {HeedError} in use after `release()`, before the first append, or while gradients are
+ * recorded.
  * @see Shazeer 2019, §2.4 (incremental attention, arXiv:1911.02150)
  * @example
  * const cache = new KeyValueCache();

@@ -109,7 +109,7 @@ export function expr(value: Operand): Expr {
   return constant(Number.isInteger(value) && Math.abs(value) < 2 ** 31 && !Object.is(value, -0) ? "int" : "float", value);
 }
 
-/** The int as a float; a float as it is. */
+/** The int as a float; a float as it is. @throws {DTypeError} for a bool: `select(condition, 1, 0)`. */
 export function toFloat(value: Operand): Expr {
   const x = expr(value);
   if (x.type === "float") return x;
@@ -117,7 +117,10 @@ export function toFloat(value: Operand): Expr {
   return x.node.op === "constant" ? constant("float", x.node.value) : operation("toFloat", "float", [x]);
 }
 
-/** `a` where the condition holds, else `b`; what is not chosen has no gradient. */
+/**
+ * `a` where the condition holds, else `b`; what is not chosen has no gradient.
+ * @throws {DTypeError} for a condition that is no bool, or a bool beside a number.
+ */
 export function select(condition: Operand, a: Operand, b: Operand): Expr {
   const [c] = bools("select", [condition]);
   const [x, y] = alike("select", [a, b]);
@@ -143,23 +146,27 @@ export function abs(x: Operand): Expr {
   return operation("abs", a.type, [a]);
 }
 
+/** e^x, a float. */
 export function exp(x: Operand): Expr {
   return operation("exp", "float", [toFloat(x)]);
 }
 
-/** The natural logarithm. */
+/** The natural logarithm, a float: −∞ at 0, NaN below. */
 export function log(x: Operand): Expr {
   return operation("log", "float", [toFloat(x)]);
 }
 
+/** tanh x, a float within ±1: `tanh(score.div(c)).mul(c)` is a softcap. */
 export function tanh(x: Operand): Expr {
   return operation("tanh", "float", [toFloat(x)]);
 }
 
+/** 1 / (1 + e^−x), a float from 0 to 1. */
 export function sigmoid(x: Operand): Expr {
   return operation("sigmoid", "float", [toFloat(x)]);
 }
 
+/** √x, a float: NaN below 0; its gradient at 0 is ∞. */
 export function sqrt(x: Operand): Expr {
   return operation("sqrt", "float", [toFloat(x)]);
 }

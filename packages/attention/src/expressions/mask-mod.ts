@@ -13,7 +13,11 @@ import { built, pair, type PairVariables } from "./score-mod.ts";
  * Lowers row by row where it can be solved for j, as windows, documents and their like can: comparisons of ints that are linear in j, of |…|, min, max and
  * whole quotients of them, of tables by key with what the query knows; `and`, `or`, `not` and `select` of these. A row then costs some 100 ns. Else
  * interval arithmetic finds tiles that are empty or full, quarter by quarter, and those on an edge are computed pair by pair.
- * @throws {DTypeError} when the result is no bool.
+ *
+ * Letters: b sample, h head, i query, j key, L queries, S keys; position is i + queryOffset, below 0 for the first queries where L > S. Densely
+ * `[B | 1, H | 1, L, S]`, 1 where samples or heads do not differ. A query for which it is false throughout sees nothing.
+ * @throws {DTypeError} when the result is no bool; {HeedError} when the function returns no expression.
+ * @see Dong et al. 2024 (FlexAttention, arXiv:2412.05496)
  * @example
  * const causal = maskMod(({ position, j }) => j.lessEqual(position));
  * const ids = table(tensor([0, 0, 1, 1], { dtype: "int32" }));

@@ -29,7 +29,10 @@ export interface ScoreVariables extends PairVariables {
  * and tables are operands. Where the engine refuses that, the dense definition runs (`explain`). A score of −∞ has the weight 0; what a closed pair holds
  * is kept from being heard by masks and biases only, so close pairs by `maskMod`.
  *
- * @throws {DTypeError} when the result is no number.
+ * Letters: h head, j key, b sample, i query; position is i + queryOffset. Scores `[B, H, L, S]` → the same; without queries or keys there are none.
+ * @throws {DTypeError} when the result is no number; {HeedError} when the function returns no expression.
+ *
+ * Time O(parts of the expression · L S): tile by tile in the kernel; densely, an array of L × S per part.
  * @example
  * const cap = scoreMod(({ score }) => tanh(score.div(20)).mul(20));
  * const slopes = table(tensor([0.5, 0.25]));

@@ -2,7 +2,7 @@ import { HeedError, normal, tensor, type RandomKey, type Tensor } from "@heed/te
 
 /**
  * Directions for random features: rows that are normally distributed one by one, and orthogonal within each block of `width` rows, which
- * makes what they estimate vary less.
+ * makes what they estimate vary less. The last block may have fewer rows.
  * @param key the same key gives the same rows
  * @returns float32 or float64 `[numFeatures, width]`
  * @throws {HeedError} for counts that are no whole numbers from 1 on.

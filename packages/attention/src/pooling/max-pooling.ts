@@ -5,6 +5,7 @@ import { openElements, requireSet } from "../internal/open-elements.ts";
 /**
  * The greatest value of each feature over a set of vectors: `y_e = max_s x_se`, `[B, S, E]` → `[B, E]`.
  *
+ * Letters: B batch, S elements, E features.
  * @param options.mask true = counts: a mask of `@heed/masks` (such as `padding(lengths)`), or a boolean tensor broadcastable to `[B, 1, 1, S]`
  * @returns `[B, E]`; zeros where nothing counts. What does not count may hold NaN. The gradient goes to the greatest, shared where several are.
  * @throws {ShapeError} when x or the mask has another shape. Time O(B S E).
