@@ -1,18 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  add,
   broadcastTo,
+  eye,
   grad,
   indexSelect,
   logicalAnd,
   logicalNot,
   logicalOr,
+  matmul,
   mul,
   normal,
   randomKey,
   stack,
   sum,
+  tanh,
   tensor,
+  transpose,
+  where,
   zeros,
   type Tensor,
 } from "@heed/tensor";
@@ -106,6 +112,10 @@ function randomMask({ B, Hkv, group, L, S, seed, closed }: Case): Uint8Array {
   return Uint8Array.from(randomTensor([B * Hkv * group * L * S], seed + 7, { low: 0 }).toTypedArray(), (x) => Number(x >= closed));
 }
 const maskTensor = (bits: Uint8Array, { B, Hkv, group, L, S }: Case) => tensor(bits, { shape: [B, Hkv * group, L, S], dtype: "bool" });
+
+/** Keys or values, each head repeated for the query heads that share it. */
+const repeatedFor = (x: Tensor, { group }: Case): Tensor =>
+  indexSelect(x, tensor(Int32Array.from({ length: x.shape[1] * group }, (_, h) => Math.floor(h / group))), 1);
 
 /** All that a call returns, and its gradients by query, key, value and by what the score learned, for one cotangent. */
 function everything(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions, cotangent?: Tensor): Record<string, Tensor> {
@@ -339,6 +349,71 @@ describe.each(eachBackend())("on $name", ({ use }) => {
       });
       // Sums of at most S products of numbers up to 1 (identity: scores up to D / √D, or squared distances), in another order.
       expectClose(keys, plain, S * 20 * 2 ** -22);
+    }));
+
+  it("the order is score → softcap → bias → mask → normaliser → dropout → sum; weights are per head, before dropout, which replays", () =>
+    law((each) => {
+      const { query, key, value, H } = operands(each);
+      const { B, Hkv, L, S, seed, softcap } = each;
+      const mask = maskTensor(randomMask(each), each);
+      const options = optionsOf({ ...each, dropout: false });
+      const stages = attention(query, key, value, {
+        ...options,
+        mask,
+        returns: ["scores:raw", "scores:softcapped", "scores:masked", "weights"],
+      });
+      const [raw, capped] = [stages["scores:raw"], stages["scores:softcapped"]];
+      const tolerance = S * 20 * 2 ** -22; // As of permuted keys, below.
+      expectClose(raw, options.score!.dense(query, repeatedFor(key, each)), tolerance);
+      expectClose(capped, softcap ? mul(tanh(mul(raw, 1 / 1.5)), 1.5) : raw, tolerance);
+      const biased = ((options.bias ?? []) as Tensor[]).reduce((scores, bias) => add(scores, bias), capped);
+      expectClose(stages["scores:masked"], where(mask, biased, -Infinity), tolerance);
+      // The normaliser sees what is masked, and nothing else.
+      const { normaliser } = options;
+      const alone = { score: scaledDot({ scale: 0 }), bias: stages["scores:masked"], ...(normaliser === undefined ? {} : { normaliser }) };
+      expectClose(stages.weights, attention(query, key, value, { ...alone, returns: ["weights"] }).weights, tolerance);
+      expect(stages.weights.shape).toEqual([B, H, L, S]);
+      expectClose(stages.output, matmul(stages.weights, repeatedFor(value, each)), tolerance);
+
+      // Values that are a basis show what is left of each weight: nothing, or 1 / (1 − p) of it.
+      const basis = broadcastTo(eye(S), [B, Hkv, S, S]);
+      const drop = { ...options, mask, dropoutP: 0.3, dropoutKey: randomKey(seed) };
+      const left = attention(query, key, basis, drop).toTypedArray();
+      expectClose(attention(query, key, basis, { ...drop, returns: ["weights"] }).weights, stages.weights, tolerance);
+      const whole = mul(stages.weights, 1 / 0.7).toTypedArray();
+      const kept = left.map((x, i) => (x === 0 ? 0 : whole[i]));
+      expectClose(left, kept, tolerance);
+      expect(attention(query, key, basis, drop).toTypedArray()).toEqual(left);
+    }));
+
+  it("shared key heads are as if each were repeated for its queries", () =>
+    law((each) => {
+      const { query, key, value } = operands(each);
+      const options = { ...optionsOf(each), mask: maskTensor(randomMask(each), each) };
+      // Rounding of E or D products of numbers up to 1; scores in another order differ by their last bits.
+      const tolerance = each.S * 20 * 2 ** -22;
+      expectClose(
+        attention(query, key, value, options),
+        attention(query, repeatedFor(key, each), repeatedFor(value, each), options),
+        tolerance,
+      );
+    }));
+
+  it("blhd is a view, and axes may be left out: a sample alone gives what it gives in a batch", () =>
+    law((each) => {
+      const { query, key, value } = operands(each);
+      const mask = maskTensor(randomMask(each), each);
+      const options = optionsOf({ ...each, dropout: false });
+      const plain = attention(query, key, value, { ...options, mask });
+      const [q, k, v] = [query, key, value].map((x) => transpose(x, 1, 2)) as [Tensor, Tensor, Tensor];
+      const viewed = transpose(attention(q, k, v, { ...options, mask, layout: "blhd" }), 1, 2);
+      expect(viewed.toTypedArray()).toEqual(plain.toTypedArray());
+      const own = (x: Tensor, b: number) => x.slice(0, b, b + 1).reshape(x.shape.slice(1));
+      for (let b = 0; b < each.B; b++) {
+        const alone = attention(own(query, b), own(key, b), own(value, b), { ...options, mask: own(mask, b) });
+        // Scores that project have products of other sizes, which round otherwise; the rest as of permuted keys.
+        expectClose(alone, own(plain, b), each.S * 20 * 2 ** -22);
+      }
     }));
 
   it("queryOffset says where queries stand: a suffix of the queries, and one offset per sample", () =>
