@@ -16,6 +16,9 @@ import {
   type AttentionOptions,
   type Normaliser,
 } from "./index.ts";
+import { maskMod, scoreMod } from "./expressions.ts";
+import { attention as forward } from "./forward.ts";
+import { linearAttention, linformer, reformer } from "./linear-time.ts";
 import { hard, relu, sigmoid, softmax, sparsemax, topK } from "./normalisers.ts";
 
 /**
@@ -100,6 +103,23 @@ export function doNotCompile(): void {
   mergeByLse([{ output: q }]);
   // @ts-expect-error: weights of every layer, in a list
   attentionRollout(q);
+
+  // @ts-expect-error: the key that hashes are drawn from
+  reformer(q, k, v, { numBuckets: 8 });
+  // @ts-expect-error: what makes few keys of many
+  linformer(q, k, v, {});
+
+  // Other entries.
+  // @ts-expect-error: mask: causal()
+  linearAttention(q, k, v, { causal: true });
+  // @ts-expect-error: it is divided by sums of features
+  linearAttention(q, k, v, { normaliser: softmax() });
+  // @ts-expect-error: weights are of the complete entry
+  forward(q, k, v, { returns: ["weights"] });
+  // @ts-expect-error: a mask knows no score
+  maskMod(({ score }) => score.less(0));
+  // @ts-expect-error: expressions, not tensors
+  scoreMod(() => q);
 
   // Results that were not asked for.
   // @ts-expect-error: returns: ["lse"]

@@ -90,9 +90,12 @@ it.each(["softmax", "relu"] as const)("has the gradient of its central differenc
 
 it("says what it needs", () => {
   const x = ones([1, 1, 2, 3]);
+  // @ts-expect-error a key, or directions
   expect(() => performer(x, x, x, {})).toThrow(/either a key or directions/);
+  // @ts-expect-error one of both
   expect(() => performer(x, x, x, { key, directions: ones([2, 3]) })).toThrow(/either a key or directions/);
   expect(() => performer(x, x, x, { directions: ones([2, 4]) })).toThrow(/directions must be \[M, D\]/);
+  // @ts-expect-error directions have their own number
   expect(() => performer(x, x, x, { directions: ones([2, 3]), numFeatures: 2 })).toThrow(/numFeatures goes with key/);
   expect(() => performer(x, x, x, { key, eps: Number.NaN })).toThrow(/eps must be finite/);
   expect(performer(x, x, x, { key }).shape).toEqual([1, 1, 2, 3]);

@@ -24,13 +24,7 @@ import type { Form } from "./internal/running-sums.ts";
 import { requireForm } from "./linear-attention.ts";
 import { orthogonalFeatures } from "./orthogonal-features.ts";
 
-export interface PerformerOptions extends LinearTimeOptions {
-  /** Draws the directions, `orthogonalFeatures(key, numFeatures, D)`; or give `directions`. */
-  readonly key?: RandomKey;
-  /** Default ⌈D ln D⌉, at least D. */
-  readonly numFeatures?: number;
-  /** `[M, D]`, for directions that are drawn once and kept. No gradient reaches them. */
-  readonly directions?: Tensor;
+interface Shared extends LinearTimeOptions {
   /**
    * `"softmax"` (default): positive features whose products have the mean exp(q · k / √D), so that the result approximates softmax
    * attention. `"relu"`: max(w · x / D^¼, 0), an attention of its own.
@@ -41,6 +35,24 @@ export interface PerformerOptions extends LinearTimeOptions {
   /** As in `linearAttention`. Default `"chunked"`. */
   readonly form?: Form;
 }
+
+/** Directions are drawn from a key, or given: one of both. */
+export type PerformerOptions = Shared &
+  (
+    | {
+        /** Draws the directions, `orthogonalFeatures(key, numFeatures, D)`. */
+        readonly key: RandomKey;
+        /** Default ⌈D ln D⌉, at least D. */
+        readonly numFeatures?: number;
+        readonly directions?: undefined;
+      }
+    | {
+        /** `[M, D]`, for directions that are drawn once and kept. No gradient reaches them. */
+        readonly directions: Tensor;
+        readonly key?: undefined;
+        readonly numFeatures?: undefined;
+      }
+  );
 
 /**
  * FAVOR+: softmax attention approximated by linear attention over M random features. With x′ = x / D^¼, φ(x) = (exp(w x′ − |x′|²/2 − c) +
