@@ -33,6 +33,8 @@ export interface ContinuousOptions {
  * is learned: h(τ, p) = outer(tanh(inner(p) + τ · time)). Any length will do, and places between positions; few parameters, however long.
  *
  * Parameters: `start` `[width]` = p(0), `inner` (width → hiddenDim), `time` `[hiddenDim]`, `outer` (hiddenDim → width).
+ *
+ * Letters: L length; `[…, L, width]` → the same, nothing added where L = 0. Time O(L · steps · width · hiddenDim), one position after the other.
  * @throws {ShapeError} unless width, hiddenDim and steps are whole numbers from 1 on; {HeedError} for an interval that is not above 0.
  * @see Liu, Yu, Dhillon, Hsieh 2020 (arXiv:2003.09229), eq. 5
  */
