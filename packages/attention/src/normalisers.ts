@@ -116,3 +116,5 @@ export function sparsemax(): Normaliser {
 export function entmax15(): Normaliser {
   return { kind: "entmax15" };
 }
+
+export { normalise } from "./internal/normalise.ts";

@@ -36,7 +36,15 @@ import {
 import { record, type RealDType } from "@heed/tensor/operation";
 import type { Normaliser, StraightThrough } from "../normalisers.ts";
 
-/** Weights `[…, L, S]` of masked scores; where a score is −∞ the weight is 0. A NaN among the scores of a row shows in its weights. */
+/**
+ * The definition of a normaliser in tensor operations, differentiable: weights of scores, for those who have the scores in hand. `attention` does not
+ * hold them.
+ * @param scores `[…, L, S]`, L queries, S keys; −∞ where a pair is closed, which then has weight 0. Rows without open pairs get zeros, none are NaN but those
+ * with a NaN among their scores.
+ * @returns `[…, L, S]`
+ *
+ * Time O(L S), with a sort of each row for topK, sparsemax and entmax15.
+ */
 export function normalise(scores: Tensor, normaliser: Normaliser): Tensor {
   if (normaliser.kind === "softmax") return softmax(scores, -1);
   const fixed = scores.detach();

@@ -2,11 +2,11 @@
  * The only place that computes: every number of the exhibit comes from the packages, called here. The page itself does no
  * mathematics beyond where to draw.
  */
-import { attention } from "@heed/attention";
+import { attention } from "@heed/attention/forward";
 import * as normalisers from "@heed/attention/normalisers";
-import type { Normaliser } from "@heed/attention";
+import type { Normaliser } from "@heed/attention/normalisers";
 import { additive, bilinear, dot, gaussian, scaledDot } from "@heed/scoring";
-import { add, cast, cumsum, exp, grad, matmul, mul, relu, scope, slice, sum, tensor, transpose, type Tensor } from "@heed/tensor";
+import { add, cast, cumsum, exp, grad, matmul, mul, relu, scope, slice, sum, tensor, transpose, where, type Tensor } from "@heed/tensor";
 import type { Score } from "@heed/tensor/terms";
 import type { NormaliserName, ScoreName, Vector, View } from "./view.ts";
 
@@ -78,19 +78,18 @@ export function compute(view: View): Reading {
     const query = tensor([[...view.query]]); // [1, 2]
     const states = tensor(view.keys.map((key) => [...key])); // [3, 2], keys and values
     const seen = tensor([[...view.seen]]); // [1, 3]
-    const options = { score: makeScore[view.score](), normaliser: makeNormaliser[view.normaliser](), mask: seen };
-    const result = attention(query, states, states, { ...options, returns: ["scores:raw", "weights"] });
-    const { weights, output } = result;
-    const scores = result["scores:raw"];
+    const [score, normaliser] = [makeScore[view.score](), makeNormaliser[view.normaliser]()];
+    const output = attention(query, states, states, { score, normaliser, mask: seen });
+    // Attention keeps neither scores nor weights: for the steps in between, and how they change, their definitions.
+    const scores = score.dense(query, states);
+    const weightsFor = (given: Tensor) => normalisers.normalise(where(seen, given, -Infinity), normaliser);
+    const weights = weightsFor(scores);
     const open = cast(seen, "float32");
     const numerators = mul(view.normaliser === "softmax" ? exp(scores) : relu(scores), open);
     const scaled = mul(transpose(weights), states); // [3, 2]
     const byHand = tensor([numbers(weights).map((each) => Number(each.toFixed(2)))]);
     const slopeOf = (target: number) =>
-      grad((moved: Tensor) => {
-        const { weights: found } = attention(moved, states, states, { ...options, returns: ["weights"] });
-        return slice(found, -1, target, target + 1);
-      })(query);
+      grad((moved: Tensor) => slice(weightsFor(score.dense(moved, states)), -1, target, target + 1))(query);
     const slope = view.target < 0 ? undefined : slopeOf(view.target);
     return {
       scores: numbers(scores),
