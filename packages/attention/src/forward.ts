@@ -19,7 +19,7 @@ export interface ForwardResult {
 }
 
 /**
- * `attention` of `@heed/attention` for pages that compute and do not train, in a third of the bytes: the same arguments, the same kernel, the same
+ * `attention` of `@heed/attention` for pages that compute and do not train, in less than half of the bytes: the same arguments, the same kernel, the same
  * bits. It streams or throws: there is no gradient, no dense definition, and no plain loops.
  *
  * Letters: B batch, H heads, Hkv key/value heads, L queries, S keys, D width of a query or key, E width of a value.
