@@ -4,7 +4,15 @@ import { lowerScore } from "./internal/lower-score.ts";
 import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
 import { streamed } from "./internal/streamed.ts";
 import { prepare, type Call } from "./internal/prepare.ts";
+import type { Normaliser, Softmax } from "./normalisers.ts";
 import type { AttentionOptions, Return } from "./options.ts";
+
+/** `lse` with a normaliser that is known to be none of softmax does not compile. */
+type LseFits<R extends Return, N extends Normaliser> = "lse" extends R
+  ? [Softmax] extends [N]
+    ? unknown
+    : { readonly normaliser?: Softmax }
+  : unknown;
 
 /** The output, and what `returns` asked for. */
 export type AttentionResult<R extends Return> = { readonly output: Tensor } & { readonly [name in R]: Tensor };
@@ -34,11 +42,11 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  * const { output, weights } = attention(query, key, value, { returns: ["weights"] });
  */
 export function attention(query: Tensor, key: Tensor, value: Tensor, options?: AttentionOptions & { readonly returns?: undefined }): Tensor;
-export function attention<const R extends Return>(
+export function attention<const R extends Return, N extends Normaliser>(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  options: AttentionOptions & { readonly returns: readonly R[] },
+  options: AttentionOptions & { readonly returns: readonly R[]; readonly normaliser?: N } & LseFits<R, N>,
 ): AttentionResult<R>;
 export function attention(
   query: Tensor,

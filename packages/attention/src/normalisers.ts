@@ -14,6 +14,9 @@ export type Normaliser =
   | { readonly kind: "sparsemax" }
   | { readonly kind: "entmax15" };
 
+/** Those without a logarithm of a sum: they go neither with a sink nor with `lse`. */
+export type OtherNormaliser = Exclude<Normaliser, Softmax>;
+
 /** The only one that a sink and lse go with. */
 export interface Softmax {
   readonly kind: "softmax";
@@ -43,7 +46,7 @@ export function softmax(): Softmax {
  * @throws {HeedError} for another divisor.
  * @see Wortsman et al. 2023 (arXiv:2309.08586)
  */
-export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "sum" } = {}): Normaliser {
+export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "sum" } = {}): OtherNormaliser {
   if (divideBy !== "count" && divideBy !== "sum") throw new HeedError("relu", "divideBy is count or sum", { divideBy });
   return { kind: "relu", divideBy };
 }
@@ -55,7 +58,7 @@ export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "su
  * @throws {HeedError} for a bias that is not finite.
  * @see Ramapuram et al. 2024 (arXiv:2409.04431)
  */
-export function sigmoid({ bias = 0 }: { readonly bias?: number } = {}): Normaliser {
+export function sigmoid({ bias = 0 }: { readonly bias?: number } = {}): OtherNormaliser {
   if (!Number.isFinite(bias)) throw new HeedError("sigmoid", "bias must be finite", { bias });
   return { kind: "sigmoid", bias };
 }
@@ -66,7 +69,7 @@ export function sigmoid({ bias = 0 }: { readonly bias?: number } = {}): Normalis
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Katharopoulos et al. 2020 (arXiv:2006.16236), without feature maps and division
  */
-export function identity(): Normaliser {
+export function identity(): OtherNormaliser {
   return { kind: "identity" };
 }
 
@@ -78,7 +81,7 @@ export function identity(): Normaliser {
  * @throws {HeedError} for a temperature that is not above 0.
  * @see Xu et al. 2015 (hard attention, arXiv:1502.03044); Jang, Gu, Poole 2017 (straight-through Gumbel-softmax, arXiv:1611.01144)
  */
-export function hard({ straightThrough }: { readonly straightThrough?: StraightThrough } = {}): Normaliser {
+export function hard({ straightThrough }: { readonly straightThrough?: StraightThrough } = {}): OtherNormaliser {
   if (straightThrough === undefined) return { kind: "hard" };
   const { temperature = 1 } = straightThrough;
   if (!(temperature > 0 && Number.isFinite(temperature))) throw new HeedError("hard", "temperature must be above 0", { temperature });
@@ -92,7 +95,7 @@ export function hard({ straightThrough }: { readonly straightThrough?: StraightT
  * @throws {HeedError} unless k is a whole number from 1 on.
  * @see Zhao et al. 2019 (explicit sparse attention, arXiv:1912.11637)
  */
-export function topK(k: number): Normaliser {
+export function topK(k: number): OtherNormaliser {
   if (!Number.isInteger(k) || k < 1) throw new HeedError("topK", "k must be a whole number from 1 on", { k });
   return { kind: "topK", k };
 }
@@ -103,7 +106,7 @@ export function topK(k: number): Normaliser {
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Martins and Astudillo 2016 (arXiv:1602.02068)
  */
-export function sparsemax(): Normaliser {
+export function sparsemax(): OtherNormaliser {
   return { kind: "sparsemax" };
 }
 
@@ -113,7 +116,7 @@ export function sparsemax(): Normaliser {
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Peters, Niculae, Martins 2019 (arXiv:1905.05702)
  */
-export function entmax15(): Normaliser {
+export function entmax15(): OtherNormaliser {
   return { kind: "entmax15" };
 }
 

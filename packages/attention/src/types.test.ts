@@ -63,6 +63,13 @@ export function doNotCompile(): void {
   relu({ divideBy: "mean" });
 
   // What does not combine.
+  // @ts-expect-error: so does lse
+  attention(q, k, v, { normaliser: sparsemax(), returns: ["lse"] });
+  // @ts-expect-error: also beside other returns
+  attention(q, k, v, { normaliser: hard(), returns: ["weights", "lse"] });
+  attention(q, k, v, { normaliser: sparsemax(), returns: ["weights"] });
+  attention(q, k, v, { normaliser: softmax(), returns: ["lse"] });
+  attention(q, k, v, { normaliser: softmax() as Normaliser, returns: ["lse"] });
   // @ts-expect-error: a sink belongs to softmax
   attention(q, k, v, { sink, normaliser: sparsemax() });
   // @ts-expect-error: a sink belongs to softmax
