@@ -1,5 +1,5 @@
 import type { Module, Optimiser } from "@heed/nn";
-import { readSafetensors, writeSafetensors, type Tensor } from "@heed/tensor";
+import { keep, readSafetensors, writeSafetensors, type Tensor } from "@heed/tensor";
 
 /** Model and optimiser as bytes: all that a training needs to go on. `more` and `notes` are an experiment's own. */
 export function saveTraining(
@@ -23,6 +23,22 @@ export function loadTraining(
   model.loadStateDict(withoutPrefix("model.", tensors));
   optimiser.loadStateDict({ steps: Number(metadata.steps), tensors: withoutPrefix("optimiser.", tensors) });
   return { more: withoutPrefix("more.", tensors), notes: metadata };
+}
+
+/** Parameters and buffers as they are now. */
+export function keptParameters(model: Module): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(model.stateDict()).map(([name, value]) => [name, keep(value)]));
+}
+
+/** Runs `fn` with other parameters; the model has its own again afterwards. */
+export function withParameters<T>(model: Module, parameters: Readonly<Record<string, Tensor>>, fn: () => T): T {
+  const own = keptParameters(model);
+  model.loadStateDict(parameters);
+  try {
+    return fn();
+  } finally {
+    model.loadStateDict(own);
+  }
 }
 
 function prefixed(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {

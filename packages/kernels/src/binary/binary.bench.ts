@@ -3,6 +3,7 @@ import { allocateBlock } from "../memory/allocator.ts";
 import { float32View } from "../memory/views.ts";
 import { report, secondsOf } from "../testing/measure.ts";
 import { noise } from "../testing/workspace.ts";
+import { pow } from "../pow/pow.ts";
 import { binary } from "./binary.ts";
 
 for (const [rows, n] of [
@@ -30,6 +31,13 @@ for (const [rows, n] of [
         "GB/s",
       );
     }
+    const { pow: power } = pow.implementation(build);
+    report(
+      `pow ${shape}`,
+      secondsOf(() => power(a, n, 1, b, n, 1, out, rows, n)),
+      count * 12,
+      "GB/s",
+    );
     report(
       `add a row ${shape}`,
       secondsOf(() => kernels.add(a, n, 1, b, 0, 1, out, rows, n)),

@@ -1,6 +1,7 @@
 import { classification } from "../../classification/classification.ts";
 import type { Experiment, PlanContext, RunPlan } from "../../experiment.ts";
 import type { Reference } from "../../report/outcome.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 const models = ["gat", "gatv2", "no-edges"] as const;
 export type ModelName = (typeof models)[number];
@@ -53,9 +54,4 @@ function chosen(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());
   if (!names.every((name) => (models as readonly string[]).includes(name))) throw new Error(`must be some of ${models.join(", ")}`);
   return names;
-}
-
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error("must be a whole number from 1 on");
-  return Number(text);
 }

@@ -1,22 +1,10 @@
 import { parsePlanetoid, type NodeGraph } from "@heed/datasets";
 import { Graph, SparseMatrix } from "@heed/graph-attention";
 import { Adam, crossEntropy, predict, trainStep } from "@heed/nn";
-import {
-  argmax,
-  configure,
-  indexSelect,
-  keep,
-  noGrad,
-  randomKey,
-  resident,
-  scope,
-  tensor,
-  type Residency,
-  type Tensor,
-} from "@heed/tensor";
+import { argmax, configure, indexSelect, noGrad, randomKey, resident, scope, tensor, type Residency, type Tensor } from "@heed/tensor";
 import type { ClassificationDetails } from "../../classification/classification.ts";
 import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics } from "../../experiment.ts";
-import { loadTraining, saveTraining } from "../../runner/training-state.ts";
+import { keptParameters, loadTraining, saveTraining, withParameters } from "../../runner/training-state.ts";
 import { prepareGraph, type GraphData } from "./data.ts";
 import type { ModelName } from "./index.ts";
 import { flopsPerNode, NodeClassifier } from "./model.ts";
@@ -66,7 +54,7 @@ class GraphRun implements Run {
     this.#model = new NodeClassifier(model, data.features.shape[1], data.classCount, key.split("model"));
     // As in the paper's program, biases do not decay.
     this.#optimiser = new Adam(this.#model.parameters(), { lr: rate, weightDecay, noDecay: ({ rank }) => rank < 2 });
-    this.#best = this.#kept();
+    this.#best = keptParameters(this.#model);
     this.#patience = patience;
     this.totalSteps = epochs;
     this.evaluateEvery = Math.min(25, epochs);
@@ -92,7 +80,7 @@ class GraphRun implements Run {
     const now = this.#measure(predict(this.#model, this.#x, this.#graph), validation);
     const judged = this.#judged;
     const [sees, costs] = [now.accuracy >= judged.accuracy, now.loss <= judged.loss];
-    if (sees && costs) this.#best = this.#kept();
+    if (sees && costs) this.#best = keptParameters(this.#model);
     judged.waited = sees || costs ? 0 : judged.waited + 1;
     judged.accuracy = Math.max(judged.accuracy, now.accuracy);
     judged.loss = Math.min(judged.loss, now.loss);
@@ -133,24 +121,13 @@ class GraphRun implements Run {
     this.#residency.release();
   }
 
-  /** The parameters as they are now. */
-  #kept(): Record<string, Tensor> {
-    return Object.fromEntries(Object.entries(this.#model.stateDict()).map(([name, value]) => [name, keep(value)]));
-  }
-
   #of(nodes: Int32Array): { nodes: Tensor; labels: Tensor } {
     return { nodes: tensor(nodes), labels: tensor(Int32Array.from(nodes, (node) => this.#data.labels[node]!)) };
   }
 
-  /** On the test nodes, with the best parameters. The model has its own again afterwards. */
+  /** On the test nodes, with the best parameters. */
   #tested() {
-    const own = this.#kept();
-    this.#model.loadStateDict(this.#best);
-    try {
-      return this.#measure(predict(this.#model, this.#x, this.#graph), this.#data.test);
-    } finally {
-      this.#model.loadStateDict(own);
-    }
+    return withParameters(this.#model, this.#best, () => this.#measure(predict(this.#model, this.#x, this.#graph), this.#data.test));
   }
 
   #measure(logits: Tensor, nodes: Int32Array): { accuracy: number; loss: number; confusion: number[][] } {

@@ -5,7 +5,6 @@ import { AdamW, binaryCrossEntropyWithLogits, cosine, evaluating, predict, train
 import {
   concat,
   configure,
-  keep,
   mul,
   noGrad,
   randomKey,
@@ -21,8 +20,9 @@ import {
   type Tensor,
 } from "@heed/tensor";
 import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics } from "../../experiment.ts";
+import { mean } from "../../format.ts";
 import type { GraphSample } from "../../report/outcome.ts";
-import { loadTraining, saveTraining } from "../../runner/training-state.ts";
+import { keptParameters, loadTraining, saveTraining, withParameters } from "../../runner/training-state.ts";
 import { prepareMolecules, type MoleculeData, type Table } from "./data.ts";
 import type { MoleculeDetails, TaskName } from "./index.ts";
 import { MoleculeNet, type Molecules } from "./model.ts";
@@ -102,7 +102,7 @@ class MoleculeRun implements Run {
     this.totalSteps = config.epochs * this.stepsPerEpoch;
     this.evaluateEvery = this.stepsPerEpoch * Math.max(1, Math.round(config.epochs / 15));
     this.#schedule = cosine({ base: rate, warmup: Math.ceil(0.05 * this.totalSteps), total: this.totalSteps });
-    this.#best = { score: -Infinity, parameters: this.#kept() };
+    this.#best = { score: -Infinity, parameters: keptParameters(this.#model) };
     this.facts = { parameters: this.#model.parameterCount, learningRate: rate, epochs: config.epochs };
     this.#residency = resident([this.#model, this.#optimiser]);
   }
@@ -123,14 +123,14 @@ class MoleculeRun implements Run {
     });
     if (at === this.stepsPerEpoch - 1) {
       const score = this.#score(validation);
-      if (score > this.#best.score) this.#best = { score, parameters: this.#kept() };
+      if (score > this.#best.score) this.#best = { score, parameters: keptParameters(this.#model) };
     }
     return { loss, examples: chosen.length };
   }
 
   /** With the parameters that were best on the validation part. */
   evaluate(): Metrics {
-    return this.#withBest((): Metrics => {
+    return withParameters(this.#model, this.#best.parameters, (): Metrics => {
       const { train, validation, test } = this.#parts;
       if (this.#config.task === "tox21") return { auc: this.#score(test), validation: this.#score(validation), baseline: 0.5 };
       const targets = (part: Int32Array) => [...part].map((i) => this.#table.targets[i]![0]!);
@@ -141,7 +141,7 @@ class MoleculeRun implements Run {
   }
 
   finish(): JsonObject {
-    return this.#withBest(() => {
+    return withParameters(this.#model, this.#best.parameters, () => {
       const details: MoleculeDetails = {
         ...(this.#config.draw ? { samples: this.#samples() } : {}),
         ...(this.#config.task === "tox21" ? { perAssay: this.#aucs(this.#parts.test) } : {}),
@@ -161,20 +161,6 @@ class MoleculeRun implements Run {
 
   release(): void {
     this.#residency.release();
-  }
-
-  #kept(): Record<string, Tensor> {
-    return Object.fromEntries(Object.entries(this.#model.stateDict()).map(([name, value]) => [name, keep(value)]));
-  }
-
-  #withBest<T>(fn: () => T): T {
-    const own = this.#kept();
-    this.#model.loadStateDict(this.#best.parameters);
-    try {
-      return fn();
-    } finally {
-      this.#model.loadStateDict(own);
-    }
   }
 
   /** Mean over what was measured. */
@@ -280,8 +266,6 @@ class MoleculeRun implements Run {
     return `active in ${active.slice(0, 4).join(", ")}${active.length > 4 ? " …" : ""}`;
   }
 }
-
-const mean = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
 
 const shortened = (text: string): string => (text.length <= 26 ? text : `${text.slice(0, 25)}…`);
 

@@ -2,6 +2,7 @@ import { classification } from "../../classification/classification.ts";
 import type { Experiment, PlanContext, RunPlan, RunResult } from "../../experiment.ts";
 import { percent } from "../../format.ts";
 import type { Reference, Section } from "../../report/outcome.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 const models = ["attention", "rnn", "cnn"] as const;
 type ModelName = (typeof models)[number];
@@ -162,11 +163,6 @@ function side(text: string): number {
   if (!Number.isInteger(pixels) || pixels < 32 || pixels > 512 || pixels % 16 !== 0)
     throw new Error("must be a multiple of 16, from 32 to 512");
   return pixels;
-}
-
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error("must be a whole number from 1 on");
-  return Number(text);
 }
 
 function positive(text: string): number {
