@@ -1,7 +1,7 @@
 import { batchIndices } from "@heed/datasets";
 import { atomFeatureNames, bondFeatureNames, parseSmiles, type MoleculeGraph } from "@heed/datasets/molecules";
 import { Graph } from "@heed/graph-attention";
-import { AdamW, binaryCrossEntropyWithLogits, cosine, evaluating, predict, trainStep, type Schedule } from "@heed/nn";
+import { binaryCrossEntropyWithLogits, evaluating, predict } from "@heed/nn";
 import {
   concat,
   configure,
@@ -9,20 +9,18 @@ import {
   noGrad,
   randomKey,
   randomOrder,
-  resident,
   scope,
   square,
   sub,
   sum,
   tensor,
   type RandomKey,
-  type Residency,
   type Tensor,
 } from "@heed/tensor";
-import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics } from "../../experiment.ts";
+import type { JsonObject, Metrics, RunContext, Runs } from "../../experiment.ts";
 import { mean } from "../../format.ts";
 import type { GraphSample } from "../../report/outcome.ts";
-import { keptParameters, loadTraining, saveTraining, withParameters } from "../../runner/training-state.ts";
+import { bestRun, type Lesson, type Recipe } from "../../runner/best-run.ts";
 import { prepareMolecules, type MoleculeData, type Table } from "./data.ts";
 import type { MoleculeDetails, TaskName } from "./index.ts";
 import { MoleculeNet, type Molecules } from "./model.ts";
@@ -30,18 +28,17 @@ import { rocAuc } from "./roc-auc.ts";
 
 type Config = { readonly task: TaskName; readonly epochs: number; readonly width: number; readonly draw: boolean };
 
-const recipe = {
+const recipes = {
   esol: { rate: 2e-3, batchSize: 32, dropoutP: 0.1, weightDecay: 0.05 },
   tox21: { rate: 1e-3, batchSize: 64, dropoutP: 0.3, weightDecay: 0.05 },
 } as const;
-const clipNorm = 1;
 /** Molecules that are evaluated together. */
 const group = 256;
 const drawn = 6;
 
 const runs: Runs<Config, MoleculeData> = {
   prepare: (settings, context) => prepareMolecules(settings, context),
-  create: (config, data, context) => new MoleculeRun(config, data, context),
+  create: (config, data, context) => bestRun(new MoleculeLesson(config, data, context)),
 };
 export default runs;
 
@@ -53,11 +50,11 @@ interface Batch extends Molecules {
   readonly knownCount: number;
 }
 
-class MoleculeRun implements Run {
-  readonly totalSteps: number;
-  readonly evaluateEvery: number;
-  readonly stepsPerEpoch: number;
-  readonly facts: JsonObject;
+class MoleculeLesson implements Lesson<Batch> {
+  readonly model: MoleculeNet;
+  readonly recipe: Recipe;
+  readonly batchesPerEpoch: number;
+  readonly key: RandomKey;
   readonly #config: Config;
   readonly #table: Table;
   readonly #graphs: readonly { molecule: MoleculeGraph; graph: Graph }[];
@@ -65,22 +62,16 @@ class MoleculeRun implements Run {
   /** Of the training targets. ESOL is learned around 0 with deviation 1. */
   readonly #mean: number;
   readonly #deviation: number;
-  readonly #model: MoleculeNet;
-  readonly #optimiser: AdamW;
-  readonly #schedule: Schedule;
-  readonly #key: RandomKey;
   readonly #context: RunContext;
-  readonly #residency: Residency;
-  #best: { score: number; parameters: Readonly<Record<string, Tensor>> };
 
   constructor(config: Config, data: MoleculeData, context: RunContext) {
     configure({ precision: context.settings.precision });
     this.#config = config;
     this.#context = context;
-    const { rate, batchSize, dropoutP, weightDecay } = recipe[config.task];
+    const { rate, batchSize, dropoutP, weightDecay } = recipes[config.task];
     const table = (this.#table = data[config.task]!);
-    this.#key = randomKey(context.seed).split("molecules").split(config.task);
-    this.#parts = split(table.smiles, this.#key.split("split"));
+    this.key = randomKey(context.seed).split("molecules").split(config.task);
+    this.#parts = split(table.smiles, this.key.split("split"));
     this.#graphs = table.smiles.map((text) => {
       const molecule = parseSmiles(text);
       return { molecule, graph: Graph.fromEdges(molecule.edgeIndex, { nodeCount: molecule.atomCount }) };
@@ -96,76 +87,46 @@ class MoleculeRun implements Run {
       outputs: table.names.length,
       dropoutP,
     };
-    this.#model = new MoleculeNet(shape, this.#key.split("model"));
-    this.#optimiser = new AdamW(this.#model.parameters(), { lr: rate, weightDecay, noDecay: ({ rank }) => rank < 2 });
-    this.stepsPerEpoch = Math.ceil(this.#parts.train.length / batchSize);
-    this.totalSteps = config.epochs * this.stepsPerEpoch;
-    this.evaluateEvery = this.stepsPerEpoch * Math.max(1, Math.round(config.epochs / 15));
-    this.#schedule = cosine({ base: rate, warmup: Math.ceil(0.05 * this.totalSteps), total: this.totalSteps });
-    this.#best = { score: -Infinity, parameters: keptParameters(this.#model) };
-    this.facts = { parameters: this.#model.parameterCount, learningRate: rate, epochs: config.epochs };
-    this.#residency = resident([this.#model, this.#optimiser]);
+    this.model = new MoleculeNet(shape, this.key.split("model"));
+    this.recipe = { rate, weightDecay, epochs: config.epochs };
+    this.batchesPerEpoch = Math.ceil(this.#parts.train.length / batchSize);
   }
 
-  step(): StepMetrics {
-    const { batchSize } = recipe[this.#config.task];
-    const { train, validation } = this.#parts;
-    const step = this.#optimiser.steps;
-    const [epoch, at] = [Math.floor(step / this.stepsPerEpoch), step % this.stepsPerEpoch];
-    const order = { batchSize, key: this.#key.split("order"), epoch, firstBatch: at };
+  batch(epoch: number, at: number): Batch {
+    const { train } = this.#parts;
+    const order = { batchSize: recipes[this.#config.task].batchSize, key: this.key.split("order"), epoch, firstBatch: at };
     const { value: chosen } = batchIndices(train.length, order).next() as { value: Int32Array };
-    const { loss } = trainStep(this.#batch(chosen.map((place) => train[place]!)), {
-      optimiser: this.#optimiser,
-      schedule: this.#schedule,
-      clipNorm,
-      key: this.#key.split("dropout"),
-      loss: (batch) => this.#loss(batch),
-    });
-    if (at === this.stepsPerEpoch - 1) {
-      const score = this.#score(validation);
-      if (score > this.#best.score) this.#best = { score, parameters: keptParameters(this.#model) };
-    }
-    return { loss, examples: chosen.length };
+    return this.#batch(chosen.map((place) => train[place]!));
   }
 
-  /** With the parameters that were best on the validation part. */
-  evaluate(): Metrics {
-    return withParameters(this.#model, this.#best.parameters, (): Metrics => {
-      const { train, validation, test } = this.#parts;
-      if (this.#config.task === "tox21") return { auc: this.#score(test), validation: this.#score(validation), baseline: 0.5 };
-      const targets = (part: Int32Array) => [...part].map((i) => this.#table.targets[i]![0]!);
-      const middle = mean(targets(train));
-      const baseline = rootMeanSquare(targets(test).map((target) => target - middle));
-      return { rmse: this.#error(test), validation: this.#error(validation), baseline };
-    });
+  examples({ targets }: Batch): number {
+    return targets.shape[0]!;
   }
 
-  finish(): JsonObject {
-    return withParameters(this.#model, this.#best.parameters, () => {
-      const details: MoleculeDetails = {
-        ...(this.#config.draw ? { samples: this.#samples() } : {}),
-        ...(this.#config.task === "tox21" ? { perAssay: this.#aucs(this.#parts.test) } : {}),
-      };
-      return details as unknown as JsonObject;
-    });
+  score(): number {
+    return this.#score(this.#parts.validation);
   }
 
-  saveState(): Uint8Array {
-    return saveTraining(this.#model, this.#optimiser, this.#best.parameters, { score: String(this.#best.score) });
+  measure(): Metrics {
+    const { train, validation, test } = this.#parts;
+    if (this.#config.task === "tox21") return { auc: this.#score(test), validation: this.#score(validation), baseline: 0.5 };
+    const targets = (part: Int32Array) => [...part].map((i) => this.#table.targets[i]![0]!);
+    const middle = mean(targets(train));
+    const baseline = rootMeanSquare(targets(test).map((target) => target - middle));
+    return { rmse: this.#error(test), validation: this.#error(validation), baseline };
   }
 
-  loadState(state: Uint8Array): void {
-    const { more, notes } = loadTraining(state, this.#model, this.#optimiser);
-    this.#best = { score: Number(notes.score), parameters: more };
-  }
-
-  release(): void {
-    this.#residency.release();
+  details(): JsonObject {
+    const details: MoleculeDetails = {
+      ...(this.#config.draw ? { samples: this.#samples() } : {}),
+      ...(this.#config.task === "tox21" ? { perAssay: this.#aucs(this.#parts.test) } : {}),
+    };
+    return details as unknown as JsonObject;
   }
 
   /** Mean over what was measured. */
-  #loss(batch: Batch): Tensor {
-    const out = this.#model.forward(batch);
+  loss(batch: Batch): Tensor {
+    const out = this.model.forward(batch);
     const each =
       this.#config.task === "esol"
         ? square(sub(out, batch.targets))
@@ -186,7 +147,7 @@ class MoleculeRun implements Run {
 
   /** What the model says, row by row. */
   #answers(part: Int32Array): number[][] {
-    return [...this.#batchesOf(part)].flatMap((batch) => predict(this.#model, batch).toArray() as number[][]);
+    return [...this.#batchesOf(part)].flatMap((batch) => predict(this.model, batch).toArray() as number[][]);
   }
 
   #aucs(part: Int32Array): Record<string, number> {
@@ -237,7 +198,7 @@ class MoleculeRun implements Run {
     });
     return fitting.slice(0, drawn).map((i) => {
       const batch = this.#batch(Int32Array.of(i));
-      const { output, atoms, bonds } = evaluating(() => noGrad(() => scope(() => this.#model.attend(batch))));
+      const { output, atoms, bonds } = evaluating(() => noGrad(() => scope(() => this.model.attend(batch))));
       const molecule = parseSmiles(this.#table.smiles[i]!, { layout: true });
       const [ofAtoms, ofBonds] = [atoms, bonds].map((weights) => [...(weights.toTypedArray() as Float32Array)]) as [number[], number[]];
       const count = molecule.edgeIndex.shape[1]! / 2;
