@@ -1,4 +1,5 @@
-import { AdamW, trainStep } from "@heed/nn";
+import { AdamW, trainStep, training } from "@heed/nn";
+import { expectModuleGradient } from "@heed/nn/testing";
 import { argmax, concat, crossEntropy, memory, normal, randomIntegers, randomKey, reshape, slice, tensor } from "@heed/tensor";
 import { expectClose } from "@heed/tensor/testing";
 import { describe, expect, it } from "vitest";
@@ -93,6 +94,30 @@ describe("NARM", () => {
     const right = said.filter((item, b) => item === (firsts(items).toArray() as number[])[b]).length;
     expect(right).toBeGreaterThan(0.8 * 32);
   }, 60_000);
+
+  it.each([false, true])("means after each click what it means at the end of a session that ends there, normalize %s", (normalize) => {
+    const model = new NARM(9, 3, 4, { key, normalize });
+    const items = randomIntegers(key.split("items"), [2, 5], 0, 9);
+    const each = model.score(model.intentions(items, [5, 3]));
+    expect(each.shape).toEqual([2, 5, 9]);
+    for (const [b, length] of [5, 3].entries()) {
+      for (let t = 1; t <= length; t++) {
+        const ended = model.forward(slice(slice(items, 0, b, b + 1), 1, 0, t));
+        expectClose(slice(slice(each, 0, b, b + 1), 1, t - 1, t), reshape(ended, [1, 1, 9]), 1e-5);
+      }
+    }
+    expectModuleGradient(model, () => slice(model.intentions(items, [5, 3]), 1, 0, 3), []);
+  });
+
+  it("drops embeddings and features in training only", () => {
+    const model = new NARM(9, 3, 4, { key, embeddingDropoutP: 0.5, featureDropoutP: 0.5 });
+    model.parameters();
+    const items = randomIntegers(key.split("items"), [2, 5], 0, 9);
+    const plain = new NARM(9, 3, 4, { key });
+    expectClose(model.intentions(items), plain.intentions(items));
+    expect(training(key, () => model.intentions(items)).toArray()).not.toEqual(plain.intentions(items).toArray());
+    expect(() => new NARM(9, 3, 4, { key, featureDropoutP: 1 })).toThrow(/p must be/);
+  });
 
   it("gives α of 0 beyond the end, and weights that sum to 1 where that is asked", () => {
     const model = new NARM(9, 3, 4, { key, normalize: true });
