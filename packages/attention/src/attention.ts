@@ -34,7 +34,7 @@ export type AttentionResult<R extends Return> = { readonly output: Tensor } & { 
  * boolean; {HeedError} for options out of range; {UnsupportedError} for `strict` where only the dense definition runs, and for what does not
  * combine.
  *
- * Streams over tiles: time O(B H L S (D + E)), less what the mask empties, workspace at most 4 MiB. What the kernel does not take runs the dense
+ * Streams over tiles: workspace at most 4 MiB. Time O(B H L S (D + E)), less what the mask empties. What the kernel does not take runs the dense
  * definition, memory O(B H L S): `explain` says so. Half precision is widened to float32.
  * @see Vaswani et al., "Attention Is All You Need", 2017, §3.2.1, eq. 1 (arXiv:1706.03762)
  * @example

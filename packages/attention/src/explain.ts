@@ -22,7 +22,8 @@ export interface Explanation {
   readonly reason: string;
   /**
    * Multiplications and additions of products: of the scores that are computed, closed ones beside open ones too. Backward computes them again (for
-   * sparsemax and entmax15 twice), and gradients of all operands. Rows that are too long to be held (of more than some 260,000 keys) count once forward.
+   * sparsemax and entmax15 twice), and gradients of all operands. Rows that are too long to be held (of more than some 260,000 keys) count once
+   * forward.
    */
   readonly flops: { readonly forward: number; readonly backward: number };
   /** Bytes beside operands and results: of one thread's scratch space, of the lowered mask, of partial gradients; of what forward keeps per row. */
@@ -41,7 +42,7 @@ export interface Explanation {
  * @param query `[B, H, L, D]`, key `[B, Hkv, S, D]`, value `[B, Hkv, S, E]`, as for `attention`
  * @throws what `attention` would throw, but for `strict`.
  *
- * Costs what lowering costs (masks are planned, scores that project are projected) and a look at each tile; no pair is computed.
+ * Time O(tiles), and what lowering takes (masks are planned, scores that project are projected): no pair is computed.
  * @see Dao et al. 2022, §3.2, on counting bytes (arXiv:2205.14135)
  */
 export function explain(

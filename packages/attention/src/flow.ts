@@ -16,9 +16,10 @@ export interface FlowOptions extends RolloutOptions {
  * One layer gives its weights. Without gradients.
  * @throws as `attentionRollout`; {HeedError} for a token that is not there.
  *
- * By augmenting along shortest paths in level graphs (Dinic). Time per pair at most O((N L)² N L²), in practice near O(N L²); L² pairs per sample:
- * meant for tens of tokens.
- * @see Abnar and Zuidema 2020, §3 (arXiv:2005.00928); Dinic 1970
+ * By augmenting along shortest paths in level graphs. Time O((N L)² N L²) a pair of tokens at most, in practice near O(N L²), and L² pairs per
+ * sample: meant for tens of tokens.
+ * @see Abnar and Zuidema 2020, §3 (arXiv:2005.00928); Dinic 1970, "Algorithm for Solution of a Problem of Maximum Flow in Networks with Power
+ * Estimation"
  */
 export function attentionFlow(weights: readonly Tensor[], { token, ...options }: FlowOptions = {}): Tensor {
   const layers = mixtures("attentionFlow", weights, options).map((layer) => ({

@@ -1,8 +1,8 @@
 import { HeedError, type RandomKey } from "@heed/tensor";
 
 /**
- * How scores become weights, row by row: `[B, H, L, S]` → the same. A closed set: kernels know each of them. A query that may see no key gets zeros from
- * all, and a closed pair weighs 0.
+ * How scores become weights, row by row: `[B, H, L, S]` → the same. A closed set: kernels know each of them. A query that may see no key gets zeros
+ * from all, and a closed pair weighs 0.
  */
 export type Normaliser =
   | Softmax
@@ -31,7 +31,7 @@ export interface StraightThrough {
 }
 
 /**
- * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. An exponential per pair, in one sweep.
+ * `exp(s) / Σ exp(s)` over the keys that may be seen; the default. Time O(1) a pair, an exponential in one sweep.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473)
  */
@@ -41,7 +41,7 @@ export function softmax(): Softmax {
 
 /**
  * `max(s, 0)` over the number of keys that may be seen (`count`, the default) or over Σ max(s, 0) (`sum`; where that is 0, zeros). The gradient
- * at 0 is 0. Weights by `count` need not sum to 1. Nothing transcendental: the cheapest of all.
+ * at 0 is 0. Weights by `count` need not sum to 1. Time O(1) a pair, nothing transcendental.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @throws {HeedError} for another divisor.
  * @see Wortsman et al. 2023 (arXiv:2309.08586)
@@ -52,7 +52,8 @@ export function relu({ divideBy = "count" }: { readonly divideBy?: "count" | "su
 }
 
 /**
- * `1 / (1 + e^−(s + bias))` for each key by itself: weights need not sum to 1, and no key hears of another. An exponential per pair.
+ * `1 / (1 + e^−(s + bias))` for each key by itself: weights need not sum to 1, and no key hears of another. Time O(1) a pair,
+ * an exponential.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @param options.bias default 0; −log S starts like softmax
  * @throws {HeedError} for a bias that is not finite.
@@ -64,8 +65,8 @@ export function sigmoid({ bias = 0 }: { readonly bias?: number } = {}): OtherNor
 }
 
 /**
- * The scores themselves; 0 where the mask closes. Costs nothing, and leaves attention linear in queries, keys and values each: under `causal()`, what
- * `recurrentAttention` with the rule "linear" computes in linear time.
+ * The scores themselves; 0 where the mask closes. Leaves attention linear in queries, keys and values each: under `causal()`, what
+ * `recurrentAttention` with the rule "linear" computes in linear time. Time O(1) a pair, with nothing to compute.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Katharopoulos et al. 2020 (arXiv:2006.16236), without feature maps and division
  */
@@ -75,7 +76,7 @@ export function identity(): OtherNormaliser {
 
 /**
  * 1 for the highest score, 0 for the others; ties go to the lowest key. No gradient reaches the scores, unless `straightThrough` asks for that of
- * `softmax((s + noise) / temperature)`: the choice of the forward pass is then as hard, its gradient is not. A comparison per pair; with
+ * `softmax((s + noise) / temperature)`: the choice of the forward pass is then as hard, its gradient is not. Time O(1) a pair, a comparison; with
  * `straightThrough` an exponential too, and backward goes over the pairs twice.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @throws {HeedError} for a temperature that is not above 0.
@@ -89,8 +90,8 @@ export function hard({ straightThrough }: { readonly straightThrough?: StraightT
 }
 
 /**
- * Softmax over the k highest scores of those that may be seen; weight 0 for the others. Ties go to the lowest key; k above their number keeps all. The
- * k-th score of a row is searched for in a few sweeps over it.
+ * Softmax over the k highest scores of those that may be seen; weight 0 for the others. Ties go to the lowest key; k above their number keeps all.
+ * Time O(1) a pair and sweep: the k-th score of a row is searched for in a few sweeps over it.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @throws {HeedError} unless k is a whole number from 1 on.
  * @see Zhao et al. 2019 (explicit sparse attention, arXiv:1912.11637)
@@ -101,8 +102,8 @@ export function topK(k: number): OtherNormaliser {
 }
 
 /**
- * The probabilities that lie closest to the scores: `max(s − τ, 0)`, with τ such that they sum to 1. Low scores get exactly 0. τ is
- * searched for in a few sweeps over a row.
+ * The probabilities that lie closest to the scores: `max(s − τ, 0)`, with τ such that they sum to 1. Low scores get exactly 0.
+ * Time O(1) a pair and sweep: τ is searched for in a few sweeps over a row.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Martins and Astudillo 2016 (arXiv:1602.02068)
  */
@@ -111,8 +112,8 @@ export function sparsemax(): OtherNormaliser {
 }
 
 /**
- * Halfway between softmax and sparsemax: `max(s / 2 − τ, 0)²`, with τ such that they sum to 1, found in a few sweeps over a row. Low scores
- * get exactly 0.
+ * Halfway between softmax and sparsemax: `max(s / 2 − τ, 0)²`, with τ such that they sum to 1. Low scores get exactly 0. Time O(1) a pair
+ * and sweep: τ is searched for in a few sweeps over a row.
  * Shapes, and rows that see nothing, as `Normaliser` says.
  * @see Peters, Niculae, Martins 2019 (arXiv:1905.05702)
  */

@@ -4,13 +4,13 @@ import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./
 /**
  * Block-sparse: the query at position p = i + queryOffset may see key j if `layout[⌊p / block⌋, ⌊j / block⌋]`. Queries before position 0 see nothing.
  *
- * Letters: R and C blocks of queries and keys.
+ * Letters: B samples, H heads, R and C blocks of queries and keys.
  * @param layout boolean `[R, C]`, or `[H, R, C]`, `[B | 1, H | 1, R, C]` for heads and samples that differ; true = may attend
  * @param block positions per block. 64 (or a multiple) fits the tiles that kernels read
  * @throws {DTypeError} when layout is not boolean; {HeedError} for a block that is no whole number from 1 on; {ShapeError} when layout has another
  * rank, or (in use) does not reach as far as queries and keys stand.
  *
- * As many ranges a row as its row of the layout has runs.
+ * Time O(C) a row, in as many ranges as its row of the layout has runs.
  * @see Child et al. 2019 (arXiv:1904.10509); Zaheer et al. 2020 (arXiv:2007.14062), appendix D
  */
 export function blocks(layout: Tensor, block: number): DrawableMask {

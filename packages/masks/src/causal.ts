@@ -6,7 +6,7 @@ import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./
  *
  * Letters: i query, j key, L queries, S keys. As a tensor `[L, S]`, `[B, 1, L, S]` where samples' offsets differ.
  *
- * One range per row; O(1) each.
+ * Time O(1) a row, one range.
  * @see Vaswani et al. 2017, §3.2.3 (arXiv:1706.03762)
  */
 export function causal(): DrawableMask {

@@ -11,7 +11,7 @@ import { Runs } from "./internal/runs.ts";
  * Letters: B samples, H heads, L queries, S keys. As a tensor `[L, S]`, or `[B | 1, H | 1, L, S]` where one of them differs by sample or head.
  * @throws {HeedError} for what is no mask: wrap a boolean tensor by `fromTensor`.
  *
- * Each row is joined as ranges, O(ranges): no L × S array.
+ * Time O(ranges) a row: they are joined as ranges, without an L × S array.
  * @see Dong et al. 2024, on masks that combine by logic (arXiv:2412.05496)
  * @example and(causal(), window(255, 0), padding(lengths))
  */
@@ -21,7 +21,8 @@ export function and(...masks: readonly Mask[]): DrawableMask {
 }
 
 /**
- * What any of the masks allows. Without any: nothing. Shapes, errors, cost and paper as of `and`.
+ * What any of the masks allows. Without any: nothing. Shapes and errors as of `and`. Time O(ranges) a row.
+ * @see Dong et al. 2024, on masks that combine by logic (arXiv:2412.05496)
  * @example or(window(64, 64), globalTokens([0]))
  */
 export function or(...masks: readonly Mask[]): DrawableMask {
@@ -31,7 +32,8 @@ export function or(...masks: readonly Mask[]): DrawableMask {
 
 /**
  * What the mask does not allow: `not(window(0, 0))` hides a query's own key. A query that may see everything then sees nothing.
- * Shapes, errors and cost as of `and`.
+ * Shapes and errors as of `and`. Time O(ranges) a row.
+ * @see Elementary: the complement of a set
  */
 export function not(mask: Mask): DrawableMask {
   return combined("not", [mask], complement);

@@ -3,14 +3,15 @@ import { extentOf, fitPositions, numbersOf, type Count } from "./internal/number
 
 /**
  * A window with gaps: a query at position p = i + queryOffset may see every `dilation`-th key on both sides, `radius` of them each, and its own:
- * |p − j| ≤ radius · dilation and (p − j) mod dilation = 0. One-sided: `and(causal(), dilated(…))`. Queries before the first key (L > S) see those that their steps reach.
+ * |p − j| ≤ radius · dilation and (p − j) mod dilation = 0. One-sided: `and(causal(), dilated(…))`. Queries before the first key (L > S) see those
+ * that their steps reach.
  *
  * Letters: B samples, H heads, i query, j key, L queries, S keys.
  * @param radius whole numbers from 0 on: one for all, or an int32 tensor `[B]` or `[B | 1, H | 1]`
  * @param dilation the same, from 1 on; 1 is `window(radius, radius)`. Heads of growing dilation see far and near together
  * @throws {HeedError} for numbers out of range; {ShapeError} when (in use) there is not one per sample or head.
  *
- * O(radius) a row; mostly by tiles.
+ * Time O(radius) a row; mostly by tiles.
  * @see Beltagy, Peters, Cohan 2020 (arXiv:2004.05150), §3.1; Hassani, Shi 2022 (arXiv:2209.15001)
  */
 export function dilated(radius: Count, dilation: Count): DrawableMask {

@@ -11,7 +11,7 @@ import { requireSamples } from "./internal/numbers.ts";
  * Letters: L queries, S keys.
  * @throws {HeedError} for an id that is no whole number; {ShapeError} when lengths or samples do not fit the call.
  *
- * As many ranges a row as its document has pieces; the pieces are found once, O(S).
+ * Time O(pieces of its document) a row, a range each; the pieces are found once, O(S).
  * @see Krell et al. 2021, on packing texts into one sequence (arXiv:2107.02027), §3.2
  */
 export function document(ids: Lists, queryIds?: Lists): DrawableMask {

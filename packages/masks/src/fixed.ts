@@ -2,14 +2,14 @@ import { HeedError } from "@heed/tensor";
 import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./internal/interval-mask.ts";
 
 /**
- * The fixed pattern of the Sparse Transformer: of the keys up to its own position p = i + queryOffset, a query may see those of its own block, and the
- * last `summary` of every block: j ≤ p and (⌊p / block⌋ = ⌊j / block⌋ or j mod block ≥ block − summary). Queries before the first
+ * The fixed pattern of the Sparse Transformer: of the keys up to its own position p = i + queryOffset, a query may see those of its own block, and
+ * the last `summary` of every block: j ≤ p and (⌊p / block⌋ = ⌊j / block⌋ or j mod block ≥ block − summary). Queries before the first
  * key (L > S) see nothing.
  *
- * Letters: i query, j key, L queries, S keys.
+ * Letters: i query, j key, L queries, S keys. As a tensor `[L, S]`.
  * @throws {HeedError} unless block is a whole number from 1 on, and summary one from 0 to block.
  *
- * O(S / block) a row; by tiles.
+ * Time O(S / block) a row; by tiles.
  * @see Child et al. 2019 (arXiv:1904.10509), §4.3
  */
 export function fixed(block: number, summary: number): DrawableMask {

@@ -4,13 +4,14 @@ import { fromBits } from "./from-tensor.ts";
 import { intervalMask, type DrawableMask, type Rows } from "./internal/interval-mask.ts";
 
 /**
- * Anybody's mask, such as `maskMod` of `@heed/attention/expressions`, as one of this package: it draws itself, gives tensors and verdicts. `and`, `or`,
- * `not` and `shift` do this themselves. A mask of this package is returned as it is.
+ * Anybody's mask, such as `maskMod` of `@heed/attention/expressions`, as one of this package: it draws itself, gives tensors and verdicts. `and`,
+ * `or`, `not` and `shift` do this themselves. A mask of this package is returned as it is.
  *
  * Letters: L queries, S keys. Queries that it closes altogether see nothing; shapes are its own.
  * @throws {HeedError} for what is no mask: wrap a boolean tensor by `fromTensor`.
  *
- * Its lowered form is read row by row: O(ranges), or O(S / columns) and the bits of mixed tiles.
+ * Time O(ranges) a row of its lowered form, or O(S / columns) and the bits of mixed tiles.
+ * @see Elementary: the same pairs
  */
 export function fromMask(mask: Mask): DrawableMask {
   return drawable("fromMask", mask);

@@ -3,11 +3,13 @@ import { intervalMask, type DrawableMask } from "./internal/interval-mask.ts";
 import { Runs } from "./internal/runs.ts";
 
 /**
- * Any mask, given densely: a boolean tensor, true = may attend, `[L, S]`, `[H, L, S]` or `[B, H, L, S]`, with 1 where axes do not differ. It knows rows,
- * not where queries stand: queryOffset does not move it. An array of L × S, unlike the other masks; its rows are searched when it is used, O(L S).
+ * Any mask, given densely: a boolean tensor, true = may attend, `[L, S]`, `[H, L, S]` or `[B, H, L, S]`, with 1 where axes do not differ. It knows
+ * rows, not where queries stand: queryOffset does not move it. An array of L × S, unlike the other masks.
+ * Time O(S) a row, which is searched when it is used.
  *
  * Letters: B samples, H heads, L queries, S keys. A row without true is a query that sees nothing.
  * @throws {DTypeError} when it is not boolean: a float is a bias, not a mask; {ShapeError} when it does not fit a call.
+ * @see PyTorch's `scaled_dot_product_attention` (a boolean `attn_mask`)
  */
 export function fromTensor(mask: Tensor): DrawableMask {
   return fromBits("fromTensor", mask, 1);
@@ -15,7 +17,10 @@ export function fromTensor(mask: Tensor): DrawableMask {
 
 /**
  * For ports: a boolean tensor in which true means "may NOT attend", as in PyTorch's layers (`attn_mask`,
- * `key_padding_mask` given as `[B, 1, 1, S]`). The opposite of `fromTensor`; shapes, errors and cost are the same. A row of true alone sees nothing.
+ * `key_padding_mask` given as `[B, 1, 1, S]`). The opposite of `fromTensor`; shapes and errors are the same. A row of true alone sees nothing.
+ *
+ * Letters: B samples, S keys. Time O(S) a row.
+ * @see PyTorch's `torch.nn.MultiheadAttention` (boolean `attn_mask` and `key_padding_mask`)
  */
 export function fromDropMask(mask: Tensor): DrawableMask {
   return fromBits("fromDropMask", mask, 0);

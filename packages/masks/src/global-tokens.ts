@@ -5,14 +5,14 @@ import { requireSamples } from "./internal/numbers.ts";
 
 /**
  * Tokens that see everything and are seen by all: key j may be seen by the query at position p = i + queryOffset if p or j is in `tokens`. Alone it
- * hides the rest; `or(window(w, w), globalTokens([0]))` is Longformer's pattern, and with `randomBlocks` too it is BigBird's. Without tokens nobody sees
- * anything.
+ * hides the rest; `or(window(w, w), globalTokens([0]))` is Longformer's pattern, and with `randomBlocks` too it is BigBird's. Without tokens nobody
+ * sees anything.
  *
  * Letters: B samples, i query, j key.
  * @param tokens positions, in any order, from 0 on; those outside of the sequence are nothing. Or one list per sample
  * @throws {HeedError} for a position that is no whole number from 0 on; {ShapeError} when (in use) there is not one list per sample.
  *
- * One range a row per run of tokens.
+ * Time O(tokens) a row, a range per run of them.
  * @see Beltagy, Peters, Cohan 2020 (arXiv:2004.05150), §3.1; Zaheer et al. 2020 (arXiv:2007.14062)
  */
 export function globalTokens(tokens: Lists): DrawableMask {

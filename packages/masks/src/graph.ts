@@ -9,10 +9,10 @@ import { requireSamples } from "./internal/numbers.ts";
  * Letters: E edges, N nodes.
  * @param edgeIndex int32 `[2, E]`, row 0 the sources, row 1 the targets; or one per sample
  * @param options.selfLoops every node that is a key sees itself too. Default false
- * @throws {DTypeError} {ShapeError} for another tensor; {HeedError} for a negative node; {ShapeError} when (in use) a source is no key, or there is not
- * one graph per sample.
+ * @throws {DTypeError} {ShapeError} for another tensor; {HeedError} for a negative node; {ShapeError} when (in use) a source is no key, or there is
+ * not one graph per sample.
  *
- * At most its in-degree of ranges a row; O(E log E + N) once. Numbers per edge, or scores of edges, are `@heed/graph-attention`'s.
+ * Time O(in-degree) a row, and O(E log E + N) once. Numbers per edge, or scores of edges, are `@heed/graph-attention`'s.
  * @see Veličković et al. 2018 (arXiv:1710.10903)
  */
 export function graph(edgeIndex: Tensor | readonly Tensor[], { selfLoops = false }: { readonly selfLoops?: boolean } = {}): DrawableMask {

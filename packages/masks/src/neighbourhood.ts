@@ -13,13 +13,13 @@ export interface NeighbourhoodOptions {
 }
 
 /**
- * Cells of a grid see the cells around them: the query at (r, c) may see the key at (r′, c′) if |r − r′| ≤ radius[0] and |c − c′| ≤ radius[1]. Query i
- * stands at cell i + queryOffset − prefix. A radius of 0 shows a cell itself alone.
+ * Cells of a grid see the cells around them: the query at (r, c) may see the key at (r′, c′) if `|r − r′| ≤ radius[0]` and `|c − c′| ≤ radius[1]`.
+ * Query i stands at cell i + queryOffset − prefix. A radius of 0 shows a cell itself alone.
  *
- * Letters: i query, r and c rows and columns of the grid; a primed one is the key's.
+ * Letters: i query, r and c rows and columns of the grid; a primed one is the key's. L queries, S keys: as a tensor `[L, S]`.
  * @throws {HeedError} {ShapeError} for sizes that are no whole numbers, or another border; {ShapeError} when (in use) queries or keys are no cells.
  *
- * 2 · radius[0] + 1 ranges a row, and one of the prefix.
+ * Time O(radius[0]) a row: 2 · radius[0] + 1 ranges, and one of the prefix.
  * @see Parmar et al. 2018 (arXiv:1802.05751), §3.2; Hassani et al. 2023 (NAT, arXiv:2204.07143)
  */
 export function neighbourhood({ grid, radius, prefix = 0, border = "clip" }: NeighbourhoodOptions): DrawableMask {

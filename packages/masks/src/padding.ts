@@ -9,7 +9,8 @@ import { fit, numbersOf, type Count } from "./internal/numbers.ts";
  * @param lengths one whole number for all, one per sample, or an int32 tensor `[B]` or `[B | 1, H | 1]`
  * @throws {HeedError} for lengths that are no whole numbers from 0 on; {ShapeError} when (in use) their number is not B.
  *
- * One range per row; O(1) each.
+ * Time O(1) a row, one range.
+ * @see ONNX's `Attention` (input `nonpad_kv_seqlen`)
  */
 export function padding(lengths: Count | ArrayLike<number>): DrawableMask {
   const own = numbersOf("padding", "lengths", lengths, 0, "lengths must be whole numbers, not negative", "length");

@@ -9,7 +9,7 @@ import { fitPositions, numbersOf, type Count } from "./internal/numbers.ts";
  * @param lengths one whole number for all, one per sample, or an int32 tensor `[B]` or `[B | 1, H | 1]`
  * @throws {HeedError} for lengths that are no whole numbers from 0 on; {ShapeError} when (in use) there is not one per sample or head.
  *
- * One range per row; O(1) each.
+ * Time O(1) a row, one range.
  * @see Raffel et al. 2020 (T5, arXiv:1910.10683), §3.2.1; Liu et al. 2018 (arXiv:1801.10198)
  */
 export function prefix(lengths: Count | ArrayLike<number>): DrawableMask {

@@ -19,7 +19,7 @@ export interface RandomBlocksOptions {
  * Letters: H heads, i query, L queries, S keys. As a tensor `[L, S]`; `[1, H, L, S]` with `perHead`.
  * @throws {HeedError} for a block below 1, a count below 0, or either no whole number.
  *
- * At most `count` ranges a row; drawing takes O(L / block · count).
+ * Time O(count) a row, at most a range each; drawing takes O(L / block · count).
  * @see Zaheer et al. 2020 (arXiv:2007.14062), §2
  */
 export function randomBlocks({ key, block, count, perHead = false }: RandomBlocksOptions): DrawableMask {

@@ -9,7 +9,8 @@ import { intervalMask, type DrawableMask } from "./internal/interval-mask.ts";
  * A query that is shifted before the first key sees what the mask shows there: of `causal()`, nothing. Shapes are the mask's.
  * @throws {HeedError} when `by` is no whole number, or for what is no mask.
  *
- * Costs what the mask costs.
+ * Time O(ranges) a row, as of the mask.
+ * @see Elementary: a translation
  */
 export function shift(moved: Mask, by: number): DrawableMask {
   const mask = drawable("shift", moved);

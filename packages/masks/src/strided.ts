@@ -6,10 +6,10 @@ import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./
  * before those, every `stride`-th: j ≤ p and (p − j < stride or (p − j) mod stride = 0). The paper takes a stride near √S, for texts laid out in rows
  * of that length. Queries before the first key (L > S) see nothing.
  *
- * Letters: i query, j key, L queries, S keys.
+ * Letters: i query, j key, L queries, S keys. As a tensor `[L, S]`.
  * @throws {HeedError} for a stride that is no whole number from 1 on.
  *
- * O(S / stride) a row; by tiles.
+ * Time O(S / stride) a row; by tiles.
  * @see Child et al. 2019 (arXiv:1904.10509), §4.3
  */
 export function strided(stride: number): DrawableMask {

@@ -11,7 +11,7 @@ import { extentOf, fitPositions, numbersOf, type Count } from "./internal/number
  * @param right the same
  * @throws {HeedError} for bounds that are no whole numbers from −1 on; {ShapeError} when (in use) there is not one per sample or head.
  *
- * One range per row; O(1) each.
+ * Time O(1) a row, one range.
  * @see Beltagy, Peters, Cohan 2020 (arXiv:2004.05150), sliding window
  */
 export function window(left: Count, right: Count): DrawableMask {

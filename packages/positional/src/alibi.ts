@@ -18,7 +18,7 @@ export interface AlibiOptions {
  * Letters: H heads, j key, L queries, S keys. Densely `[1, H, L, S]`. Queries may stand before the first key (L > S): distances are as they are.
  * @throws {ShapeError} unless numHeads is a whole number from 1 on.
  *
- * As an operand it is a row of L + S − 1 numbers per head.
+ * Time O(H (L + S)): as an operand it is a row of L + S − 1 numbers per head.
  * @see Press, Smith, Lewis 2022 (arXiv:2108.12409)
  */
 export function alibi({ numHeads, symmetric = false }: AlibiOptions): Bias {
@@ -33,8 +33,8 @@ export function alibi({ numHeads, symmetric = false }: AlibiOptions): Bias {
 }
 
 /**
- * The slope of each head, as `alibi` describes them, a number per head: `[numHeads]`, all above 0, the steepest first where their number is a power of
- * two. Time O(numHeads).
+ * The slope of each head, as `alibi` describes them, a number per head: `[numHeads]`, all above 0, the steepest first where their number is a power
+ * of two. Time O(numHeads).
  * @throws {ShapeError} unless numHeads is a whole number from 1 on.
  * @see Press, Smith, Lewis 2022 (arXiv:2108.12409), §3, and their code for other counts than powers of two
  */

@@ -13,11 +13,12 @@ export interface GridOptions {
  * A learned number per head and offset in two dimensions: score + table[h, Δrow + R − 1, Δcolumn + C − 1], Δ = cell of the key less cell of the
  * query.
  *
- * Letters: H heads, L queries, S keys, R rows and C columns of the grid. Pairs with a position of the prefix get 0; L and S may differ, cells alone count.
+ * Letters: H heads, L queries, S keys, R rows and C columns of the grid. Pairs with a position of the prefix get 0; L and S may differ, cells alone
+ * count.
  * @param options.table `[H | 1, 2R − 1, 2C − 1]`
  * @throws {ShapeError} when the table does not fit the grid, or (when used) queries or keys lie outside of it.
  *
- * As an operand it is the table; its dense definition is `[H, L, S]`, O(H L S).
+ * As an operand it is the table. Time O(H L S) for its dense definition, `[H, L, S]`.
  * @see Liu et al. 2021 (Swin, arXiv:2103.14030), §3.2; Bao et al. 2022 (BEiT, arXiv:2106.08254)
  */
 export function gridBias({ table, grid, prefix = 0 }: GridOptions & { readonly table: Tensor }): Bias {
@@ -37,7 +38,7 @@ export function gridBias({ table, grid, prefix = 0 }: GridOptions & { readonly t
 /**
  * A fresh table for `gridBias`, `[numHeads, 2R − 1, 2C − 1]`, normal with that deviation. In a module hold it as a `Parameter`.
  *
- * Letters: R rows and C columns of the grid. The same key draws the same numbers, O(numHeads R C).
+ * Letters: R rows and C columns of the grid. The same key draws the same numbers. Time O(numHeads R C).
  * @throws {ShapeError} for sizes that are no whole numbers from 1 on.
  * @see Liu et al. 2021 (Swin, arXiv:2103.14030), whose code starts from the deviation 0.02
  */

@@ -10,7 +10,7 @@ export interface LearnedOptions {
 
 /**
  * A learned vector per position, added to the input: `[…, L, width]` → the same, L ≤ maxLength. Parameter `weight` `[maxLength, width]`.
- * O(L width) a call; no vector beyond maxLength. Without elements there is nothing to add.
+ * Time O(size of x); no vector beyond maxLength. Without elements there is nothing to add.
  *
  * Letters: L length.
  * @throws {ShapeError} unless maxLength and width are whole numbers from 1 on.
@@ -46,7 +46,7 @@ export class LearnedPositions extends Module {
 /**
  * A learned vector per row plus one per column of a grid, added to patches in row-major order: `[…, rows · columns, width]` → the same.
  * Parameters `rowWeight` `[rows, width]`, `columnWeight` `[columns, width]`: rows + columns vectors in place of rows · columns.
- * O(rows · columns · width) a call. Every cell must be there: pictures of another size want another module.
+ * Time O(size of x). Every cell must be there: pictures of another size want another module.
  * @throws {ShapeError} unless the sizes are whole numbers from 1 on.
  * @see Parmar et al. 2018 (arXiv:1802.05751), §3.1
  */

@@ -11,7 +11,7 @@ import { biasOfGrid, requireGrid, type GridOptions } from "./grid-bias.ts";
  * @param options.alpha `[H]`
  * @throws {ShapeError} when they do not fit, or (when used) queries or keys lie outside the grid.
  *
- * As an operand it is a table `[H, 2R − 1, 2C − 1]`, made on each call; its dense definition is `[H, L, S]`.
+ * Time O(H R C): as an operand it is a table `[H, 2R − 1, 2C − 1]`, made on each call. Its dense definition, `[H, L, S]`, takes O(H L S).
  * @see Cordonnier, Loukas, Jaggi 2020, §3 (arXiv:1911.03584)
  */
 export function quadraticBias({

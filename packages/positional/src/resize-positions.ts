@@ -27,7 +27,7 @@ export interface ResizePositionsOptions extends ResizeOptions {
  * @returns `[prefix + rows′ · columns′, E]`, or with a 1 in front; the table itself where the grid stays. Gradients reach the table.
  * @throws {ShapeError} when the table does not fit `from` and `prefix`.
  *
- * Two matrix products, O(E rows′ columns (rows + columns′)).
+ * Two matrix products. Time O(E rows′ columns (rows + columns′)).
  * @see Dosovitskiy et al. 2021, §3.2 (arXiv:2010.11929)
  */
 export function resizePositions(table: Tensor, { from, to, prefix = 1, ...options }: ResizePositionsOptions): Tensor {
@@ -53,7 +53,7 @@ export function resizePositions(table: Tensor, { from, to, prefix = 1, ...option
 /**
  * A table of `gridBias` for another grid: offsets −(R − 1) … R − 1 become −(R′ − 1) … R′ − 1, the outermost staying outermost.
  *
- * Letters: H heads, R rows and C columns of the old grid, primed of the new one. Two matrix products, as `resizePositions`.
+ * Letters: H heads, R rows and C columns of the old grid, primed of the new one. Time O(H R′ C (R + C′)), two matrix products.
  * @param table `[H | 1, 2R − 1, 2C − 1]`
  * @returns `[H | 1, 2R′ − 1, 2C′ − 1]`; the table itself where the grid stays. Gradients reach the table.
  * @throws {ShapeError} when the table does not fit `from`.

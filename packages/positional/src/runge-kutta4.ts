@@ -2,8 +2,8 @@ import { add, mul, stack, HeedError, type Tensor } from "@heed/tensor";
 import { requireCounts } from "./internal/require.ts";
 
 /**
- * Solves the differential equation dy / dt = derivative(t, y) from y(times[0]) = start, by the classical Runge–Kutta method of order 4 in equal steps.
- * Made of ordinary operations: gradients reach the start and whatever the derivative learns.
+ * Solves the differential equation dy / dt = derivative(t, y) from y(times[0]) = start, by the classical Runge–Kutta method of order 4 in equal
+ * steps. Made of ordinary operations: gradients reach the start and whatever the derivative learns.
  *
  * Letters: T times.
  * @param derivative a function of the time and the state, with results of the state's shape
@@ -12,7 +12,7 @@ import { requireCounts } from "./internal/require.ts";
  * @returns `[T, …state]`; the first row is `start`
  * @throws {HeedError} without times, for times that are not finite, or steps that are no whole number from 1 on.
  *
- * 4 · steps · (T − 1) evaluations of the derivative, one after the other; with gradients each stays recorded.
+ * Time O(steps · T) evaluations of the derivative, four a step, one after the other; with gradients each stays recorded.
  * @see Kutta 1901; Chen et al. 2018 (neural ODEs, arXiv:1806.07366)
  */
 export function rungeKutta4(

@@ -8,10 +8,10 @@ import { requireCounts } from "./internal/require.ts";
  *
  * Letters: H heads, D width of a query.
  * @param options.table `[2 · maxDistance + 1, D]`, or `[H | 1, 2 · maxDistance + 1, D]`
- * @throws {ShapeError} unless the table has an odd number of rows; {UnsupportedError} for its dense definition alone, which needs the query: attention
- * knows it. The score must be a dot product (`scaledDot`, `dot`, `bilinear`, `cosine`).
+ * @throws {ShapeError} unless the table has an odd number of rows; {UnsupportedError} for its dense definition alone, which needs the query:
+ * attention knows it. The score must be a dot product (`scaledDot`, `dot`, `bilinear`, `cosine`).
  *
- * Kernels read it as it is: O(L · maxDistance · D) more, nothing of L × S.
+ * Kernels read it as it is. Time O(L · maxDistance · D) a head more, memory nothing of L × S.
  * @see Shaw, Uszkoreit, Vaswani 2018, eq. 4 (arXiv:1803.02155)
  */
 export function shaw({ table }: { readonly table: Tensor }): Bias {
@@ -38,8 +38,9 @@ export function shaw({ table }: { readonly table: Tensor }): Bias {
 }
 
 /**
- * A fresh table for `shaw` or attention's `valueTable`, `[2 · maxDistance + 1, width]` or, with `numHeads`, one per head; normal with that deviation. In
- * a module hold it as a `Parameter`. maxDistance 0 is one vector for all distances. The same key draws the same numbers, O(size of the table).
+ * A fresh table for `shaw` or attention's `valueTable`, `[2 · maxDistance + 1, width]` or, with `numHeads`, one per head; normal with that
+ * deviation. In a module hold it as a `Parameter`. maxDistance 0 is one vector for all distances. The same key draws the same numbers. Time O(size
+ * of the table).
  * @throws {ShapeError} for sizes that are no whole numbers (maxDistance from 0, others from 1 on).
  * @see Shaw, Uszkoreit, Vaswani 2018, §3.2 (arXiv:1803.02155)
  */

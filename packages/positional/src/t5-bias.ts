@@ -22,7 +22,7 @@ export interface T5BucketOptions {
  * @param options.weight `[numBuckets, H]`, as in T5: `relative_attention_bias.weight`
  * @throws {ShapeError} when weight is no matrix, or has too few buckets; {HeedError} when maxDistance is not above e.
  *
- * As an operand it is a row of L + S − 1 numbers per head.
+ * Time O(H (L + S)): as an operand it is a row of L + S − 1 numbers per head.
  * @see Raffel et al. 2020, §2.1 (arXiv:1910.10683)
  */
 export function t5Bias({ weight, ...options }: T5BucketOptions & { readonly weight: Tensor }): Bias {
@@ -50,8 +50,8 @@ export function t5Buckets(
 }
 
 /**
- * A fresh weight for `t5Bias`, `[numBuckets, numHeads]`, normal with that deviation. In a module hold it as a `Parameter`. The same key draws the same
- * numbers, O(numBuckets numHeads).
+ * A fresh weight for `t5Bias`, `[numBuckets, numHeads]`, normal with that deviation. In a module hold it as a `Parameter`. The same key draws the
+ * same numbers. Time O(numBuckets numHeads).
  * @throws {ShapeError} for sizes that are no whole numbers from 1 on.
  * @see Raffel et al. 2020, §2.1 (arXiv:1910.10683)
  */

@@ -39,8 +39,8 @@ export interface AdditiveOptions {
 }
 
 /**
- * `vectorᵀ tanh(queryWeight · query + keyWeight · key + bias)`, or with another activation: query `[…, L, Dq]`, key `[…, S, Dk]` → `[…, L, S]`. Widths
- * may differ.
+ * `vectorᵀ tanh(queryWeight · query + keyWeight · key + bias)`, or with another activation: query `[…, L, Dq]`, key `[…, S, Dk]` → `[…, L, S]`.
+ * Widths may differ.
  *
  * Letters: H heads, L queries, S keys, Dq and Dk their widths, A hidden width. Without queries or keys there are no scores.
  * @throws {HeedError} for another activation; {ShapeError} when a parameter does not fit, {DTypeError} when query and key differ in dtype, both when
@@ -94,9 +94,9 @@ export interface ConcatParameters {
 
 /**
  * `vectorᵀ tanh(weight · [query; key] + bias)`: additive with one matrix over both, `weight` `[A, Dq + Dk]`. Its first Dq = `queryDim`
- * columns are the query's. Everything else, cost and odd cases too, as in `additive`.
+ * columns are the query's. Everything else, odd cases too, as in `additive`. Time O((L Dq + S Dk) A + L S A).
  *
- * Letters: H heads, Dq and Dk widths of a query and a key, A hidden width.
+ * Letters: H heads, L queries, S keys, Dq and Dk their widths, A hidden width.
  * @throws {ShapeError} unless weight is a matrix wider than queryDim; and as `additive`.
  * @see Luong, Pham, Manning 2015 (arXiv:1508.04025), "concat"
  */
@@ -129,10 +129,10 @@ function requireActivation(where: string, activation: string, negativeSlope: num
 }
 
 /**
- * Fresh parameters for `additive`, uniform within ±1/√(width of what they multiply), with gradients: queryWeight `[A, Dq]`, keyWeight `[A, Dk]`, vector
- * `[A]` and, where asked for, bias `[A]`. In a module, hold them as its own: `new Parameter(…)` of `@heed/nn` for each.
+ * Fresh parameters for `additive`, uniform within ±1/√(width of what they multiply), with gradients: queryWeight `[A, Dq]`, keyWeight `[A, Dk]`,
+ * vector `[A]` and, where asked for, bias `[A]`. In a module, hold them as its own: `new Parameter(…)` of `@heed/nn` for each.
  *
- * Letters: A hiddenDim, Dq queryDim, Dk keyDim. The same key draws the same numbers, O(A (Dq + Dk)).
+ * Letters: A hiddenDim, Dq queryDim, Dk keyDim. The same key draws the same numbers. Time O(A (Dq + Dk)).
  * @throws {ShapeError} unless widths are whole numbers from 1 on.
  * @see LeCun et al. 1998, "Efficient BackProp", §4.6 (bounds by the width of what comes in)
  */

@@ -9,7 +9,7 @@ import { requireParameter, requireQueryKey } from "./internal/check.ts";
  * @param options.weight `[Dq, Dk]`, or `[H, Dq, Dk]` for query `[…, H, L, Dq]`
  * @throws {ShapeError} when the weight does not fit them, {DTypeError} when dtypes differ. Both when the score is used.
  *
- * A dot product after one of query and weight: time O(L Dq Dk + L S Dk).
+ * A dot product after one of query and weight. Time O(L Dq Dk + L S Dk).
  * @see Luong, Pham, Manning 2015 (arXiv:1508.04025)
  */
 export function bilinear({ weight }: { readonly weight: Tensor }): Score {

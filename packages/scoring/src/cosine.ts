@@ -15,10 +15,10 @@ export interface CosineOptions {
  * temperature 1 scores lie within ±1, which softmax hardly tells apart; learned temperatures settle near 0.01 to 0.1.
  *
  * Letters: H heads, L queries, S keys, D width. A vector of zeros scores 0 with all; without queries or keys there are no scores.
- * @throws {HeedError} for a temperature or eps that is not above 0 and finite; {ShapeError} for a temperature in more than one axis; when the score is
- * used, {ShapeError} when widths differ, {DTypeError} when dtypes do.
+ * @throws {HeedError} for a temperature or eps that is not above 0 and finite; {ShapeError} for a temperature in more than one axis; when the score
+ * is used, {ShapeError} when widths differ, {DTypeError} when dtypes do.
  *
- * A dot product of unit vectors: O((L + S) D) more than `dot`.
+ * A dot product of unit vectors. Time O(L S D + (L + S) D).
  * @see Liu et al. 2022 (Swin v2, arXiv:2111.09883), §3.2; Henry et al. 2020 (query-key normalisation, arXiv:2010.04245)
  */
 export function cosine({ temperature = 1, eps = 1e-8 }: CosineOptions = {}): Score {

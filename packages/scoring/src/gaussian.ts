@@ -14,7 +14,7 @@ import { scaled } from "./internal/scaled.ts";
  * differ, {DTypeError} when dtypes do.
  *
  * Time O(L S D).
- * @see Nadaraya 1964; Watson 1964; d2l.ai §11.2
+ * @see Nadaraya 1964, "On Estimating Regression"; Watson 1964, "Smooth Regression Analysis"; d2l.ai §11.2
  */
 export function gaussian({ sigma = 1 }: { readonly sigma?: number | Tensor } = {}): Score {
   if (typeof sigma === "number" && !(sigma > 0 && Number.isFinite(1 / (sigma * sigma)))) {

@@ -14,7 +14,8 @@ export type DecoderStackCallOptions = DecoderTerms & StackCacheUse & Pick<Decode
 
 /**
  * Decoder layers in a row, with a last norm if asked for: x `[B, L, embedDim]`, memory `[B, S, embedDim]` → `[B, L, embedDim]`. Each layer gets the
- * same memory, masks and biases; without layers x passes as it is. Costs those of its layers. Parameters as in `torch.nn.TransformerDecoder`: `layers.0.self_attn.in_proj_weight` … `norm.weight`, `norm.bias`.
+ * same memory, masks and biases; without layers x passes as it is. Time O(numLayers · a layer's). Parameters as in
+ * `torch.nn.TransformerDecoder`: `layers.0.self_attn.in_proj_weight` … `norm.weight`, `norm.bias`.
  *
  * Letters: B batch, L tokens, S places of the memory.
  * @throws {ShapeError} unless numLayers is a whole number from 0 on; otherwise as `TransformerDecoderLayer`.

@@ -2,9 +2,11 @@ import { KeyValueCache, type CacheUse, type KeyValueCacheOptions } from "@heed/a
 
 /**
  * The caches of a whole stack, one per attention layer, made when a layer first asks: for decoding step by step, as `generate` does. A stack takes
- * it as the option `cache`. Owns linear memory until `release()`: per layer B · Hkv · capacity · 2 · headDim numbers, and of a decoder as much for its memory.
+ * it as the option `cache`. Owns linear memory until `release()`: per layer B · Hkv · capacity · 2 · headDim numbers, and of a decoder as much for
+ * its memory.
  *
- * Letters: B samples, Hkv key/value heads. Before the first call it holds nothing, at position 0.
+ * Letters: B samples, Hkv key/value heads. Before the first call it holds nothing, at position 0. Time O(numLayers) a step; what layers append is
+ * theirs.
  * @throws {HeedError} while gradients are recorded, and in use after `release()`; as `KeyValueCache`.
  * @see Shazeer 2019, §2.4 (incremental attention, arXiv:1911.02150)
  * @example

@@ -27,7 +27,12 @@ export interface BeamOptions {
   readonly lengthPenalty?: number;
 }
 
-/** The likeliest token at each step: arg max of the logits `[V]` of each sample, V the vocabulary; of equal ones the lowest. O(V) a sample and step. */
+/**
+ * The likeliest token at each step: `arg max` of the logits `[V]` of each sample; of equal ones the lowest. `generate` refuses NaN.
+ *
+ * Letters: V vocabulary. Time O(V) a sample and step.
+ * @see Elementary: arg max
+ */
 export function greedy(): DecodingStrategy {
   return { kind: "greedy" };
 }
@@ -35,7 +40,7 @@ export function greedy(): DecodingStrategy {
 /**
  * A random token of the probabilities softmax(logits / temperature), cut off as asked. topK 1 is `greedy`; tokens of logit −∞ are never drawn.
  *
- * Letters: V vocabulary. Logits `[V]` of each sample; O(V) a sample and step, O(V log V) where topK or topP sorts them.
+ * Letters: V vocabulary. Logits `[V]` of each sample. Time O(V) a sample and step, O(V log V) where topK or topP sorts them.
  * @throws {HeedError} for options out of range.
  * @see Fan, Lewis, Dauphin 2018 (top-k, arXiv:1805.04833); Holtzman et al. 2020 (top-p, arXiv:1904.09751)
  */
@@ -53,7 +58,8 @@ export function sample({ key, temperature = 1, topK = Infinity, topP = 1 }: Samp
  * The likeliest sequence among those that a search finds which keeps `numBeams` beginnings per sample at each step. It ends when no beginning can
  * become better than what is found. Score: log P(tokens) / ((5 + length) / 6)^lengthPenalty. One beam without penalty is `greedy`.
  *
- * Letters: V vocabulary. Logits `[V]` of each beginning; a pass over numBeams · B tokens a step, O(numBeams V) to choose, and a copy of the cache.
+ * Letters: V vocabulary. Logits `[V]` of each beginning. Time O(numBeams V) a sample and step to choose, besides a pass over numBeams tokens, and a
+ * copy of the cache.
  * @throws {HeedError} for options out of range.
  * @see Wu et al. 2016, §7, eq. 14 (arXiv:1609.08144), without its coverage term
  */

@@ -14,7 +14,7 @@ export type EncoderStackCallOptions = Pick<EncoderCallOptions, "mask" | "bias"> 
 
 /**
  * Encoder layers in a row, with a last norm if asked for: `[B, L, embedDim]` → the same. Each layer gets the same mask and bias; without layers x
- * passes as it is. With a causal mask and a `cache` (a `DecodingCache`) it is a decoder without memory. Costs those of its layers. Parameters as
+ * passes as it is. With a causal mask and a `cache` (a `DecodingCache`) it is a decoder without memory. Time O(numLayers · a layer's). Parameters as
  * in `torch.nn.TransformerEncoder`: `layers.0.self_attn.in_proj_weight` … `norm.weight`, `norm.bias`.
  *
  * Letters: B batch, L tokens.

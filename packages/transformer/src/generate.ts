@@ -69,8 +69,8 @@ export interface Generated {
  * @returns a continuation per sample. The same model, prompts and strategy give the same tokens.
  * @throws {HeedError} for empty prompts, options out of range, or logits that are NaN or all −∞; {ShapeError} when `decode` returns another shape.
  *
- * Time per step: one pass over B (times numBeams) tokens, attending to all before; sampling with topK or topP sorts the vocabulary, and beams copy the
- * cache.
+ * Letters: B samples, L tokens. Time O(maxNewTokens) passes, each over B (times numBeams) tokens that attend to all before; sampling with topK or
+ * topP sorts the vocabulary, and beams copy the cache.
  * @see Vaswani et al. 2017, §3.1 (arXiv:1706.03762); Shazeer 2019, §2.4 (the cache, arXiv:1911.02150)
  * @example
  * const [{ tokens }] = generate(model, [[1, 5, 3]], { maxNewTokens: 20, stopTokens: [0], strategy: sample({ key, topP: 0.9 }) });

@@ -22,12 +22,14 @@ export interface TransformerCallOptions extends DecoderTerms {
  * Encoder and decoder, each with a last norm: source `[B, S, embedDim]`, target `[B, L, embedDim]` → `[B, L, embedDim]`. Both are embedded already,
  * positions and all; what comes out is not yet logits.
  *
- * Parameters as in `torch.nn.Transformer`: `encoder.layers.0.…`, `encoder.norm.…`, `decoder.layers.0.…`, `decoder.norm.…`. Nothing is causal by itself:
- * pass `mask: causal()`; padding of the source is both `sourceMask` and `memoryMask`. Step by step: `encoder.forward` once, then `decoder.forward`
- * with a `DecodingCache`, or `generate`.
+ * Parameters as in `torch.nn.Transformer`: `encoder.layers.0.…`, `encoder.norm.…`, `decoder.layers.0.…`, `decoder.norm.…`. Nothing is causal by
+ * itself: pass `mask: causal()`; padding of the source is both `sourceMask` and `memoryMask`. Step by step: `encoder.forward` once, then
+ * `decoder.forward` with a `DecodingCache`, or `generate`.
  *
  * Letters: B batch, S source tokens, L target tokens. Where all of a source is masked, cross-attention gives its bias.
- * @throws as `TransformerEncoder` and `TransformerDecoder`. Costs are theirs.
+ * @throws as `TransformerEncoder` and `TransformerDecoder`.
+ *
+ * Time O(numEncoderLayers + numDecoderLayers) times a layer's.
  * @see Vaswani et al. 2017 (arXiv:1706.03762)
  * @example
  * const model = new Transformer(64, 4, { key, numEncoderLayers: 2, numDecoderLayers: 2 });

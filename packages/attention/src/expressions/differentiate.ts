@@ -21,7 +21,7 @@ export interface Derivatives {
  * derivative 0, and no entry among `lookups`; ints and bools pass nothing on.
  *
  * Time O(parts of the expression); backward of attention compiles the result into its kernel.
- * @see Griewank and Walther 2008, §3.2 (the reverse mode)
+ * @see Griewank and Walther, "Evaluating Derivatives", 2nd edition, 2008, §3.2 (the reverse mode)
  */
 export function differentiate(root: Expr): Derivatives {
   const order: Expr[] = [];

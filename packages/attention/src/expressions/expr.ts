@@ -109,7 +109,11 @@ export function expr(value: Operand): Expr {
   return constant(Number.isInteger(value) && Math.abs(value) < 2 ** 31 && !Object.is(value, -0) ? "int" : "float", value);
 }
 
-/** The int as a float; a float as it is. @throws {DTypeError} for a bool: `select(condition, 1, 0)`. */
+/**
+ * `x` as a float; a float as it is. Time O(1) a pair.
+ * @throws {DTypeError} for a bool: `select(condition, 1, 0)`.
+ * @see PyTorch's `Tensor.float`
+ */
 export function toFloat(value: Operand): Expr {
   const x = expr(value);
   if (x.type === "float") return x;
@@ -118,8 +122,9 @@ export function toFloat(value: Operand): Expr {
 }
 
 /**
- * `a` where the condition holds, else `b`; what is not chosen has no gradient.
+ * `a` where the condition holds, else `b`; what is not chosen has no gradient. Time O(1) a pair: both are computed.
  * @throws {DTypeError} for a condition that is no bool, or a bool beside a number.
+ * @see PyTorch's `torch.where`
  */
 export function select(condition: Operand, a: Operand, b: Operand): Expr {
   const [c] = bools("select", [condition]);
@@ -128,50 +133,86 @@ export function select(condition: Operand, a: Operand, b: Operand): Expr {
   return x === y ? x : operation("select", x.type, [c, x, y]);
 }
 
-/** The smaller; a tie shares the gradient. */
+/**
+ * `min(a, b)`; a tie shares the gradient. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.minimum`
+ */
 export function min(a: Operand, b: Operand): Expr {
   const both = numbers("min", [a, b]);
   return operation("min", both[0].type, both);
 }
 
-/** The larger; a tie shares the gradient. */
+/**
+ * `max(a, b)`; a tie shares the gradient. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.maximum`
+ */
 export function max(a: Operand, b: Operand): Expr {
   const both = numbers("max", [a, b]);
   return operation("max", both[0].type, both);
 }
 
-/** |x|; the gradient at 0 is 0. */
+/**
+ * `|x|`; the gradient at 0 is 0. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.abs`
+ */
 export function abs(x: Operand): Expr {
   const [a] = numbers("abs", [x]);
   return operation("abs", a.type, [a]);
 }
 
-/** e^x, a float. */
+/**
+ * `e^x`, a float, ∞ where that overflows. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.exp`
+ */
 export function exp(x: Operand): Expr {
   return operation("exp", "float", [toFloat(x)]);
 }
 
-/** The natural logarithm, a float: −∞ at 0, NaN below. */
+/**
+ * `ln x`, a float: −∞ at 0, NaN below. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.log`
+ */
 export function log(x: Operand): Expr {
   return operation("log", "float", [toFloat(x)]);
 }
 
-/** tanh x, a float within ±1: `tanh(score.div(c)).mul(c)` is a softcap. */
+/**
+ * `tanh x`, a float within ±1: `tanh(score.div(c)).mul(c)` is a softcap. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.tanh`
+ */
 export function tanh(x: Operand): Expr {
   return operation("tanh", "float", [toFloat(x)]);
 }
 
-/** 1 / (1 + e^−x), a float from 0 to 1. */
+/**
+ * `1 / (1 + e^−x)`, a float from 0 to 1. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.sigmoid`
+ */
 export function sigmoid(x: Operand): Expr {
   return operation("sigmoid", "float", [toFloat(x)]);
 }
 
-/** √x, a float: NaN below 0; its gradient at 0 is ∞. */
+/**
+ * `√x`, a float: NaN below 0; its gradient at 0 is ∞. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.sqrt`
+ */
 export function sqrt(x: Operand): Expr {
   return operation("sqrt", "float", [toFloat(x)]);
 }
 
-/** Down to a whole number, still a float; its gradient is 0. */
+/**
+ * `⌊x⌋`, still a float; its gradient is 0. Time O(1) a pair.
+ * @throws {DTypeError} for a bool.
+ * @see PyTorch's `torch.floor`
+ */
 export function floor(x: Operand): Expr {
   return operation("floor", "float", [toFloat(x)]);
 }
@@ -183,9 +224,11 @@ export interface Table {
 }
 
 /**
- * A tensor that expressions read: float32 or float64 (learned ones get gradients), int32, or bool.
+ * A tensor that expressions read, as `table(values).at(i, j)`: of any shape with an axis, float32 or float64 (learned ones get gradients), int32,
+ * or bool. Time O(1) a pair, a load.
  * @param options.outside what an index out of range reads; default: the nearest element
  * @throws {DTypeError} for other dtypes; {ShapeError} for a scalar, or when nothing is in it; and when the number of indices is not its rank.
+ * @see Dong et al. 2024 (FlexAttention, arXiv:2412.05496), whose functions read tensors by index
  */
 export function table(values: Tensor, { outside }: { readonly outside?: number } = {}): Table {
   if (!(values instanceof Tensor)) throw new HeedError("table", "values must be a tensor", { values: typeof values }, "table(tensor([…]))");

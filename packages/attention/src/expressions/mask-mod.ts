@@ -10,9 +10,10 @@ import { built, pair, type PairVariables } from "./score-mod.ts";
 /**
  * A mask from an expression, true = may attend: `maskMod(({ b, h, i, j, position }) => …)`. Floats in it compute in double precision.
  *
- * Lowers row by row where it can be solved for j, as windows, documents and their like can: comparisons of ints that are linear in j, of |…|, min, max and
- * whole quotients of them, of tables by key with what the query knows; `and`, `or`, `not` and `select` of these. A row then costs some 100 ns. Else
- * interval arithmetic finds tiles that are empty or full, quarter by quarter, and those on an edge are computed pair by pair.
+ * Lowers row by row where it can be solved for j, as windows, documents and their like can: comparisons of ints that are linear in j, of |…|, min,
+ * max and whole quotients of them, of tables by key with what the query knows; `and`, `or`, `not` and `select` of these. Time O(parts of the
+ * expression) a row then, some 100 ns. Else interval arithmetic finds tiles that are empty or full, quarter by quarter, and those on an edge are
+ * computed pair by pair: O(parts) for each tile, and for each such pair.
  *
  * Letters: b sample, h head, i query, j key, L queries, S keys; position is i + queryOffset, below 0 for the first queries where L > S. Densely
  * `[B | 1, H | 1, L, S]`, 1 where samples or heads do not differ. A query for which it is false throughout sees nothing.

@@ -39,11 +39,15 @@ import type { Normaliser, StraightThrough } from "../normalisers.ts";
 /**
  * The definition of a normaliser in tensor operations, differentiable: weights of scores, for those who have the scores in hand. `attention` does not
  * hold them.
- * @param scores `[…, L, S]`, L queries, S keys; −∞ where a pair is closed, which then has weight 0. Rows without open pairs get zeros, none are NaN but those
+ *
+ * Letters: L queries, S keys.
+ * @param scores `[…, L, S]`; −∞ where a pair is closed, which then has weight 0. Rows without open pairs get zeros, none are NaN but those
  * with a NaN among their scores.
  * @returns `[…, L, S]`
  *
- * Time O(L S), with a sort of each row for topK, sparsemax and entmax15.
+ * Time O(L S), O(L S log S) for topK, sparsemax and entmax15, which sort each row.
+ * @see Martins and Astudillo 2016 (arXiv:1602.02068) and Peters, Niculae, Martins 2019 (arXiv:1905.05702), for the thresholds; each normaliser's
+ * own paper
  */
 export function normalise(scores: Tensor, normaliser: Normaliser): Tensor {
   if (normaliser.kind === "softmax") return softmax(scores, -1);

@@ -37,8 +37,8 @@ export interface LinearAttentionOptions extends LinearTimeOptions {
  * @throws {UnsupportedError} for another mask; {ShapeError} for operands, features or a state that do not fit; {HeedError} for options out
  * of range.
  *
- * Time and memory are linear in L + S (see `form`); composed of tensor operations, so it differentiates any number of times. Half precision
- * is widened to float32.
+ * Time O((L + S) (M E + C (M + E))) a head in chunks of C keys, memory linear in L + S too; `form` names the others. Composed of tensor operations,
+ * so it differentiates any number of times. Half precision is widened to float32.
  * @see Katharopoulos et al., "Transformers are RNNs", 2020, §3.2 and §3.4 (arXiv:2006.16236); chunks: Hua et al. 2022 (arXiv:2202.10447)
  * @example
  * const context = linearAttention(query, key, value, { mask: causal() });

@@ -7,7 +7,7 @@ import { HeedError, normal, tensor, type RandomKey, type Tensor } from "@heed/te
  * @returns float32 or float64 `[numFeatures, width]`
  * @throws {HeedError} for counts that are no whole numbers from 1 on.
  *
- * Gram–Schmidt in double precision, O(numFeatures · width²).
+ * Gram–Schmidt in double precision. Time O(numFeatures · width²).
  * @see Yu et al. 2016 (arXiv:1610.09072); Choromanski et al. 2021, §2.4 (arXiv:2009.14794)
  */
 export function orthogonalFeatures(

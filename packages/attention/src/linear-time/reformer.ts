@@ -51,8 +51,8 @@ export interface ReformerOptions extends LinearTimeOptions {
  * @throws {UnsupportedError} for another mask; {ShapeError} for operands that do not fit; {HeedError} for an odd number of buckets, or
  * options out of range.
  *
- * Keys and queries are sorted by bucket; then each query sees one range of keys, and the streaming kernel skips the rest: time
- * O(rounds (L + S) D (numBuckets + keys per bucket)), as long as buckets are about even. Hashes have no gradient.
+ * Keys and queries are sorted by bucket; then each query sees one range of keys, and the streaming kernel skips the rest.
+ * Time O(rounds (L + S) D (numBuckets + keys per bucket)), as long as buckets are about even. Hashes have no gradient.
  * @see Kitaev, Kaiser, Levskaya, "Reformer: The Efficient Transformer", 2020, §2 (arXiv:2001.04451)
  * @example
  * const context = reformer(query, key, value, { key: randomKey(7), numBuckets: 32, rounds: 4, mask: causal() });
