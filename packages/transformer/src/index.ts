@@ -1,3 +1,6 @@
+export { Conformer, type ConformerOptions } from "./conformer.ts";
+export { ConformerConvolution, type ConformerConvolutionOptions } from "./conformer-convolution.ts";
+export { ConformerLayer, type ConformerCallOptions, type ConformerLayerOptions } from "./conformer-layer.ts";
 export { DecodingCache, type StackCacheUse } from "./decoding-cache.ts";
 export { TransformerDecoder, type DecoderOptions, type DecoderStackCallOptions } from "./decoder.ts";
 export {
