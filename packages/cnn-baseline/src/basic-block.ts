@@ -5,6 +5,9 @@ import { Conv2d } from "./conv2d.ts";
 /**
  * `relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x))`: two 3 × 3 convolutions without bias, the first with the stride; the
  * shortcut is `downsample.0` (1 × 1 convolution) and `downsample.1` (batch norm) where stride or width change, else x.
+ *
+ * `[B, C, H, W]` → `[B, O, H′, W′]`, H′ = ⌈H / stride⌉, W′ likewise. Letters: B batch, C and O channels in and out, H and W height and width.
+ * @throws {ShapeError} when x has another number of channels. Time O(B H′ W′ (C + O) O).
  * @see He et al. 2016 (arXiv:1512.03385), fig. 2
  */
 export class BasicBlock extends Module {

@@ -21,6 +21,12 @@ export interface Conv2dOptions {
 /**
  * Cross-correlation with a learned kernel: `[B, C, H, W]` → `[B, O, H′, W′]`.
  * Parameters `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`.
+ *
+ * Letters: B batch, C and O channels in and out, H and W height and width, kh and kw those of the kernel.
+ * @throws {ShapeError} when groups do not divide channels, for another kernel than whole numbers from 1 on, and as `conv2d`.
+ *
+ * Time O(B · O · H′ · W′ · C · kh · kw / groups).
+ * @see PyTorch's `torch.nn.Conv2d`
  */
 export class Conv2d extends Module {
   readonly weight: Parameter;

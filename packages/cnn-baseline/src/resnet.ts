@@ -20,6 +20,9 @@ export interface ResNetOptions {
  * A small residual network: a convolution, stages of basic blocks, the mean over the image, a linear head.
  * `[B, C, H, W]` → logits `[B, numClasses]`, for pictures of any size.
  *
+ * Letters: B batch, C channels, H and W height and width. Time O(Σ pixels · width² · blocksPerStage) a picture, over the stages; each has a quarter
+ * of the pixels of the one before.
+ *
  * Parameters with torchvision's names: `conv1`, `bn1`, `layer1.0.conv1` …, `layer2.0.downsample.0` …, `fc`; its counters
  * `num_batches_tracked` are not kept. Convolutions start normal with deviation √(2 / fanOut).
  * @throws {HeedError} for no widths, or ones that are no whole numbers from 1 on.

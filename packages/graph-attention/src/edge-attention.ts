@@ -21,6 +21,7 @@ export interface EdgeAttentionOptions {
  * @throws {ShapeError} when N, H or D disagree.
  *
  * Time O(edgeCount · H · (D + E)), memory O(edgeCount · H).
+ * @see Vaswani et al. 2017, eq. 1 (arXiv:1706.03762); along edges as in Shi et al. 2021 (arXiv:2009.03509)
  */
 export function edgeAttention(
   query: Tensor,

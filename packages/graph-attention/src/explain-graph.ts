@@ -18,9 +18,11 @@ export interface GraphExplanation {
 }
 
 /**
- * How the layers compute attention on a graph: along its edges, or, where it is nearly complete, as dense attention under a mask, which does several pairs in
- * the time of one edge. Results agree up to rounding; `attend`, which gives weights per edge, walks the edges always.
+ * How the layers compute attention on a graph: along its edges, or, where it is nearly complete, as dense attention under a mask, which does
+ * several pairs in the time of one edge. Results agree up to rounding; `attend`, which gives weights per edge, walks the edges always.
+ * Time O(1); where it may be dense, O(N²) once per graph for the mask, N nodes. A graph without nodes is walked.
  * @param edgeFeatures whether edges have features: then they are walked
+ * @see Elementary: a threshold of the density
  */
 export function explainGraph(graph: Graph, { edgeFeatures = false }: { readonly edgeFeatures?: boolean } = {}): GraphExplanation {
   const { nodeCount: nodes, edgeCount: edges } = graph;

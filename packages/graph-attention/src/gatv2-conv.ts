@@ -20,6 +20,9 @@ export interface GATv2Options extends GraphConvOptions {
  * the score is `att · leakyRelu(l_j + r_i + lin_edge(edge_ij))`; `y_i = Σ_j weight_ij l_j + bias`. Otherwise as `GATConv`.
  *
  * Parameters with PyTorch Geometric's names: `lin_l`, `lin_r`, `lin_edge.weight`, `att` `[1, heads, out]`, `bias`.
+ * @throws {ShapeError} when x, graph or edge features do not fit; {HeedError} for `edgeDim` with self loops.
+ *
+ * Time O(N · in · heads · out + edgeCount · heads · out), memory O(N · heads · out + edgeCount · heads); with edge features as much as time.
  * @see Brody, Alon, Yahav 2022 (arXiv:2105.14491)
  */
 export class GATv2Conv extends GraphConv {

@@ -45,7 +45,7 @@ interface Projections {
  * `[N, inFeatures]` → `[N, heads · out]`, or the mean `[N, out]`. No loops are added: a node without incoming edges gets its skip, or 0.
  * Parameters with PyTorch Geometric's names (`TransformerConv`): `lin_query`, `lin_key`, `lin_value`, `lin_edge.weight`, `lin_skip`, `lin_beta`.
  *
- * Time O(N · in · heads · out + edgeCount · heads · out); with edge features as much memory.
+ * Letters: N nodes. Time O(N · in · heads · out + edgeCount · heads · out); with edge features as much memory.
  * @see Shi et al. 2021 (arXiv:2009.03509)
  */
 export class GraphTransformerConv extends Module {

@@ -5,7 +5,8 @@ import { groupedBy, Incidence } from "./internal/incidence.ts";
  * A directed graph: edges from sources to targets, in the caller's order. A query is a target, its keys are the sources of
  * its incoming edges. Immutable; what is derived from the edges is computed once.
  *
- * Letters: N nodes, edgeCount edges.
+ * Letters: N nodes, edgeCount edges. Either may be 0. Time and memory O(N + edgeCount), a sort more for `toUndirected`.
+ * @see PyTorch Geometric's `Data`, whose `edge_index` this is
  */
 export class Graph {
   readonly nodeCount: number;
@@ -139,8 +140,8 @@ export class Graph {
   }
 
   /**
-   * @internal The same edges ordered by target: what belongs to the edges of one target then lies side by side. With the caller's number of each edge, and
-   * the place of each of the caller's edges.
+   * @internal The same edges ordered by target: what belongs to the edges of one target then lies side by side. With the caller's number of each
+   * edge, and the place of each of the caller's edges.
    */
   byTarget(): { graph: Graph; edges: Tensor; places: Tensor } {
     if (this.#ordered !== undefined) return this.#ordered;
@@ -157,8 +158,8 @@ export class Graph {
   }
 
   /**
-   * @internal Bool `[N, N]`, true where the row's node has an edge from the column's; `null` when an edge occurs twice, which a mask cannot say. N² bytes,
-   * made once.
+   * @internal Bool `[N, N]`, true where the row's node has an edge from the column's; `null` when an edge occurs twice, which a mask cannot say. N²
+   * bytes, made once.
    */
   get denseMask(): Tensor | null {
     if (this.#denseMask !== undefined) return this.#denseMask;

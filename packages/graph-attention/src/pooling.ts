@@ -6,7 +6,10 @@ import { edgeSoftmax, rowSum } from "./internal/edge-operations.ts";
 
 /**
  * The mean of each graph's nodes: x `[N, F]` → `[graphs, F]`; zeros for a graph without nodes.
+ *
+ * Letters: N nodes, F features. Time O(N F).
  * @throws {ShapeError} when x has not one row per node.
+ * @see PyTorch Geometric's `global_mean_pool`
  */
 export function globalMeanPool(x: Tensor, graph: Graph): Tensor {
   requireNodes("globalMeanPool", x, graph);
@@ -23,7 +26,10 @@ export function globalMeanPool(x: Tensor, graph: Graph): Tensor {
 /**
  * The greatest value of each graph's nodes, feature by feature: x `[N, F]` → `[graphs, F]`; zeros for a graph without nodes. The gradient goes to the
  * first node that has it. NaN wins.
+ *
+ * Letters: N nodes, F features. Time O(N F).
  * @throws {ShapeError} when x has not one row per node.
+ * @see PyTorch Geometric's `global_max_pool`
  */
 export function globalMaxPool(x: Tensor, graph: Graph): Tensor {
   requireNodes("globalMaxPool", x, graph);
@@ -62,7 +68,9 @@ function pick(x: Tensor, at: Int32Array): Tensor {
 }
 
 /**
- * Attention pooling: the sum of each graph's nodes, weighted by the softmax of their gates within the graph.
+ * Attention pooling: the sum of each graph's nodes, weighted by the softmax of their gates within the graph. Zeros for a graph without nodes.
+ *
+ * Letters: N nodes, F features. Time O(N F).
  * @param x `[N, F]`
  * @param gate `[N, 1]`, or `[N, F]` for a weight of each feature; such as `linear.forward(x)`
  * @returns output `[graphs, F]`, and the weights in the shape of the gate

@@ -5,6 +5,9 @@ import { computeOne, packed, record, requireReal, sizeOf } from "@heed/tensor/op
 /**
  * Adds rows that share a segment: x `[edgeCount, …]`, segment int32 `[edgeCount]` → `[count, …]`; a segment without rows is 0.
  * @throws {ShapeError} when there is not one segment per row. Segments must be in `[0, count)`: a `Graph` has checked its own.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `Tensor.index_add_`
  */
 export function segmentSum(x: Tensor, segment: Tensor, count: number): Tensor {
   requireOnePerRow("segmentSum", x, segment);
@@ -19,7 +22,11 @@ export function segmentSum(x: Tensor, segment: Tensor, count: number): Tensor {
   return record("segmentSum", out, [x], [segment], (g) => [indexSelect(g, segment)]);
 }
 
-/** The mean of the rows of each segment; 0 for a segment without rows. */
+/**
+ * The mean of the rows of each segment: x `[edgeCount, …]`, segment int32 `[edgeCount]` → `[count, …]`; 0 for a segment without rows. Errors as of
+ * `segmentSum`. Time O(size of x).
+ * @see PyTorch Geometric's `scatter`, with `reduce: "mean"`
+ */
 export function segmentMean(x: Tensor, segment: Tensor, count: number): Tensor {
   const sizes = new Float64Array(count);
   for (const s of segment.toTypedArray()) sizes[s]++;
@@ -33,6 +40,9 @@ export function segmentMean(x: Tensor, segment: Tensor, count: number): Tensor {
 /**
  * Softmax over the rows of each segment, per column: scores `[edgeCount, H]` → weights `[edgeCount, H]`. Each segment's
  * maximum is taken out first. A row of −∞ gets 0, also when its whole segment is −∞.
+ *
+ * Letters: H columns. Time O(edgeCount H).
+ * @see PyTorch Geometric's `softmax`
  */
 export function segmentSoftmax(scores: Tensor, segment: Tensor, count: number): Tensor {
   requireOnePerRow("segmentSoftmax", scores, segment);

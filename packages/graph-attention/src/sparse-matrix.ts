@@ -13,7 +13,11 @@ export interface CompressedRows {
   readonly values?: Tensor;
 }
 
-/** A matrix of mostly zeros, such as bags of words. Immutable; gradients reach its values. */
+/**
+ * A matrix of mostly zeros, such as bags of words, by its rows: of each entry its column, and its value from `values` `[entries]`. Immutable;
+ * gradients reach its values. Time and memory O(rows + entries) to make; from a dense one, O(rows · columns).
+ * @see SciPy's `csr_array`
+ */
 export class SparseMatrix {
   readonly shape: readonly [rows: number, columns: number];
   /** `[entries]`, in the order of rows. */
@@ -96,6 +100,7 @@ function requireValues(values: Tensor, count: number): void {
  * @throws {ShapeError} when they do not fit; {DTypeError} when dtypes differ.
  *
  * Time O(entries · m).
+ * @see PyTorch's `torch.sparse.mm`
  */
 export function sparseMatmul(a: SparseMatrix, b: Tensor): Tensor {
   if (!(b instanceof Tensor) || b.rank !== 2 || b.shape[0] !== a.shape[1]) {

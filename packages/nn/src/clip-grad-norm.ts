@@ -8,10 +8,12 @@ export interface ClipOptions {
 }
 
 /**
- * Multiplies all gradients by min(1, maxNorm / (norm + 1e-6)) of their joint norm, and returns that norm as it was. Parameters without a
- * gradient are passed over. Where the norm is NaN, gradients stay as they are; where it is infinite, they become 0 or NaN: look at what is
+ * Multiplies all gradients, of any shapes, by `min(1, maxNorm / (norm + 1e-6))` of their joint norm, and returns that norm as it was. Parameters
+ * without a gradient are passed over. Where the norm is NaN, gradients stay as they are; where it is infinite, they become 0 or NaN: look at what is
  * returned.
  * @throws {HeedError} unless maxNorm is above 0.
+ *
+ * Time O(size of the gradients), in two passes.
  * @see Pascanu, Mikolov, Bengio 2013 (arXiv:1211.5063)
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, { normType = 2 }: ClipOptions = {}): number {

@@ -15,7 +15,8 @@ export interface EmbeddingOptions {
  * Rows of a table by integer ids: int32 `[…]` → `[…, embeddingDim]`. Parameter `weight` `[numEmbeddings, embeddingDim]`.
  * @throws {ShapeError} unless the sizes are whole numbers from 1 on; {HeedError} when `paddingIdx` is no row.
  *
- * The gradient is a whole table, zeros where no id pointed.
+ * Time O(ids · embeddingDim). The gradient is a whole table, zeros where no id pointed.
+ * @see PyTorch's `torch.nn.Embedding`
  */
 export class Embedding extends Module {
   readonly weight: Parameter;

@@ -27,7 +27,11 @@ export interface FitOptions<Batch> extends StepOptions<Batch> {
 
 /**
  * One update: loss, backward, clipping, optimiser, in a scope of its own. Returns the loss before the update.
- * The step's number is the optimiser's, so a loaded state continues where it stood.
+ * The step's number is the optimiser's, so a loaded state continues where it stood. A loss of NaN is returned as it is.
+ * @throws {ScopeError} when `loss` returns a promise.
+ *
+ * Time O(forward + backward + parameters).
+ * @see Elementary: a step of gradient descent
  */
 export function trainStep<Batch>(
   batch: Batch,
@@ -46,8 +50,10 @@ export function trainStep<Batch>(
 
 /**
  * Trains: for each batch one `trainStep`. Model and optimiser are resident while it runs, and back on the heap when it
- * ends, also by an exception. Returns the losses.
+ * ends, also by an exception. Returns the losses, none without batches.
  *
+ * Time O(batches) steps.
+ * @see Elementary: gradient descent
  * @example
  * await fit(model, { batches, optimiser, key, loss: ({ x, y }) => crossEntropy(model.forward(x), y) });
  */

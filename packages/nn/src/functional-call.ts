@@ -8,6 +8,8 @@ import type { Module } from "./module.ts";
  * is replaced in all of them.
  *
  * @throws {HeedError} for names that the module has not; {ShapeError} for another shape; {ScopeError} when `fn` returns a promise.
+ *
+ * Time O(modules + parameters), and what `fn` takes.
  * @see PyTorch's `torch.func.functional_call`
  * @example
  * const loss = (weights: Record<string, Tensor>) => functionalCall(model, weights, () => crossEntropy(model.forward(x), target));

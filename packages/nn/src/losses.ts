@@ -29,18 +29,27 @@ export interface LossOptions {
 /**
  * `(x − target)²`, reduced. Any shape; shapes must be equal. Both get gradients.
  * @throws {ShapeError} when shapes differ; {DTypeError} when dtypes do.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.nn.functional.mse_loss`
  */
 export function meanSquaredError(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return reduce("meanSquaredError", square(difference("meanSquaredError", x, target)), options);
 }
 
-/** `|x − target|`, reduced, with gradient 0 where they are equal. Shapes and errors as in `meanSquaredError`. */
+/**
+ * `|x − target|`, reduced, with gradient zero where they are equal. Shapes and errors as in `meanSquaredError`. Time O(size of x).
+ * @see PyTorch's `torch.nn.functional.l1_loss`
+ */
 export function l1Loss(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   return reduce("l1Loss", abs(difference("l1Loss", x, target)), options);
 }
 
 /**
  * `d² / (2 beta)` where |d| < beta, else `|d| − beta / 2`, for d = x − target; reduced. Shapes and errors as in `meanSquaredError`.
+ * @throws {HeedError} unless beta is above 0.
+ *
+ * Time O(size of x).
  * @see Girshick 2015 (arXiv:1504.08083)
  */
 export function smoothL1Loss(x: Tensor, target: Tensor, { beta = 1, ...options }: LossOptions & { readonly beta?: number } = {}): Tensor {
@@ -52,6 +61,11 @@ export function smoothL1Loss(x: Tensor, target: Tensor, { beta = 1, ...options }
 /**
  * Binary cross-entropy of logits against targets in [0, 1]: `target · log(1 + e^−x) + (1 − target) · log(1 + e^x)`, reduced; right for logits
  * of any size, and as accurate for sure answers as for unsure ones. No gradient reaches the targets.
+ * Any shape; shapes must be equal.
+ * @throws {ShapeError} when shapes differ; {DTypeError} when dtypes do.
+ *
+ * Time O(size of logits).
+ * @see PyTorch's `torch.nn.functional.binary_cross_entropy_with_logits`
  */
 export function binaryCrossEntropyWithLogits(logits: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   requireAlike("binaryCrossEntropyWithLogits", logits, target);

@@ -5,8 +5,9 @@ import { Buffer, Parameter } from "./parameter.ts";
 
 /**
  * A layer or a model: parameters, buffers and other modules as properties, named as in PyTorch's state dict, and a
- * `forward`. Arrays of modules count too (`layers.0.weight`).
+ * `forward`. Arrays of modules count too (`layers.0.weight`). Time O(modules + parameters) to walk.
  *
+ * @see PyTorch's `torch.nn.Module`
  * @example
  * class Model extends Module {
  *   hidden: Linear; out: Linear;

@@ -9,6 +9,8 @@ import { isTraining } from "./training.ts";
  * Over the last axis (or the last axes): `(x − mean) / √(variance + eps) · weight + bias`, biased variance. Parameters `weight`, `bias` of the
  * normalised shape. A row of equal numbers becomes `bias`.
  * @throws {ShapeError} when x does not end in the normalised shape.
+ *
+ * Time O(size of x).
  * @see Ba, Kiros, Hinton 2016 (arXiv:1607.06450)
  */
 export class LayerNorm extends Module {
@@ -45,6 +47,8 @@ export class LayerNorm extends Module {
 /**
  * Over the last axis: `x / √(mean(x²) + eps) · weight`. Parameter `weight` `[width]`.
  * @throws {ShapeError} when x does not end in the width.
+ *
+ * Time O(size of x).
  * @see Zhang, Sennrich 2019 (arXiv:1910.07467)
  */
 export class RMSNorm extends Module {
@@ -70,6 +74,8 @@ export class RMSNorm extends Module {
  *
  * Parameters `weight`, `bias`, buffers `running_mean`, `running_var`, all `[C]`. PyTorch's counter `num_batches_tracked` is not kept: leave it
  * out when loading. With one value per channel the batch's variance is 0, and so is the output but for the bias.
+ *
+ * Letters: B batch, C channels. Time O(size of x).
  * @throws {ShapeError} when x is not `[B, C, …]` with C = numFeatures.
  * @see Ioffe, Szegedy 2015 (arXiv:1502.03167)
  */

@@ -15,25 +15,35 @@ let current: Training | undefined;
  * Outside, modules evaluate.
  * @throws {ScopeError} when `fn` returns a promise: what it does later would run outside.
  *
+ * Time O(1) besides `fn`.
+ * @see PyTorch's `torch.nn.Module.train`
  * @example const loss = training(key.split(step), () => crossEntropy(model.forward(x), target));
  */
 export function training<T>(stepKey: RandomKey, fn: () => T): T {
   return withMode("training", { key: stepKey, calls: new Map() }, fn);
 }
 
-/** Runs `fn` in evaluation mode, also inside `training`. Synchronous, as `training`. */
+/**
+ * Runs `fn` in evaluation mode, also inside `training`. Time O(1) besides `fn`.
+ * @throws {ScopeError} when `fn` returns a promise, as `training`.
+ * @see PyTorch's `torch.nn.Module.eval`
+ */
 export function evaluating<T>(fn: () => T): T {
   return withMode("evaluating", undefined, fn);
 }
 
-/** Whether `training` is open. */
+/**
+ * Whether `training` is open; false inside `evaluating`, and where nothing is open. Time O(1).
+ * @see PyTorch's `torch.nn.Module.training`
+ */
 export function isTraining(): boolean {
   return current !== undefined;
 }
 
 /**
- * For modules of one's own that draw random numbers in training: the key of this call of the module at `path` (`this.path`), `undefined`
- * outside training.
+ * For modules of one's own that draw random numbers in training: the key of this call of the module at `path` (`this.path`), and none (`undefined`)
+ * outside training. Time O(length of path).
+ * @see Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3", for keys that split
  */
 export function dropoutKey(path: string): RandomKey | undefined {
   if (current === undefined) return undefined;
@@ -42,7 +52,11 @@ export function dropoutKey(path: string): RandomKey | undefined {
   return current.key.split(path).split(n);
 }
 
-/** The result of a model's `forward` in evaluation mode, without recording, in a scope of its own. */
+/**
+ * The result of a model's `forward` in evaluation mode, without recording, in a scope of its own. Time O(forward).
+ * @throws {ScopeError} when `forward` returns a promise.
+ * @see PyTorch's `torch.inference_mode`
+ */
 export function predict<Inputs extends readonly unknown[], T>(model: { forward(...inputs: Inputs): T }, ...inputs: Inputs): T {
   return evaluating(() => noGrad(() => scope(() => model.forward(...inputs))));
 }

@@ -35,6 +35,8 @@ export interface ExportAttentionOptions extends ExportOptions {
  * @returns the bytes of an `.onnx` file; the same options give the same bytes
  * @throws {ShapeError} for head counts that are no whole numbers or do not divide; {UnsupportedError} for another opset, `scale` ≤ 0 at opset
  * 23, `queryOffset` without `causal`; {HeedError} for numbers out of their range.
+ *
+ * Time O(1): the graph does not grow with any size.
  * @see https://onnx.ai/onnx/operators/onnx__Attention.html
  * @example await writeFile("attention.onnx", exportAttention({ opset: 23, numHeads: 8, causal: true }));
  */

@@ -17,8 +17,10 @@ import type { ExportOptions } from "./options.ts";
  * the module's state dict (`in_proj_weight`, `out_proj.bias`, …). Causal masks, empty rows and softcap: see `exportAttention`.
  *
  * @returns the bytes of an `.onnx` file; the same module and options give the same bytes
- * @throws {UnsupportedError} for another module, one with shared key/value heads, rotation, added keys or temperature, parameters that are not float32, a model of 2 GiB or more, and as `exportAttention` does;
- * {ScopeError} when a parameter's scope has ended.
+ * @throws {UnsupportedError} for another module, one with shared key/value heads, rotation, added keys or temperature, parameters that are not
+ * float32, a model of 2 GiB or more, and as `exportAttention` does; {ScopeError} when a parameter's scope has ended.
+ *
+ * Time and memory O(parameters), which are copied.
  * @see https://onnx.ai/onnx/operators/onnx__Attention.html (3-D form)
  * @example await writeFile("layer.onnx", exportMultiHeadAttention(layer, { opset: 17, causal: true }));
  */

@@ -66,6 +66,8 @@ const attributeTypes = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as co
  *
  * @throws {ShapeError} when an initializer's data does not fill its dims; {HeedError} when an integer attribute or a size is no safe integer;
  * {UnsupportedError} from 2 GiB on, which Protocol Buffers cannot hold.
+ *
+ * Time and memory O(bytes).
  * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field numbers), docs/IR.md there (meaning)
  */
 export function encodeModel({ irVersion, opset, domains = {}, graph }: Model): Uint8Array<ArrayBuffer> {

@@ -65,38 +65,53 @@ abstract class Cell extends Module {
   }
 }
 
-/** One step of an `LSTM`. */
+/**
+ * One step of an `LSTM`: x `[B, I]` and states h and c `[B, H]` (default zeros) → the next ones.
+ *
+ * Letters: B batch, I inputSize, H hiddenSize. Time O(B (I + H) H).
+ * @throws {ShapeError} for sizes that are no whole numbers from 1 on, or when x or a state has another shape.
+ * @see Hochreiter and Schmidhuber 1997, "Long Short-Term Memory"
+ */
 export class LSTMCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions) {
     super(lstmRule, inputSize, hiddenSize, options);
   }
 
-  /** x `[B, I]` and a state `[B, H]` each (default zeros) → the next state. */
   forward(x: Tensor, state?: LSTMState): LSTMState {
     const { h, c } = this.step(x, state);
     return { h, c: c! };
   }
 }
 
-/** One step of a `GRU`. */
+/**
+ * One step of a `GRU`: x `[B, I]` and a state `[B, H]` (default zeros) → the next one.
+ *
+ * Letters: B batch, I inputSize, H hiddenSize. Time O(B (I + H) H).
+ * @throws {ShapeError} for sizes that are no whole numbers from 1 on, or when x or a state has another shape.
+ * @see Cho et al. 2014 (arXiv:1406.1078)
+ */
 export class GRUCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions) {
     super(gruRule, inputSize, hiddenSize, options);
   }
 
-  /** x `[B, I]` and a state `[B, H]` (default zeros) → the next state. */
   forward(x: Tensor, state?: HiddenState): HiddenState {
     return this.step(x, state);
   }
 }
 
-/** One step of an `RNN`. */
+/**
+ * One step of an `RNN`: x `[B, I]` and a state `[B, H]` (default zeros) → the next one.
+ *
+ * Letters: B batch, I inputSize, H hiddenSize. Time O(B (I + H) H).
+ * @throws {ShapeError} for sizes that are no whole numbers from 1 on, or when x or a state has another shape.
+ * @see Elman, "Finding Structure in Time", 1990
+ */
 export class RNNCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, { nonlinearity, ...options }: CellOptions & Pick<RNNOptions, "nonlinearity">) {
     super(nonlinearityRule("RNNCell", nonlinearity), inputSize, hiddenSize, options);
   }
 
-  /** x `[B, I]` and a state `[B, H]` (default zeros) → the next state. */
   forward(x: Tensor, state?: HiddenState): HiddenState {
     return this.step(x, state);
   }

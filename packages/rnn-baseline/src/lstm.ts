@@ -17,7 +17,7 @@ export interface LSTMState {
  * with `_reverse` for the backward direction, `_l1` … for deeper layers, which read all directions of the one below.
  *
  * One recorded operation per layer. Time O(B L (I + H) H); backward saves 4 H + H numbers per step, sequence and direction.
- * @see Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000
+ * @see Hochreiter and Schmidhuber 1997, "Long Short-Term Memory"; forget gate: Gers, Schmidhuber and Cummins 2000, "Learning to Forget"
  * @example
  * const lstm = new LSTM(768, 150, { key: randomKey(7), bidirectional: true });
  * const { h } = lstm.forward(patches);           // [B, P, 768]

@@ -8,7 +8,7 @@ export interface ConformerOptions extends ConformerLayerOptions {
 
 /**
  * Conformer blocks in a row: `[B, L, embedDim]` → the same. Each gets the same mask, bias and lengths; without blocks x passes as it is. What makes
- * frames (windows of sound, subsampling) stands before it. Costs those of its blocks. Parameters `layers.0.ff1.fc1.weight` …
+ * frames (windows of sound, subsampling) stands before it. Time O(numLayers · a block's). Parameters `layers.0.ff1.fc1.weight` …
  *
  * Letters: B batch, L frames.
  * @throws {ShapeError} unless numLayers is a whole number from 0 on; otherwise as `ConformerLayer`.

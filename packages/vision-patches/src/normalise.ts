@@ -1,8 +1,11 @@
 import { cast, div, permute, reshape, ShapeError, sub, tensor, type Tensor } from "@heed/tensor";
 
 /**
- * Bytes to a float image, per channel (x / 255 − mean) / std: uint8 `[H, W, C]` → float32 `[C, H, W]`.
+ * Bytes to a float image, per channel `(x / 255 − mean) / std`: uint8 `[H, W, C]` → float32 `[C, H, W]`.
+ *
+ * Letters: H and W height and width, C channels. Time O(H W C).
  * @throws {ShapeError} when mean and std do not have one number per channel.
+ * @see torchvision's `Normalize`
  */
 export function normalizeImage(
   image: Tensor,

@@ -27,6 +27,9 @@ export interface PatchEmbedOptions {
 /**
  * Each patch as one vector: `[B, C, H, W]` → `[B, P, embedDim]`, a convolution with kernel = stride = patch, computed as
  * patches times matrix. Parameters `proj.weight` `[embedDim, C, h, w]`, `proj.bias`.
+ *
+ * Letters: B batch, C channels, H and W height and width of an image, h and w of a patch, P patches.
+ * @throws {ShapeError} when the image is no multiple of the patch. Time O(B P C h w embedDim).
  * @see Dosovitskiy et al. 2021 (arXiv:2010.11929)
  */
 export class PatchEmbed extends Module {

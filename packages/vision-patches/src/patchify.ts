@@ -10,6 +10,8 @@ export interface PatchOptions {
 
 /**
  * Cuts images into patches, row-major: `[B, C, H, W]` → `[B, P, C · h · w]`, P = (H / h) · (W / w).
+ *
+ * Letters: B batch, C channels, H and W height and width of an image, h and w of a patch, P patches. Time O(size of images), a copy.
  * @throws {ShapeError} when the image is no multiple of the patch.
  * @see Dosovitskiy et al. 2021, eq. 1 (arXiv:2010.11929)
  */
@@ -31,7 +33,10 @@ export function patchify(images: Tensor, { patchSize, order = "channelsFirst" }:
 
 /**
  * The inverse of `patchify`: `[B, P, C · h · w]` → `[B, C, height, width]`.
+ *
+ * Letters: B batch, C channels, h and w height and width of a patch, P patches. Time O(size of patches), a copy.
  * @throws {ShapeError} when P or the width of a patch does not fit.
+ * @see Elementary: an inverse
  */
 export function unpatchify(
   patches: Tensor,

@@ -141,7 +141,8 @@ function normed(norm: LayerNorm, { x, added }: Stream): { x: Tensor; output: Ten
 /**
  * A vision transformer: patches, a class token in front, positions added, pre-norm blocks, a norm, a linear head.
  *
- * Letters: B batch, C channels, P patches, E embedDim.
+ * Letters: B batch, C channels, H and W height and width, P patches of h × w, E embedDim.
+ * Time O(B P E (C h w + depth (4 E + 2 mlpRatio E + 2 P))).
  * Parameters with timm's names: `cls_token` `[1, 1, E]`, `pos_embed` `[1, (1 +) P, E]`, `patch_embed.proj.weight`,
  * `blocks.0.attn.qkv.weight` …, `norm.weight`, `head.weight`. Weights of blocks and positions start normal, deviation 0.02 (see `init`), cut
  * off at two deviations; biases and the head at 0.
@@ -236,7 +237,7 @@ export class VisionTransformer extends Module {
     ).output;
   }
 
-  /** Attention weights of every block, `[B, H, L, L]` each, L = (1 +) P: what looked at what. Rows sum to 1. */
+  /** Attention weights of every block, `[B, heads, tokens, tokens]` each, (1 +) P tokens: what looked at what. Rows sum to 1. */
   attentionWeights(images: Tensor): Tensor[] {
     let stream: Stream = { x: this.#embed(images) };
     return this.blocks.map((block) => {

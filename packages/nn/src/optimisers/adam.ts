@@ -24,8 +24,8 @@ export interface AdamOptions {
  * 1 − β₁ᵗ and 1 − β₂ᵗ at update t = 1, 2 … of the parameter
  * @throws {HeedError} without parameters, or for rates, betas or decays out of range; {DTypeError} unless parameters are float32 or float64.
  *
- * One pass; state of twice their size (three times with `amsgrad`).
- * @see Kingma, Ba 2015 (arXiv:1412.6980); Reddi, Kale, Kumar 2018 (amsgrad)
+ * Time O(size of the parameters) an update, one pass over any shapes; memory of twice their size (three times with `amsgrad`).
+ * @see Kingma, Ba 2015 (arXiv:1412.6980); Reddi, Kale, Kumar 2018 (amsgrad, arXiv:1904.09237)
  */
 export class Adam extends Optimiser {
   readonly options: Required<Omit<AdamOptions, "lr" | "noDecay">>;
@@ -76,7 +76,8 @@ export class Adam extends Optimiser {
 }
 
 /**
- * Adam whose decay acts on the parameter itself: first w ← (1 − lr · weightDecay) · w.
+ * Adam whose decay acts on the parameter itself: first `w ← (1 − lr · weightDecay) · w`. Shapes, errors and memory as of `Adam`, which it is
+ * without decay. Time O(size of the parameters) an update.
  * @see Loshchilov, Hutter 2019 (arXiv:1711.05101)
  */
 export class AdamW extends Adam {

@@ -6,7 +6,8 @@ import type { Parameter } from "../parameter.ts";
 
 /**
  * Changes parameters in place by their gradients. Its state (moments) is made at once, zeroed, so that an owner
- * (`resident`) can hold it from the first step on.
+ * (`resident`) can hold it from the first step on. Time O(size of the parameters) a step; those without a gradient stay.
+ * @see PyTorch's `torch.optim.Optimizer`
  */
 export abstract class Optimiser implements Stateful {
   readonly parameters: readonly Parameter[];

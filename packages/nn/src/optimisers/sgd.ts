@@ -15,12 +15,12 @@ export interface SGDOptions {
 }
 
 /**
- * g ← g + weightDecay · w; buffer ← momentum · buffer + (1 − dampening) · g (at the parameter's first update: g); w ← w − lr · buffer.
+ * `g ← g + weightDecay · w; buffer ← momentum · buffer + (1 − dampening) · g` (at the parameter's first update: g); `w ← w − lr · buffer`.
  * @throws {HeedError} without parameters, for rates out of range, or for nesterov without momentum; {DTypeError} unless parameters are float32
  * or float64.
  *
- * One pass; with momentum, state of their size.
- * @see Sutskever et al. 2013; PyTorch's form
+ * Time O(size of the parameters) an update, one pass over any shapes; with momentum, memory of their size.
+ * @see Sutskever et al. 2013, "On the Importance of Initialization and Momentum in Deep Learning"; PyTorch's `torch.optim.SGD` for the form
  */
 export class SGD extends Optimiser {
   readonly options: Required<Omit<SGDOptions, "lr">>;
