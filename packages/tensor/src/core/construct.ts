@@ -31,6 +31,8 @@ const own: readonly (readonly [new (n: number) => TypedArray, DType])[] = [
  * @throws {ShapeError} for ragged nesting, or a shape whose product is not the number of elements; {DTypeError} for a
  * fraction, or a number out of range, where an integer dtype is asked for.
  *
+ * Time O(elements), a copy.
+ * @see PyTorch's `torch.tensor`
  * @example tensor([[1, 2], [3, 4]])
  * @example tensor(new Float32Array(12), { shape: [3, 4], requiresGrad: true })
  */
@@ -115,7 +117,11 @@ export interface FillOptions {
   readonly requiresGrad?: boolean;
 }
 
-/** A tensor of one value everywhere. */
+/**
+ * A tensor of one `value` everywhere, of any shape. Time O(size).
+ * @throws {ShapeError} for lengths that are no whole numbers from 0 on.
+ * @see PyTorch's `torch.full`
+ */
 export function full(shape: Shape, value: number, { dtype = "float32", requiresGrad = false }: FillOptions = {}): Tensor {
   requireShape("full", shape);
   requireDifferentiable("full", dtype, requiresGrad);
@@ -124,17 +130,30 @@ export function full(shape: Shape, value: number, { dtype = "float32", requiresG
   return new Tensor(new Storage(dtype, array.length, array), [...shape], undefined, 0, requiresGrad);
 }
 
-/** A tensor of zeros. */
+/**
+ * A tensor of `0`, of any shape. Time O(size).
+ * @throws {ShapeError} for lengths that are no whole numbers from 0 on.
+ * @see PyTorch's `torch.zeros`
+ */
 export function zeros(shape: Shape, options?: FillOptions): Tensor {
   return full(shape, 0, options);
 }
 
-/** A tensor of ones. */
+/**
+ * A tensor of `1`, of any shape. Time O(size).
+ * @throws {ShapeError} for lengths that are no whole numbers from 0 on.
+ * @see PyTorch's `torch.ones`
+ */
 export function ones(shape: Shape, options?: FillOptions): Tensor {
   return full(shape, 1, options);
 }
 
-/** `[start, start + step, …)` up to but without `stop`; `arange(stop)` starts at 0. Default dtype `int32` for integers, else `float32`. */
+/**
+ * `[start, start + step, …)` up to but without `stop`; `arange(stop)` starts at 0. Default dtype `int32` for integers, else `float32`.
+ * Of shape `[⌈(stop − start) / step⌉]`, empty where stop is not ahead of start. Time O(size).
+ * @throws {ShapeError} for numbers that are not finite, or a step of 0.
+ * @see NumPy's `arange`
+ */
 export function arange(start: number, stop?: number, step = 1, { dtype }: { dtype?: DType } = {}): Tensor {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   if (!(step !== 0 && Number.isFinite(from) && Number.isFinite(to) && Number.isFinite(step))) {
@@ -146,7 +165,11 @@ export function arange(start: number, stop?: number, step = 1, { dtype }: { dtyp
   return tensor(values, { shape: [length], dtype: dtype ?? (integers ? "int32" : "float32") });
 }
 
-/** The identity matrix `[n, m]` (m = n by default). */
+/**
+ * The identity matrix `[n, m]` (m = n by default). Time O(n m).
+ * @throws {ShapeError} for lengths that are no whole numbers from 0 on.
+ * @see PyTorch's `torch.eye`
+ */
 export function eye(n: number, m = n, { dtype = "float32" }: { dtype?: DType } = {}): Tensor {
   requireShape("eye", [n, m]);
   const values = heapArray(dtype, n * m);

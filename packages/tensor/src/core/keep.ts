@@ -3,8 +3,9 @@ import { requireTensor, Tensor } from "./tensor.ts";
 import { packed } from "./compute.ts";
 
 /**
- * A copy of `x` on the engine's heap, without history: for all that outlives a scope without being returned from it
- * (lazily built tables, caches, metrics).
+ * A copy of `x`, of any shape, an empty one too, on the engine's heap, without history: for all that outlives a scope without being returned from it
+ * (lazily built tables, caches, metrics). Time O(size of x).
+ * @see PyTorch's `torch.clone`
  */
 export function keep(x: Tensor): Tensor {
   requireTensor("keep", "x", x);

@@ -72,6 +72,9 @@ export function journaled<T>(fn: () => T): { result: T; created: Storage[] } {
  * - An exception frees the region too; writes in place that were already made stay.
  *
  * @throws {ScopeError} when `fn` returns a promise, and wherever a tensor is touched whose scope has ended.
+ *
+ * Time O(1) besides `fn`, and a copy of what moves out.
+ * @see Tofte and Talpin 1997, "Region-Based Memory Management"
  */
 export function scope<T>(fn: () => T): T {
   const own = new Scope(current);
@@ -145,7 +148,8 @@ function liveBytes(): number {
  * What linear memory holds now: bytes of live blocks (residents, and the open scopes'), the most that were ever handed
  * out at once (with what running kernels borrowed, small blocks in chunks), the bytes that the memory has grown to, and
  * in debug mode (`configure({ debug: true })`) each live tensor's block with the call that made it. Tensors on the
- * engine's heap are not counted: the engine owns those.
+ * engine's heap are not counted: the engine owns those. Where nothing is resident and no scope open, `liveBytes` is zero. Time O(1), in debug mode O(live blocks).
+ * @see PyTorch's `torch.cuda.memory_stats`
  */
 export function memory(): {
   liveBytes: number;

@@ -5,8 +5,11 @@ import { applyBinary, operands, type Operand } from "./binary.ts";
 import { sumTo } from "./sum-to.ts";
 
 /**
- * a + b, with NumPy's broadcasting; either may be a number.
+ * `a + b`, with NumPy's broadcasting; either may be a number.
  * @throws {ShapeError} when shapes do not broadcast; {DTypeError} when dtypes differ (nothing is promoted silently).
+ *
+ * Time O(size of the result).
+ * @see PyTorch's `torch.add`
  */
 export function add(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("add", a, b);
@@ -22,7 +25,10 @@ export function add(a: Operand, b: Operand): Tensor {
   );
 }
 
-/** a − b, with NumPy's broadcasting; either may be a number. Throws as `add`. */
+/**
+ * `a − b`, with NumPy's broadcasting; either may be a number; NaN stays NaN. Shapes and errors as of `add`. Time O(size of the result).
+ * @see PyTorch's `torch.sub`
+ */
 export function sub(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("sub", a, b);
   const out = applyBinary("sub", binaryKernels, "sub", x, y);
@@ -37,7 +43,11 @@ export function sub(a: Operand, b: Operand): Tensor {
   );
 }
 
-/** a · b element by element, with NumPy's broadcasting; either may be a number. Throws as `add`. */
+/**
+ * `a · b` element by element, with NumPy's broadcasting; either may be a number; NaN stays NaN. Shapes and errors as of `add`. Time O(size of the
+ * result).
+ * @see PyTorch's `torch.mul`
+ */
 export function mul(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("mul", a, b);
   const out = applyBinary("mul", binaryKernels, "mul", x, y);
@@ -52,7 +62,11 @@ export function mul(a: Operand, b: Operand): Tensor {
   );
 }
 
-/** a / b element by element, with NumPy's broadcasting; either may be a number. IEEE: x / 0 is ±∞, 0 / 0 is NaN. Throws as `add`. */
+/**
+ * `a / b` element by element, with NumPy's broadcasting; either may be a number. IEEE: x / 0 is ±∞, 0 / 0 is NaN. Shapes and errors as of `add`.
+ * Time O(size of the result).
+ * @see PyTorch's `torch.div`
+ */
 export function div(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("div", a, b);
   const out = applyBinary("div", binaryKernels, "div", x, y);
@@ -67,7 +81,10 @@ export function div(a: Operand, b: Operand): Tensor {
   );
 }
 
-/** −x. */
+/**
+ * `−x`, any shape → the same; NaN stays NaN. Time O(size of x).
+ * @see PyTorch's `torch.neg`
+ */
 export function neg(x: Tensor): Tensor {
   requireTensor("neg", "x", x);
   return mul(x, -1);

@@ -18,9 +18,13 @@ export interface AvgPool2dOptions extends Omit<MaxPool2dOptions, "padding"> {
 /**
  * The mean of each window, per channel. Windows that do not fit are left out.
  *
+ * Letters: B batch, C channels, H and W height and width.
  * @param x `[B, C, H, W]`
  * @returns `[B, C, ⌊(H + 2 · padding − kernel) / stride⌋ + 1, …]`
  * @throws {ShapeError} as `maxPool2d`.
+ *
+ * Time O(size of the result · kernel).
+ * @see PyTorch's `torch.nn.functional.avg_pool2d`
  */
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
   const { kh, kw, strideH, strideW, top, left, outH, outW } = windowsOf("avgPool2d", x, options);
@@ -41,9 +45,14 @@ export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
  * Means over a given number of bins: bin i of n covers rows `⌊i · H / n⌋ … ⌈(i + 1) · H / n⌉ − 1`, and so for columns. Size 1 is
  * global average pooling.
  *
+ * Letters: B batch, C channels, H and W height and width.
  * @param x `[B, C, H, W]`, H and W not 0
  * @param size a number of rows and columns, or [rows, columns]
  * @returns `[B, C, rows, columns]`
+ * @throws {ShapeError} when x is no batch of images, or without pixels.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.nn.functional.adaptive_avg_pool2d`
  */
 export function adaptiveAvgPool2d(x: Tensor, size: Pair): Tensor {
   requireImages("adaptiveAvgPool2d", x);

@@ -38,6 +38,8 @@ export interface BatchNormOptions {
  * @param x `[B, C, …]`; mean and variance (biased) of a channel are taken over all axes but C
  * @returns `output` of the shape of x, and the `mean` and `variance` `[C]` it used, which carry no gradient: for running averages
  * @throws {ShapeError} when x has fewer than two axes, or a parameter is not `[C]`; or one of mean and variance came alone.
+ *
+ * Time O(size of x).
  * @see Ioffe and Szegedy, 2015 (arXiv:1502.03167).
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): { output: Tensor; mean: Tensor; variance: Tensor } {

@@ -10,8 +10,11 @@ export interface ClampOptions {
 }
 
 /**
- * min(max(x, low), high). The gradient is 0 outside the bounds and passes on them.
+ * `min(max(x, low), high)`, any shape → the same; NaN stays NaN. The gradient is 0 outside the bounds and passes on them.
  * @throws {HeedError} when `low` is above `high`.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.clamp`
  */
 export function clamp(x: Tensor, { low = -Infinity, high = Infinity }: ClampOptions): Tensor {
   if (!(low <= high)) throw new HeedError("clamp", "low must not be above high", { low, high });

@@ -13,6 +13,9 @@ import { slice } from "./views.ts";
  * @param parts at least one; of one dtype, and of one shape but for `axis`
  * @param axis default 0
  * @throws {ShapeError} without parts, or when another axis disagrees; {DTypeError} when dtypes differ.
+ *
+ * Time O(size of the result).
+ * @see PyTorch's `torch.cat`
  */
 export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   requireParts("concat", parts);

@@ -40,11 +40,14 @@ export interface Conv2dOptions {
  * @param x `[B, C, H, W]`
  * @param weight `[O, C / groups, kh, kw]`
  * @returns `[B, O, ⌊(H + 2 · padding − dilation · (kh − 1) − 1) / stride⌋ + 1, …]`
- * @throws {ShapeError} when channels and groups disagree, the kernel is larger than the padded image, or "same" meets a stride; {DTypeError} when dtypes differ.
+ * @throws {ShapeError} when channels and groups disagree, the kernel is larger than the padded image, or "same" meets a stride; {DTypeError} when
+ * dtypes differ.
  *
  * With stride 1, where the filters are four or more, the product reads a padded strip of the image in place, and so does the gradient of x.
  * Else it is patches times matrix, a strip of output rows of one image, or some small images, at a time. Either way workspace stays at
- * some hundred KiB, or twice the size of the weight, whatever the batch. A 1 × 1 kernel needs no patches. Time O(B · O · H′ · W′ · C · kh · kw / groups); gradients take twice that.
+ * some hundred KiB, or twice the size of the weight, whatever the batch. A 1 × 1 kernel needs no patches. Time O(B · O · H′ · W′ · C · kh · kw /
+ * groups); gradients take twice that.
+ * @see PyTorch's `torch.nn.functional.conv2d`
  */
 export function conv2d(x: Tensor, weight: Tensor, { bias, stride = 1, padding = 0, dilation = 1, groups = 1 }: Conv2dOptions = {}): Tensor {
   requireImages("conv2d", x);

@@ -25,10 +25,14 @@ export interface CrossEntropyOptions {
  * Cross entropy of logits against classes, `−Σ_c q_c ln softmax(logits)_c` with
  * `q = (1 − labelSmoothing) · onehot(target) + labelSmoothing / C`, fused so that no probabilities are stored.
  *
+ * Letters: C classes.
  * @param logits `[…, C]`
  * @param target `[…]` int32, from 0 to C − 1 or `ignoreIndex`
  * @returns a scalar, or `[…]` with reduction `none`. A mean over nothing, all positions ignored, is NaN.
  * @throws {ShapeError} when shapes disagree; {DTypeError} unless logits are float and targets int32; {HeedError} for a target that is no class.
+ *
+ * Time O(size of logits).
+ * @see PyTorch's `torch.nn.functional.cross_entropy`
  */
 export function crossEntropy(
   logits: Tensor,

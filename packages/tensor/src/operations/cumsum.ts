@@ -7,7 +7,12 @@ import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { slice } from "./views.ts";
 import { widened } from "./widened.ts";
 
-/** Running sums along an axis: element i is the sum of elements 0 … i. Accumulated in float64. */
+/**
+ * Running sums along an axis, any shape → the same: element i is `Σ x_j`, j ≤ i. Accumulated in float64; without elements there are none.
+ * Time O(size of x).
+ * @throws {ShapeError} for an axis out of range.
+ * @see PyTorch's `torch.cumsum`
+ */
 export function cumsum(x: Tensor, axis: number): Tensor {
   requireTensor("cumsum", "x", x);
   const at = normalizeAxis("cumsum", axis, x.rank);

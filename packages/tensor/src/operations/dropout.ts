@@ -16,10 +16,12 @@ export interface DropoutOptions {
 }
 
 /**
- * Zeros with probability p, and what is left times 1 / (1 − p), so that the expectation stays. Drops whenever it is called:
+ * Zeros with probability p, and what is left times `1 / (1 − p)`, any shape → the same, so that the expectation stays. Drops whenever it is called:
  * whether this is training is for the caller to know.
  * @throws {HeedError} unless 0 ≤ p ≤ 1.
- * @see Srivastava et al., 2014, "Dropout".
+ *
+ * Time O(size of x).
+ * @see Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting"
  */
 export function dropout(x: Tensor, { p, key }: DropoutOptions): Tensor {
   requireTensor("dropout", "x", x);

@@ -22,6 +22,9 @@ export interface EmbeddingOptions {
  * @param ids int32, of any shape
  * @returns `[…ids.shape, E]`
  * @throws {ShapeError} when the weight is no matrix, `paddingIdx` no row of it, or an id out of range; it is named.
+ *
+ * Time O(size of the result); the gradient is a whole table.
+ * @see PyTorch's `torch.nn.functional.embedding`
  */
 export function embedding(weight: Tensor, ids: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
   requireTensor("embedding", "weight", weight);

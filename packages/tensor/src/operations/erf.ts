@@ -4,7 +4,10 @@ import { exp } from "./exponential.ts";
 import { square } from "./powers.ts";
 import { smooth } from "./unary.ts";
 
-/** The error function, 2/√π ∫₀ˣ e^−t² dt. */
+/**
+ * The error function, `2/√π ∫₀ˣ e^−t² dt`, any shape → the same; NaN stays NaN. Time O(size of x).
+ * @see PyTorch's `torch.erf`
+ */
 export function erf(x: Tensor): Tensor {
   return smooth("erf", "erf", x, [], (at) => mul(mul(at, -4 / Math.sqrt(Math.PI)), exp(neg(square(at)))));
 }

@@ -7,8 +7,9 @@ import { equal, greater } from "./comparisons.ts";
 import { sumTo } from "./sum-to.ts";
 
 /**
- * The larger of two, element by element, with NumPy's broadcasting; NaN where one is. Either may be a number. Where they
- * tie, each gets half of the gradient. Throws as `add`.
+ * `max(a, b)`, element by element, with NumPy's broadcasting; NaN where one is. Either may be a number. Where they
+ * tie, each gets half of the gradient. Shapes and errors as of `add`. Time O(size of the result).
+ * @see PyTorch's `torch.maximum`
  */
 export function maximum(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("maximum", a, b);
@@ -24,7 +25,10 @@ export function maximum(a: Operand, b: Operand): Tensor {
   );
 }
 
-/** The smaller of two; otherwise as `maximum`. */
+/**
+ * `min(a, b)`, element by element; shapes, NaN, ties and errors as of `maximum`. Time O(size of the result).
+ * @see PyTorch's `torch.minimum`
+ */
 export function minimum(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("minimum", a, b);
   const out = applyBinary("minimum", binaryKernels, "minimum", x, y);

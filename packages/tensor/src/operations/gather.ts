@@ -17,6 +17,9 @@ import { slice } from "./views.ts";
  * @param axis along which indices count
  * @returns of the shape of the index
  * @throws {ShapeError} when ranks differ, another axis of the index is too long, or an index is out of range.
+ *
+ * Time O(size of the index).
+ * @see PyTorch's `torch.gather`
  */
 export function gather(x: Tensor, index: Tensor, axis: number): Tensor {
   requireTensor("gather", "x", x);
@@ -37,6 +40,9 @@ export function gather(x: Tensor, index: Tensor, axis: number): Tensor {
  * @param src of the shape of x but for `axis`
  * @param axis along which indices count
  * @throws {ShapeError} when shapes disagree, or an index is out of range.
+ *
+ * Time O(size of x + size of src).
+ * @see PyTorch's `torch.scatter_add`
  */
 export function scatterAdd(x: Tensor, index: Tensor, src: Tensor, axis: number): Tensor {
   requireTensor("scatterAdd", "x", x);

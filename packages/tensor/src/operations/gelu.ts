@@ -12,7 +12,11 @@ export interface GeluOptions {
   readonly approximate?: "none" | "tanh";
 }
 
-/** The Gaussian error linear unit, x Φ(x), with Φ the normal distribution function. @see Hendrycks and Gimpel, 2016 (arXiv:1606.08415). */
+/**
+ * The Gaussian error linear unit, `x Φ(x)`, with Φ the normal distribution function, any shape → the same; NaN stays NaN, and −∞ becomes 0.
+ * Time O(size of x).
+ * @see Hendrycks and Gimpel 2016 (arXiv:1606.08415)
+ */
 export function gelu(x: Tensor, { approximate = "none" }: GeluOptions = {}): Tensor {
   if (approximate !== "none" && approximate !== "tanh") throw new HeedError("gelu", 'approximate is "none" or "tanh"', { approximate });
   return recordGelu(applyUnary("gelu", kernels[approximate], x), widened(x), approximate);

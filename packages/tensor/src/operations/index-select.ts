@@ -16,6 +16,9 @@ import { selectRows } from "./internal/move-items.ts";
  * @param axis default 0
  * @returns the shape of x, with length n on `axis`
  * @throws {ShapeError} when the index is no vector, or an entry is out of range.
+ *
+ * Time O(size of the result).
+ * @see PyTorch's `torch.index_select`
  */
 export function indexSelect(x: Tensor, index: Tensor, axis = 0): Tensor {
   requireTensor("indexSelect", "x", x);

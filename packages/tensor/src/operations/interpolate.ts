@@ -22,12 +22,14 @@ export interface InterpolateOptions {
 /**
  * Resizes images, as `torch.nn.functional.interpolate` does.
  *
+ * Letters: B batch, C channels, H and W height and width, primed of the result.
  * @param x `[B, C, H, W]`, H and W not 0
  * @returns `[B, C, …size]`
  * @throws {ShapeError} when x is no batch of images, or the size not positive; {UnsupportedError} for options that exclude each other.
  *
  * Rows and columns are weighed one after the other, each by one matrix product; so a pixel that is NaN or infinite spoils
- * its row and column (not with `nearest`, which copies).
+ * its row and column (not with `nearest`, which copies). Time O(B C H′ W (H + W′)).
+ * @see PyTorch's `torch.nn.functional.interpolate`; Keys 1981, "Cubic Convolution Interpolation for Digital Image Processing"
  */
 export function interpolate(x: Tensor, { size, mode = "nearest", alignCorners = false, antialias = false }: InterpolateOptions): Tensor {
   requireImages("interpolate", x);

@@ -29,7 +29,9 @@ export interface LayerNormOptions {
  * variance comes from differences to the mean, so rows far from 0 keep their digits.
  *
  * @throws {ShapeError} when weight or bias have not the shape of the normalised axes; {DTypeError} when dtypes differ.
- * @see Ba, Kiros and Hinton, 2016 (arXiv:1607.06450).
+ *
+ * Time O(size of x).
+ * @see Ba, Kiros and Hinton, 2016 (arXiv:1607.06450)
  */
 export function layerNorm(x: Tensor, options: LayerNormOptions = {}): Tensor {
   return normalise("layerNorm", x, undefined, options)[0];
@@ -40,6 +42,9 @@ export function layerNorm(x: Tensor, options: LayerNormOptions = {}): Tensor {
  *
  * @param residual of the shape and dtype of x
  * @throws {ShapeError} when the two differ in shape; else as `layerNorm`.
+ *
+ * Time O(size of x).
+ * @see Ba, Kiros and Hinton, 2016 (arXiv:1607.06450)
  */
 export function addLayerNorm(x: Tensor, residual: Tensor, options: LayerNormOptions = {}): { sum: Tensor; output: Tensor } {
   requireTensor("addLayerNorm", "residual", residual);

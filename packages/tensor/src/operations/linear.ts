@@ -41,6 +41,7 @@ export interface LinearOptions {
  *
  * Time O(… I O). With an activation, a gradient needs what it is applied to, which is kept besides. Where nothing learns, a resident weight is
  * kept a second time, in the order in which the kernel reads it, from the second call after a write on (at most 256 MiB of all weights).
+ * @see PyTorch's `torch.nn.functional.linear`
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = "none" }: LinearOptions = {}): Tensor {
   requireTensor("linear", "x", x);

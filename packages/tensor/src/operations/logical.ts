@@ -5,22 +5,38 @@ import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { applyBinary } from "./binary.ts";
 import { foldAxes, type ReduceOptions } from "./internal/fold-axes.ts";
 
-/** Both are true; bool, with NumPy's broadcasting. */
+/**
+ * `a ∧ b`, where both are true; bool, with NumPy's broadcasting of shapes. Time O(size of the result).
+ * @throws {DTypeError} unless both are bool; {ShapeError} when shapes do not broadcast.
+ * @see PyTorch's `torch.logical_and`
+ */
 export function logicalAnd(a: Tensor, b: Tensor): Tensor {
   return combine("logicalAnd", a, b);
 }
 
-/** At least one is true; bool, with NumPy's broadcasting. */
+/**
+ * `a ∨ b`, where at least one is true; bool, with NumPy's broadcasting of shapes. Time O(size of the result).
+ * @throws {DTypeError} unless both are bool; {ShapeError} when shapes do not broadcast.
+ * @see PyTorch's `torch.logical_or`
+ */
 export function logicalOr(a: Tensor, b: Tensor): Tensor {
   return combine("logicalOr", a, b);
 }
 
-/** Exactly one is true; bool, with NumPy's broadcasting. */
+/**
+ * `a ⊻ b`, where exactly one is true; bool, with NumPy's broadcasting of shapes. Time O(size of the result).
+ * @throws {DTypeError} unless both are bool; {ShapeError} when shapes do not broadcast.
+ * @see PyTorch's `torch.logical_xor`
+ */
 export function logicalXor(a: Tensor, b: Tensor): Tensor {
   return combine("logicalXor", a, b);
 }
 
-/** True where x is false; bool. */
+/**
+ * `¬x`, true where x is false; bool, any shape → the same. Time O(size of x).
+ * @throws {DTypeError} unless x is bool.
+ * @see PyTorch's `torch.logical_not`
+ */
 export function logicalNot(x: Tensor): Tensor {
   requireBool("logicalNot", { x });
   return computeOne("logicalNot", [packed(x)], x.shape, "bool", ([read], write) => {
@@ -28,12 +44,18 @@ export function logicalNot(x: Tensor): Tensor {
   });
 }
 
-/** Whether any element is true, over all axes or some; false over none. */
+/**
+ * Whether any element of `x` is true, over all axes (a scalar) or some; false over none. Time O(size of x).
+ * @see PyTorch's `torch.any`
+ */
 export function any(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
   return quantify("any", x, axes, options, 0, (found, value) => found | value);
 }
 
-/** Whether all elements are true, over all axes or some; true over none. */
+/**
+ * Whether all elements of `x` are true, over all axes (a scalar) or some; true over none. Time O(size of x).
+ * @see PyTorch's `torch.all`
+ */
 export function all(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
   return quantify("all", x, axes, options, 1, (found, value) => found & value);
 }

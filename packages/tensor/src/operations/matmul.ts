@@ -22,6 +22,7 @@ import { reshape, transpose } from "./views.ts";
  *
  * Operands are read by their strides: transposed, permuted and broadcast views cost no copy, and leading axes that lie
  * densely before M (or K, in gradients) make one large product. Time O(… M N K).
+ * @see PyTorch's `torch.matmul`
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   requireTensor("matmul", "a", a);

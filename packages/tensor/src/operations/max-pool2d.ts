@@ -23,9 +23,13 @@ export interface MaxPool2dOptions {
  * The largest pixel of each window, per channel. Windows that do not fit are left out; of equal pixels the first gets the
  * gradient; NaN wins.
  *
+ * Letters: B batch, C channels, H and W height and width.
  * @param x `[B, C, H, W]`
  * @returns `[B, C, ⌊(H + 2 · padding − kernel) / stride⌋ + 1, …]`
  * @throws {ShapeError} when x is no batch of images, a window is larger than the padded image, or padding more than half the kernel.
+ *
+ * Time O(size of the result · kernel).
+ * @see PyTorch's `torch.nn.functional.max_pool2d`
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
   const { kh, kw, strideH, strideW, top, left, outH, outW } = windowsOf("maxPool2d", x, options);

@@ -26,6 +26,9 @@ export interface PadOptions {
  * @param pads `[before, after]` for every axis
  * @throws {ShapeError} when there is not one pair of integers per axis, more is cropped than there is, or a mode has too few
  * elements to take from: `reflect` needs one more than it pads, `circular` as many, `replicate` one.
+ *
+ * Time O(size of the result).
+ * @see PyTorch's `torch.nn.functional.pad`
  */
 export function pad(x: Tensor, pads: readonly (readonly [number, number])[], { mode = "constant", value = 0 }: PadOptions = {}): Tensor {
   requireTensor("pad", "x", x);

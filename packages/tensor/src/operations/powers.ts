@@ -8,30 +8,45 @@ import { sumTo } from "./sum-to.ts";
 import { smooth } from "./unary.ts";
 import { where } from "./where.ts";
 
-/** x². */
+/**
+ * `x²`, any shape → the same; NaN stays NaN. Time O(size of x).
+ * @see PyTorch's `torch.square`
+ */
 export function square(x: Tensor): Tensor {
   return smooth("square", "square", x, [], () => 2);
 }
 
-/** √x. NaN below 0; the slope at 0 is ∞. */
+/**
+ * `√x`, any shape → the same. NaN below 0; the slope at 0 is ∞. Time O(size of x).
+ * @see PyTorch's `torch.sqrt`
+ */
 export function sqrt(x: Tensor): Tensor {
   return smooth("sqrt", "sqrt", x, [], (at) => mul(pow(at, -1.5), -0.25));
 }
 
-/** 1 / √x. ∞ at 0, NaN below. */
+/**
+ * `1 / √x`, any shape → the same. ±∞ at ±0, NaN below. Time O(size of x).
+ * @see PyTorch's `torch.rsqrt`
+ */
 export function rsqrt(x: Tensor): Tensor {
   return smooth("rsqrt", "rsqrt", x, [], (at) => mul(pow(at, -2.5), 0.75));
 }
 
-/** 1 / x. ±∞ at ±0. */
+/**
+ * `1 / x`, any shape → the same. ±∞ at ±0. Time O(size of x).
+ * @see PyTorch's `torch.reciprocal`
+ */
 export function reciprocal(x: Tensor): Tensor {
   return smooth("reciprocal", "reciprocal", x, [], (at) => mul(pow(at, -3), 2));
 }
 
 /**
- * base ^ exponent with NumPy's broadcasting; either may be a number. Odd cases as in IEEE 754: x⁰ is 1; a negative base
+ * `base ^ exponent` with NumPy's broadcasting; either may be a number. Odd cases as in IEEE 754: x⁰ is 1; a negative base
  * wants an integer exponent, else NaN. The gradient by the exponent is 0 where the base is 0.
  * @throws {ShapeError} when shapes do not broadcast; {DTypeError} when dtypes differ.
+ *
+ * Time O(size of the result).
+ * @see PyTorch's `torch.pow`
  */
 export function pow(base: Operand, exponent: Operand): Tensor {
   const [x, y] = operands("pow", base, exponent);

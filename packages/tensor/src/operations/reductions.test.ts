@@ -186,6 +186,13 @@ describe("edges", () => {
     );
   });
 
+  it("a variance of no more elements than its correction is NaN, or ∞ where they differ", () => {
+    expect(variance(zeros([0])).item()).toBeNaN();
+    expect(variance(tensor([3])).item()).toBeNaN();
+    expect(std(zeros([2, 0]), 1).toArray()).toEqual([NaN, NaN]);
+    expect(variance(tensor([1, 2]), 0, { correction: 3 }).item()).toBe(Infinity);
+  });
+
   it("a variance far from 0 keeps its digits", () => {
     expectClose(variance(tensor([10000, 10001, 10002])), 1, 1e-5);
   });

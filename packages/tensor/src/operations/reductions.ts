@@ -19,13 +19,19 @@ export type { ReduceOptions } from "./internal/fold-axes.ts";
 /** One axis, some, or (left out) all. Negative ones count from the end. */
 export type Axes = number | readonly number[];
 
-/** The sum over all axes or some; 0 over none. */
+/**
+ * The sum `Σ x` over all axes (a scalar) or some; 0 over none. Time O(size of x).
+ * @see PyTorch's `torch.sum`
+ */
 export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   const { wide, over } = checked("sum", x, axes);
   return record("sum", reduce("sum", "sum", wide, over, options), [wide], [], (g) => [restore(g, wide, over)]);
 }
 
-/** The mean over all axes or some; NaN over none. */
+/**
+ * The mean `Σ x / n` over all axes (a scalar) or some; NaN over none. Time O(size of x).
+ * @see PyTorch's `torch.mean`
+ */
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   const { wide, over } = checked("mean", x, axes);
   const count = countOf(wide, over);
@@ -39,10 +45,14 @@ export interface VarianceOptions extends ReduceOptions {
   readonly correction?: number;
 }
 
-/** The variance over all axes or some, Σ (x − mean)² / (n − correction), from differences to the mean. */
+/**
+ * The variance over all axes (a scalar) or some, `Σ (x − mean)² / (n − correction)`, from differences to the mean; the divisor is at least 0, so
+ * NaN or ∞ where n is not above the correction. Time O(size of x).
+ * @see PyTorch's `torch.var`
+ */
 export function variance(x: Tensor, axes?: Axes, { correction = 1, ...options }: VarianceOptions = {}): Tensor {
   const { wide, over } = checked("variance", x, axes);
-  const divisor = countOf(wide, over) - correction;
+  const divisor = Math.max(0, countOf(wide, over) - correction);
   const fixed = wide.detach();
   const centred = sub(fixed, mean(fixed, over, { keepDims: true }));
   const out = mul(reduce("variance", "sumSquares", centred, over, options), 1 / divisor);
@@ -52,20 +62,29 @@ export function variance(x: Tensor, axes?: Axes, { correction = 1, ...options }:
   ]);
 }
 
-/** The standard deviation, the root of `variance`. Its slope is not finite where it is 0. */
+/**
+ * The standard deviation, the root of `variance`; shapes and NaN as there. Its slope is not finite where it is 0. Time O(size of x).
+ * @see PyTorch's `torch.std`
+ */
 export function std(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
   return sqrt(variance(x, axes, options));
 }
 
 /**
- * The largest element over all axes or some; NaN where there is one. Elements that tie for it share its gradient evenly.
+ * The largest element of `x` over all axes (a scalar) or some; NaN where there is one. Elements that tie for it share its gradient evenly.
  * @throws {ShapeError} over no elements.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.amax`
  */
 export function max(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extremum("max", x, axes, options);
 }
 
-/** The smallest element over all axes or some, otherwise as `max`. */
+/**
+ * The smallest element of `x` over all axes (a scalar) or some; NaN, ties and errors as of `max`. Time O(size of x).
+ * @see PyTorch's `torch.amin`
+ */
 export function min(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extremum("min", x, axes, options);
 }
@@ -81,7 +100,10 @@ function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, option
   });
 }
 
-/** The Euclidean norm, √(Σ x²), over all axes or some. Its gradient is 0 where it is 0. */
+/**
+ * The Euclidean norm, `√(Σ x²)`, over all axes (a scalar) or some; 0 over none. Its gradient is 0 where it is 0. Time O(size of x).
+ * @see PyTorch's `torch.linalg.vector_norm`
+ */
 export function norm(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   const { wide, over } = checked("norm", x, axes);
   const out = sqrt(reduce("norm", "sumSquares", wide.detach(), over, options));
@@ -91,7 +113,11 @@ export function norm(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
   });
 }
 
-/** ln(Σ e^x) over all axes or some, without overflow. −∞ where every element is −∞, and there the gradient is 0. */
+/**
+ * `ln(Σ e^x)` over all axes (a scalar) or some, without overflow. −∞ over none and where every element is −∞, and there the gradient is 0.
+ * Time O(size of x).
+ * @see PyTorch's `torch.logsumexp`
+ */
 export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   const { wide, over } = checked("logSumExp", x, axes);
   const kept = wide.shape.flatMap((_, axis) => (over.includes(axis) ? [] : [axis]));
@@ -120,15 +146,21 @@ export function logSumExp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): 
 }
 
 /**
- * Where the largest element stands, int32: along one axis, or (left out) in the flattened tensor. Of equal ones the first;
- * a NaN counts as the largest.
+ * Where the largest element of `x` stands, int32: along one axis, which the shape then lacks, or (left out) in the flattened tensor. Of equal ones
+ * the first; a NaN counts as the largest.
  * @throws {ShapeError} along an axis of length 0.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.argmax`
  */
 export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
   return place("argmax", x, axis, options);
 }
 
-/** Where the smallest element stands; otherwise as `argmax`, and a NaN counts as the smallest. */
+/**
+ * Where the smallest element of `x` stands; shapes and errors as of `argmax`, and a NaN counts as the smallest. Time O(size of x).
+ * @see PyTorch's `torch.argmin`
+ */
 export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
   return place("argmin", x, axis, options);
 }

@@ -19,9 +19,11 @@ export interface RmsNormOptions {
 }
 
 /**
- * Root mean square normalisation, `x / √(mean(x²) + eps) · weight`, over the last axis.
+ * Root mean square normalisation, `x / √(mean(x²) + eps) · weight`, over the last axis, any shape → the same.
  * @throws {ShapeError} when weight has not the length of the last axis; {DTypeError} when dtypes differ.
- * @see Zhang and Sennrich, 2019 (arXiv:1910.07467).
+ *
+ * Time O(size of x).
+ * @see Zhang and Sennrich, 2019 (arXiv:1910.07467)
  */
 export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}): Tensor {
   requireTensor("rmsNorm", "x", x);

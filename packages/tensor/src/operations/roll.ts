@@ -5,8 +5,11 @@ import { concat } from "./concat.ts";
 import { slice } from "./views.ts";
 
 /**
- * Moves elements by `shift` places along an axis; what leaves at the end comes in at the start.
+ * Moves elements by `shift` places along an axis, any shape → the same; what leaves at the end comes in at the start.
  * @throws {ShapeError} for a shift that is no integer.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.roll`
  */
 export function roll(x: Tensor, shift: number, axis: number): Tensor {
   requireTensor("roll", "x", x);

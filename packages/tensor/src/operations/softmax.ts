@@ -11,9 +11,12 @@ import { transpose } from "./views.ts";
 import { widened } from "./widened.ts";
 
 /**
- * `e^x / Σ e^x` along an axis (the last by default), with the maximum taken out first: nothing overflows. Elements of −∞
+ * `e^x / Σ e^x` along an axis (the last by default), any shape → the same, with the maximum taken out first: nothing overflows. Elements of −∞
  * get 0; where all are −∞, so do all.
  * @throws {ShapeError} for an axis out of range; {DTypeError} unless x is float.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.softmax`
  */
 export function softmax(x: Tensor, axis = -1): Tensor {
   return alongLast("softmax", x, axis, softmaxOfRows);
@@ -21,7 +24,8 @@ export function softmax(x: Tensor, axis = -1): Tensor {
 
 /**
  * `x − ln Σ e^x` along an axis (the last by default): the logarithm of softmax, accurate where that is tiny or the row far
- * from 0. Elements of −∞ stay −∞. Throws as `softmax`.
+ * from 0. Elements of −∞ stay −∞. Shapes and errors as of `softmax`. Time O(size of x).
+ * @see PyTorch's `torch.log_softmax`
  */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return alongLast("logSoftmax", x, axis, logSoftmaxOfRows);

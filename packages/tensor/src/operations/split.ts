@@ -7,11 +7,14 @@ import { concat } from "./concat.ts";
 import { slice } from "./views.ts";
 
 /**
- * Cuts an axis into parts: views.
+ * Cuts an axis of `x` into parts, of its shape but for that axis: views.
  *
  * @param lengths of the parts; or one length for all, where the last part may be shorter
  * @param axis default 0
  * @throws {ShapeError} when the lengths do not add up to the axis, or are not non-negative integers (a single one: positive).
+ *
+ * Time O(parts).
+ * @see PyTorch's `torch.split`
  */
 export function split(x: Tensor, lengths: number | readonly number[], axis = 0): Tensor[] {
   requireTensor("split", "x", x);

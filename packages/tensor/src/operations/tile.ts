@@ -6,6 +6,9 @@ import { expand, reshape } from "./views.ts";
  * The whole tensor `repeats[i]` times along axis i. Axes align at the end: where there are more repeats than axes, new axes
  * come in front; where there are fewer, leading axes stay.
  * @throws {ShapeError} for a repeat that is no non-negative integer.
+ *
+ * Time O(size of the result).
+ * @see PyTorch's `torch.tile`
  */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
   requireTensor("tile", "x", x);

@@ -19,7 +19,9 @@ export interface TopKOptions {
  *
  * @returns `values` and int32 `indices`, both of x's shape with length k along the axis; values are differentiable
  * @throws {ShapeError} unless 0 ≤ k ≤ the length of the axis.
+ *
  * Time O(n log n) per row of n.
+ * @see PyTorch's `torch.topk`
  */
 export function topK(x: Tensor, k: number, { axis = -1, largest = true }: TopKOptions = {}): { values: Tensor; indices: Tensor } {
   requireTensor("topK", "x", x);

@@ -10,12 +10,19 @@ import { copy } from "./copy.ts";
  * @param x `[…, rows, columns]`
  * @param diagonal default 0; positive: more to the right stays
  * @throws {ShapeError} for fewer than two axes.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `torch.tril`
  */
 export function tril(x: Tensor, diagonal = 0): Tensor {
   return triangle("tril", x, diagonal);
 }
 
-/** The upper triangle of the last two axes: elements with column ≥ row + `diagonal`; zero elsewhere. Throws as `tril`. */
+/**
+ * The upper triangle of the last two axes: elements with column ≥ row + `diagonal`; zero elsewhere. Shapes and errors as of `tril`. Time O(size of
+ * x).
+ * @see PyTorch's `torch.triu`
+ */
 export function triu(x: Tensor, diagonal = 0): Tensor {
   return triangle("triu", x, diagonal);
 }

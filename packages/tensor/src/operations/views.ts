@@ -7,8 +7,11 @@ import { sumTo } from "./sum-to.ts";
 import { sliceGradient } from "./slice-gradient.ts";
 
 /**
- * Swaps two axes (the last two by default). A view.
+ * Swaps two axes (the last two by default): `[…, rows, columns]` → `[…, columns, rows]`. A view.
  * @throws {ShapeError} for an axis out of range.
+ *
+ * Time O(rank).
+ * @see PyTorch's `torch.transpose`
  */
 export function transpose(x: Tensor, axis0 = -2, axis1 = -1): Tensor {
   requireTensor("transpose", "x", x);
@@ -22,6 +25,9 @@ export function transpose(x: Tensor, axis0 = -2, axis1 = -1): Tensor {
 /**
  * Reorders all axes: axis i of the result is axis `axes[i]` of x. A view.
  * @throws {ShapeError} when `axes` is no permutation.
+ *
+ * Time O(rank).
+ * @see PyTorch's `torch.permute`
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
   requireTensor("permute", "x", x);
@@ -44,9 +50,12 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
 }
 
 /**
- * The same elements in row-major order under another shape; one length may be -1, which is inferred. A view where the
+ * The same elements in row-major order under another `shape`; one length may be -1, which is inferred. A view where the
  * strides allow it, else a copy.
  * @throws {ShapeError} when the number of elements differs, or -1 cannot be inferred.
+ *
+ * Time O(rank), or of the copy O(size of x).
+ * @see PyTorch's `torch.reshape`
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   requireTensor("reshape", "x", x);
@@ -109,8 +118,11 @@ function viewStrides(shape: Shape, strides: readonly number[], to: Shape): numbe
 
 /**
  * Elements `start, start + step, …` before `stop` of one axis, as in Python: negative positions count from the end, and
- * positions beyond the ends are clipped. A view.
+ * positions beyond the ends are clipped. A view, of the shape of x but for that axis.
  * @throws {ShapeError} for a step that is 0 or no integer.
+ *
+ * Time O(rank).
+ * @see NumPy's `x[start:stop:step]`
  */
 export function slice(x: Tensor, axis: number, start?: number, stop?: number, step = 1): Tensor {
   requireTensor("slice", "x", x);
@@ -134,8 +146,11 @@ export function slice(x: Tensor, axis: number, start?: number, stop?: number, st
 }
 
 /**
- * Stretches axes of length 1, and adds axes in front: -1 keeps a length. A view.
+ * Stretches axes of length 1 to those of `shape`, and adds axes in front: -1 keeps a length. A view.
  * @throws {ShapeError} when an axis of another length would have to stretch.
+ *
+ * Time O(rank).
+ * @see PyTorch's `Tensor.expand`
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
   requireTensor("expand", "x", x);
@@ -150,12 +165,20 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   return record("expand", out, [x], [], (g) => [sumTo(g, before)]);
 }
 
-/** `x` itself when it has the shape, else `expand`. */
+/**
+ * `x` itself when it has the shape, else `expand`. Time O(rank).
+ * @throws {ShapeError} as `expand`.
+ * @see PyTorch's `torch.broadcast_to`
+ */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, shape) ? x : expand(x, shape);
 }
 
-/** Drops one axis of length 1, or all of them. A view. */
+/**
+ * Drops one axis of length 1, or all of them: `[2, 1, 3]` → `[2, 3]`. A view. Time O(rank).
+ * @throws {ShapeError} for an axis of another length.
+ * @see PyTorch's `torch.squeeze`
+ */
 export function squeeze(x: Tensor, axis?: number): Tensor {
   requireTensor("squeeze", "x", x);
   const at = axis === undefined ? undefined : normalizeAxis("squeeze", axis, x.rank);
@@ -166,7 +189,11 @@ export function squeeze(x: Tensor, axis?: number): Tensor {
   );
 }
 
-/** Inserts an axis of length 1 at `axis` of the result. A view. */
+/**
+ * Inserts an axis of length 1 at `axis` of the result: `[2, 3]` → `[2, 1, 3]`. A view. Time O(rank).
+ * @throws {ShapeError} for an axis out of range.
+ * @see PyTorch's `torch.unsqueeze`
+ */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
   requireTensor("unsqueeze", "x", x);
   const at = normalizeAxis("unsqueeze", axis, x.rank + 1);

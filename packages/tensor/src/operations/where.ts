@@ -9,11 +9,14 @@ import { mergeAxes } from "./copy.ts";
 import { sumTo } from "./sum-to.ts";
 
 /**
- * a where the condition is true, else b; all three broadcast together. One of a and b may be a number. What is not chosen
+ * `a` where the condition is true, else `b`; all three broadcast together. One of a and b may be a number. What is not chosen
  * gets no gradient, and its NaN or infinity does no harm.
  *
  * @param condition bool
  * @throws {ShapeError} when shapes do not broadcast; {DTypeError} when the condition is not bool, or dtypes of a and b differ.
+ *
+ * Time O(size of the result).
+ * @see PyTorch's `torch.where`
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   requireTensor("where", "condition", condition);
@@ -27,6 +30,9 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
  * x, but `value` where the mask is true. Here true means replace, unlike in masks of attention.
  * @param mask bool, broadcastable to the shape of x
  * @throws {ShapeError} when the mask does not broadcast to the shape of x; {DTypeError} when it is not bool.
+ *
+ * Time O(size of x).
+ * @see PyTorch's `Tensor.masked_fill`
  */
 export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
   requireTensor("maskedFill", "x", x);

@@ -6,8 +6,11 @@ import type { RandomKey } from "./random-key.ts";
 import { randomWords, requireKey } from "./random-words.ts";
 
 /**
- * bool: true with probability p, to the nearest multiple of 2^-32. Element i depends on key and i alone.
+ * bool, of any shape: true with probability `p`, to the nearest multiple of 2^-32. Element i depends on key and i alone.
  * @throws {HeedError} unless 0 ≤ p ≤ 1.
+ *
+ * Time O(size).
+ * @see PyTorch's `torch.bernoulli`
  */
 export function bernoulli(key: RandomKey, p: number, shape: Shape): Tensor {
   requireKey("bernoulli", key);

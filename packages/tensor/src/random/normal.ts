@@ -13,10 +13,13 @@ export interface NormalOptions extends RandomOptions {
 }
 
 /**
- * Normally distributed numbers, by Box and Muller's transform. Element i depends on key and i alone, so a longer draw
- * begins with the shorter one. From 32 random bits each in float32 (no further than 6.7 deviations from the mean), 53 in
+ * Normally distributed numbers `mean + deviation · z`, of any shape, by Box and Muller's transform. Element i depends on key and i alone, so a
+ * longer draw begins with the shorter one. From 32 random bits each in float32 (no further than 6.7 deviations from the mean), 53 in
  * float64.
  * @throws {HeedError} for a mean or deviation that is not finite, or a negative deviation.
+ *
+ * Time O(size).
+ * @see Box and Muller 1958, "A Note on the Generation of Random Normal Deviates"
  */
 export function normal(
   key: RandomKey,

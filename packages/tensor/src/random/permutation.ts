@@ -5,14 +5,22 @@ import type { RandomKey } from "./random-key.ts";
 import { randomStream } from "./random-stream.ts";
 import { requireKey } from "./random-words.ts";
 
-/** The numbers 0 … n − 1 in a random order, int32 `[n]`: every order is equally likely, as far as 64 bits of key allow. */
+/**
+ * The numbers 0 … n − 1 in a random order, int32 `[n]`: every order is equally likely, as far as 64 bits of key allow. Time O(n).
+ * @throws {HeedError} unless n is a whole number from 0 to 2^31.
+ * @see Durstenfeld 1964, "Algorithm 235: Random Permutation"
+ */
 export function permutation(key: RandomKey, n: number): Tensor {
   requireKey("permutation", key);
   if (!Number.isInteger(n) || n < 0 || n > 2 ** 31) throw new HeedError("permutation", "n must be an integer from 0 to 2^31", { n });
   return drawn<Int32Array>("permutation", [n], "int32", false, (out) => shuffle(key, out));
 }
 
-/** `permutation` as a plain array. */
+/**
+ * `permutation` as a plain array, with the same errors. Time O(n).
+ * @throws {HeedError} unless n is a whole number from 0 to 2^31.
+ * @see Durstenfeld 1964, "Algorithm 235: Random Permutation"
+ */
 export function randomOrder(key: RandomKey, n: number): Int32Array<ArrayBuffer> {
   requireKey("randomOrder", key);
   if (!Number.isInteger(n) || n < 0 || n > 2 ** 31) throw new HeedError("randomOrder", "n must be an integer from 0 to 2^31", { n });

@@ -6,8 +6,11 @@ import type { RandomKey } from "./random-key.ts";
 import { randomWords, requireKey } from "./random-words.ts";
 
 /**
- * int32 numbers `low … high − 1`, each exactly equally likely. Element i depends on key and i alone.
+ * int32 numbers `low … high − 1`, of any shape, each exactly equally likely. Element i depends on key and i alone.
  * @throws {HeedError} unless low < high are integers of int32's range (high may be 2^31).
+ *
+ * Time O(size): what would favour some numbers is drawn again.
+ * @see PyTorch's `torch.randint`
  */
 export function randomIntegers(key: RandomKey, shape: Shape, low: number, high: number): Tensor {
   requireKey("randomIntegers", key);

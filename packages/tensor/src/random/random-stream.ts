@@ -12,7 +12,11 @@ export interface RandomStream {
   integer(below: number): number;
 }
 
-/** The words of a key one after the other. */
+/**
+ * The words of a key one after the other, from word 0 on; two streams of one key give the same words. Time O(1) a word.
+ * @throws {HeedError} in `integer`, for a bound that is no whole number from 1 to 2^32.
+ * @see Salmon, Moraes, Dror and Shaw 2011, "Parallel Random Numbers: As Easy as 1, 2, 3"
+ */
 export function randomStream(key: RandomKey): RandomStream {
   const words = new Uint32Array(64);
   let start = 0;

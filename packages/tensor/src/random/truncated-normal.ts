@@ -14,9 +14,12 @@ export interface TruncatedNormalOptions extends NormalOptions {
 }
 
 /**
- * Normally distributed numbers, given that they lie between `mean + low · deviation` and `mean + high · deviation`: what
+ * Normally distributed numbers, of any shape, given that they lie between `mean + low · deviation` and `mean + high · deviation`: what
  * lies outside is drawn again. Element i depends on key and i alone.
  * @throws {HeedError} unless low < high, and mean and deviation as in `normal`.
+ *
+ * Time O(size), times the draws that one number takes: 1.05 on average for the default bounds.
+ * @see Robert 1995, "Simulation of Truncated Normal Variables"
  */
 export function truncatedNormal(key: RandomKey, shape: Shape, options: TruncatedNormalOptions = {}): Tensor {
   const { mean = 0, deviation = 1, low = -2, high = 2, dtype = "float32", requiresGrad = false } = options;

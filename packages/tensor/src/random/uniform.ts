@@ -13,9 +13,12 @@ export interface UniformOptions extends RandomOptions {
 }
 
 /**
- * Numbers from `[low, high)`, each equally likely: float32 from 24 random bits, float64 from 53. Element i depends on key
+ * Numbers from `[low, high)`, each equally likely, of any shape: float32 from 24 random bits, float64 from 53. Element i depends on key
  * and i alone, so a longer draw begins with the shorter one.
  * @throws {HeedError} unless low < high, both finite (low = high gives that number everywhere).
+ *
+ * Time O(size).
+ * @see PyTorch's `torch.rand`
  */
 export function uniform(
   key: RandomKey,

@@ -20,6 +20,8 @@ export interface Safetensors {
  *
  * @param bytes the whole file
  * @throws {FormatError} that names the entry and what is wrong with it.
+ *
+ * Time and memory O(bytes).
  * @see https://github.com/huggingface/safetensors (format)
  * @example const { tensors, metadata } = readSafetensors(await readFile("model.safetensors"));
  */

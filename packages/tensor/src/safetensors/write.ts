@@ -7,10 +7,12 @@ import { itemTypes } from "./item-types.ts";
  * Writes tensors as a safetensors file: the same tensors in the same order always give the same bytes. Wider items come
  * first, so every tensor is aligned to its item; tensors of equal width keep their order.
  *
- * @param tensors by name; `__metadata__` is no name for a tensor
+ * @param tensors of any shapes, by name; `__metadata__` is no name for a tensor
  * @param metadata strings for the header's `__metadata__`; left out when empty
  * @returns the whole file
  * @throws {FormatError} when a name or a metadata value cannot be written.
+ *
+ * Time and memory O(bytes).
  * @see https://github.com/huggingface/safetensors (format)
  * @example await writeFile("model.safetensors", writeSafetensors(model.stateDict()));
  */
