@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { parseSync, type ClassElement, type Statement } from "oxc-parser";
 
 /** Whose public functions and classes are checked. */
-const packages = ["nn", "scoring", "masks", "positional", "attention", "transformer", "onnx", "vision-patches", "cnn-baseline"];
+const packages = ["tensor", "nn", "scoring", "masks", "positional", "attention", "transformer", "onnx", "vision-patches", "cnn-baseline"];
 
 /** Entries that hold tools for tests, benches and authors of operations. */
 const apart = ["./testing", "./benchmarks", "./operation", "./reference"];
@@ -25,7 +25,7 @@ const rules: readonly { readonly what: string; readonly holds: (doc: string, of:
     holds: (doc) =>
       /@throws|\b(empty|without|nothing|none|zeros?|NaN|never|infinit\w*|odd)\b|∞|\b[LS] [≠<>] [LS]\b|\bno [a-z]+s\b/i.test(doc),
   },
-  { what: "cost", holds: (doc) => /\bTime (and memory )?O\(/.test(doc) },
+  { what: "cost", holds: (doc) => /\bTime\s(and\smemory\s)?O\(/.test(doc) },
   { what: "source", holds: (doc) => sourcesOf(doc).length > 0 && sourcesOf(doc).every(namesSource) },
 ];
 
