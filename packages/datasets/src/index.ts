@@ -21,4 +21,5 @@ export { readLines, type Line, type TextOptions } from "./text/read-lines.ts";
 export { readPairs } from "./text/read-pairs.ts";
 export { readSessions, type Session, type SessionOptions } from "./text/read-sessions.ts";
 export type { Source } from "./text/source.ts";
+export { Subwords } from "./text/subwords.ts";
 export { Vocabulary, type VocabularyOptions } from "./text/vocabulary.ts";

@@ -1,17 +1,21 @@
-import { Linear, Module, Parameter, torchUniform } from "@heed/nn";
+import { Linear, Module, Parameter, torchUniform, type Embedding } from "@heed/nn";
 import {
   add,
   concat,
   lessEqual,
   linear,
   matmul,
+  mul,
+  ones,
   reshape,
   ShapeError,
   softmax,
+  squeeze,
   tanh,
   tensor,
   unsqueeze,
   where,
+  zeros,
   Tensor,
   type RandomKey,
 } from "@heed/tensor";
@@ -24,7 +28,7 @@ export interface AdditiveDecoderSizes {
   readonly hiddenSize: number;
   /** Width of a memory vector: M. */
   readonly memorySize: number;
-  /** Hidden width of the score: A. */
+  /** Hidden width of the score: A; 0 for no attention: then a memory is one vector, which each step reads. */
   readonly attentionSize: number;
   /** How many tokens it can say: V. */
   readonly vocabularySize: number;
@@ -34,21 +38,25 @@ export interface AdditiveDecoderSizes {
 export interface Memory {
   /** `[B, L, M]` */
   readonly values: Tensor;
-  /** The score's part of the memory, `[B, L, A]`. */
-  readonly keys: Tensor;
+  /** The score's part of the memory, `[B, L, A]`; absent without attention. */
+  readonly keys: Tensor | undefined;
   /** Bool `[B, L]`, false beyond a sample's end; absent where all are as long as the memory. */
   readonly open: Tensor | undefined;
 }
 
-export interface DecoderStep {
-  /** `[B, V]` */
-  readonly logits: Tensor;
+/** What a step has before it says anything. */
+export interface Recollection {
   /** `[B, H]` */
   readonly state: Tensor;
   /** What attention read, `[B, M]`. */
   readonly context: Tensor;
   /** Over the memory, `[B, L]`. */
   readonly weights: Tensor;
+}
+
+export interface DecoderStep extends Recollection {
+  /** `[B, V]` */
+  readonly logits: Tensor;
 }
 
 /** The parameters of an additive score: `w_q` `[A, H]`, `w_k` `[A, M]`, `v` `[A]`. */
@@ -66,45 +74,67 @@ class AdditiveAttention extends Module {
   }
 }
 
+export interface AdditiveDecoderOptions {
+  /** `[V, E]`: says tokens by the rows of this table, which its owner holds (Press and Wolf 2017). Default: by weights of its own. */
+  readonly tied?: Embedding | undefined;
+}
+
 /**
  * A decoder that looks back at the whole input at each step: with the state s before it, `e_j = v · tanh(w_q s + w_k m_j)`, weights = softmax(e) over the
- * sample's own memory, `context = Σ_j weights_j m_j`; then `s′ = GRU([input; context], s)`, `logits = out([s′; context; input])`.
+ * sample's own memory, `context = Σ_j weights_j m_j`; then `s′ = GRU([input; context], s)`, `logits = out([s′; context; input])`; where tied,
+ * `logits = table · tanh(out([s′; context; input])) / √E + out_bias`. With attentionSize 0 there is one vector to remember, weights are 1.
  *
  * Letters: B batch, L memory vectors, E inputSize, H hiddenSize, M memorySize, A attentionSize, V vocabularySize.
- * Parameters: `attention.w_q`, `attention.w_k`, `attention.v`, `cell.*` (a `GRUCell`'s), `out.weight`, `out.bias`.
- * @throws {ShapeError} for sizes that are no whole numbers from 1 on.
+ * Parameters: `attention.w_q`, `attention.w_k`, `attention.v`, `cell.*` (a `GRUCell`'s), `out.weight`, `out.bias`, and `out_bias` where tied.
+ * @throws {ShapeError} for sizes that are no whole numbers from 1 on (attentionSize from 0 on), or a tied table that is not `[V, E]`.
  *
- * Time of a step O(B (L (A + M) + (E + M + H) H + (H + M + E) V)).
- * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473)
+ * Time of a step O(B (L (A + M) + (E + M + H) H + (H + M + E) V)); where tied the last term is (H + M + E + V) E.
+ * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473); Cho et al. 2014 (one vector, arXiv:1406.1078); Press and Wolf 2017 (arXiv:1608.05859)
  */
 export class AdditiveDecoder extends Module {
-  readonly attention: AdditiveAttention;
+  readonly attention: AdditiveAttention | null;
   readonly cell: GRUCell;
   readonly out: Linear;
+  readonly out_bias: Parameter | null;
+  readonly #sizes: AdditiveDecoderSizes;
+  readonly #table: Embedding | undefined;
 
-  constructor({ inputSize: E, hiddenSize: H, memorySize: M, attentionSize: A, vocabularySize: V }: AdditiveDecoderSizes, key: RandomKey) {
+  constructor(sizes: AdditiveDecoderSizes, key: RandomKey, { tied }: AdditiveDecoderOptions = {}) {
     super();
+    const { inputSize: E, hiddenSize: H, memorySize: M, attentionSize: A, vocabularySize: V } = sizes;
     for (const [name, size] of Object.entries({ inputSize: E, hiddenSize: H, memorySize: M, attentionSize: A, vocabularySize: V })) {
-      if (!Number.isInteger(size) || size < 1)
-        throw new ShapeError("AdditiveDecoder", `${name} must be a whole number from 1 on`, { [name]: size });
+      const least = name === "attentionSize" ? 0 : 1;
+      if (!Number.isInteger(size) || size < least)
+        throw new ShapeError("AdditiveDecoder", `${name} must be a whole number from ${least} on`, { [name]: size });
     }
-    this.attention = new AdditiveAttention(H, M, A, key.split("attention"));
+    if (tied !== undefined && (tied.weight.shape[0] !== V || tied.weight.shape[1] !== E)) {
+      const got = { table: tied.weight.shape, vocabularySize: V, inputSize: E };
+      throw new ShapeError("AdditiveDecoder", "a tied table must be [vocabularySize, inputSize]", got);
+    }
+    this.attention = A === 0 ? null : new AdditiveAttention(H, M, A, key.split("attention"));
     this.cell = new GRUCell(E + M, H, { key: key.split("cell") });
-    this.out = new Linear(H + M + E, V, { key: key.split("out") });
+    this.out = new Linear(H + M + E, tied === undefined ? V : E, { key: key.split("out") });
+    this.out_bias = tied === undefined ? null : new Parameter(zeros([V]));
+    this.#sizes = sizes;
+    this.#table = tied;
   }
 
   /**
    * Memory made ready for steps: once per input, not once per step.
    * @param values `[B, L, M]`
    * @param lengths how many vectors each sample has, from 1 to L; default all L
-   * @throws {ShapeError} when values or lengths have another shape.
+   * @throws {ShapeError} when values or lengths have another shape, or there are several vectors and no attention.
    */
   remember(values: Tensor, lengths?: Tensor | readonly number[]): Memory {
-    const M = this.attention.w_k.shape[1]!;
+    const { memorySize: M } = this.#sizes;
     if (values.rank !== 3 || values.shape[2] !== M) {
       throw new ShapeError("AdditiveDecoder", "memory must be [B, L, memorySize]", { memory: values.shape, memorySize: M });
     }
     const [B, L] = values.shape as [number, number];
+    if (this.attention === null) {
+      if (L === 1) return { values, keys: undefined, open: undefined };
+      throw new ShapeError("AdditiveDecoder", "without attention the memory is one vector, [B, 1, memorySize]", { memory: values.shape });
+    }
     const keys = linear(values, this.attention.w_k);
     if (lengths === undefined) return { values, keys, open: undefined };
     const ends = lengths instanceof Tensor ? [...lengths.toTypedArray()].map(Number) : lengths;
@@ -127,12 +157,30 @@ export class AdditiveDecoder extends Module {
    * @param input `[B, E]`, such as the embedding of the last token
    * @param state `[B, H]`
    */
-  forward(input: Tensor, state: Tensor, { values, keys, open }: Memory): DecoderStep {
-    const pairs = tanh(add(unsqueeze(linear(state, this.attention.w_q), 1), keys)); // [B, L, A]
-    const scores = matmul(pairs, this.attention.v); // [B, L]
+  forward(input: Tensor, state: Tensor, memory: Memory): DecoderStep {
+    const recollection = this.recall(input, state, memory);
+    return { ...recollection, logits: this.say(recollection.state, recollection.context, input) };
+  }
+
+  /** A step without the logits, which nothing that follows depends on: `say` gives those of many steps at once. */
+  recall(input: Tensor, state: Tensor, memory: Memory): Recollection {
+    const { context, weights } = this.#look(state, memory);
+    return { state: this.cell.forward(concat([input, context], -1), { h: state }).h, context, weights };
+  }
+
+  /** Logits `[…, V]` of the states after the steps `[…, H]`, their contexts `[…, M]` and inputs `[…, E]`. */
+  say(state: Tensor, context: Tensor, input: Tensor): Tensor {
+    const read = this.out.forward(concat([state, context, input], -1));
+    if (this.#table === undefined) return read;
+    return linear(mul(tanh(read), 1 / Math.sqrt(this.#sizes.inputSize)), this.#table.weight, this.out_bias!);
+  }
+
+  #look(state: Tensor, { values, keys, open }: Memory): { context: Tensor; weights: Tensor } {
+    const { attention } = this;
+    if (attention === null || keys === undefined) return { context: squeeze(values, 1), weights: ones([values.shape[0]!, 1]) };
+    const pairs = tanh(add(unsqueeze(linear(state, attention.w_q), 1), keys)); // [B, L, A]
+    const scores = matmul(pairs, attention.v); // [B, L]
     const weights = softmax(open === undefined ? scores : where(open, scores, -Infinity), -1);
-    const context = reshape(matmul(unsqueeze(weights, 1), values), [values.shape[0]!, values.shape[2]!]);
-    const { h } = this.cell.forward(concat([input, context], -1), { h: state });
-    return { logits: this.out.forward(concat([h, context, input], -1)), state: h, context, weights };
+    return { context: reshape(matmul(unsqueeze(weights, 1), values), [values.shape[0]!, values.shape[2]!]), weights };
   }
 }

@@ -16,6 +16,8 @@ export interface LanguageModel extends Stateful {
    * @returns `[B, n, vocabulary]`, or `[B, 1, vocabulary]`
    */
   decode(ids: Tensor, step: DecodingStep): Tensor;
+  /** Takes samples anew by their numbers, as the cache does: for a model that keeps something of its own from step to step, such as a recurrent state. */
+  select?(samples: readonly number[]): void;
 }
 
 /** For the stack: `stack.forward(x, { mask: causal(), ...step })`. */
@@ -90,7 +92,10 @@ export function generate(model: LanguageModel, prompts: Tensor | readonly (reado
     stops: new Set(stopTokens),
     goesOn: (step, running, tokens) => options.onStep?.({ step, maxNewTokens, running, tokens: tokens() }) !== false,
     next: (tokens) => nextRows(model, cache, tokens),
-    select: (samples) => cache.select(samples),
+    select(samples) {
+      cache.select(samples);
+      model.select?.(samples);
+    },
   };
   try {
     return strategy.kind === "beam" ? beamSearch(run, strategy) : oneByOne(run, strategy);
