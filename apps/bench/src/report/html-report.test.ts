@@ -135,6 +135,18 @@ it("stands with no, some, and half-done runs, and says that it is partial", () =
   expect(attention).toMatchObject({ accuracy: 0.8, accuracyDeviation: null, finishedRuns: 0 });
 });
 
+it("draws weights with words on both sides, with the numbers of each cell and the largest of each row in words", () => {
+  const sample = { title: "hello & <q>", rows: ["hello", "<q>"], columns: ["bonjour", "le", "monde"], weights: [[0.8, 0.15, 0.05], [0, 0.25, 0.75]] }; // prettier-ignore
+  const section = { kind: "weights" as const, title: "Who looks where", caption: "", samples: [sample] };
+  const drawn = { ...whole, outcome: { ...whole.outcome, sections: [section] } };
+  const page = htmlReport(drawn);
+  expect(page.match(/<rect[^>]*><title>/g)).toHaveLength(6);
+  expect(page).toContain("<title>&lt;q&gt; looks at monde: 75 %</title>");
+  expect(page).toContain('aria-label="hello &amp; &lt;q&gt;. Most weight of hello: bonjour, &lt;q&gt;: monde."');
+  expect(page).not.toMatch(/NaN|undefined|Infinity|<q>/);
+  expect(JSON.parse(jsonText(drawn)).sections).toEqual([section]);
+});
+
 it("prints a table that fits: as a grid, or in a narrow terminal row by row", () => {
   const table = {
     columns: [{ label: "model" }, { label: "accuracy", align: "right" as const }],

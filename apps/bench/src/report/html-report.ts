@@ -9,6 +9,7 @@ import { durationsPlot } from "./plots/durations.ts";
 import { graphDrawing } from "./plots/graph-drawing.ts";
 import { scoresPlot } from "./plots/scores.ts";
 import { SeriesStyles } from "./plots/series-style.ts";
+import { weightsPlot } from "./plots/weights-plot.ts";
 import type { Report } from "./report.ts";
 import { settingsTable } from "./settings-table.ts";
 import { style } from "./style.ts";
@@ -167,6 +168,25 @@ function draw(section: Section, styles: SeriesStyles): Markup {
           ["graph", "node", "share of the largest weight"],
           section.samples.flatMap(({ title, nodes }) =>
             nodes.map(({ label, weight }, i) => [title, `${i + 1} ${label}`, percent(weight, 0)]),
+          ),
+        )}`;
+    case "weights":
+      return html`<div class="grid-2">
+          ${section.samples.map(
+            (sample) =>
+              html`<figure class="panel">
+                <h3>${sample.title}</h3>
+                ${sample.subtitle !== undefined && html`<p>${sample.subtitle}</p>`} ${weightsPlot(sample)}
+              </figure>`,
+          )}
+        </div>
+        ${colourScale("no weight", "all weight of the row")}${values(
+          ["picture", "what looks", "looks most at", "weight"],
+          section.samples.flatMap(({ title, rows, columns, weights }) =>
+            rows.map((row, i) => {
+              const most = Math.max(...weights[i]!);
+              return [title, row, columns[weights[i]!.indexOf(most)] ?? "", percent(most, 0)];
+            }),
           ),
         )}`;
     case "durations":

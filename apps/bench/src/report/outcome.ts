@@ -42,6 +42,7 @@ export type Section =
   | ConfusionSection
   | AttentionSection
   | GraphSection
+  | WeightsSection
   | DurationSection;
 
 interface SectionBase {
@@ -124,6 +125,22 @@ export interface GraphSample {
   /** Places in units of an edge's length, y downwards; weights as shares of the largest, 0 … 1. */
   readonly nodes: readonly { readonly x: number; readonly y: number; readonly label: string; readonly weight: number }[];
   readonly edges: readonly { readonly from: number; readonly to: number; readonly weight: number; readonly lines?: number }[];
+}
+
+/** Who looks at what: matrices of attention weights, with words on both sides. */
+export interface WeightsSection extends SectionBase {
+  readonly kind: "weights";
+  readonly samples: readonly WeightsSample[];
+}
+
+export interface WeightsSample {
+  readonly title: string;
+  readonly subtitle?: string;
+  /** What looks, downwards, and what is looked at. */
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  /** `[row][column]`, 0 … 1 */
+  readonly weights: readonly (readonly number[])[];
 }
 
 /** Distribution of durations per model. */
