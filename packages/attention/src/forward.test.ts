@@ -138,7 +138,7 @@ describe("attention of @heed/attention/forward", () => {
         /scaledDot: query and key must share width D \(axis -1\); got query \[2, 4, 37, 16\], key \[2, 2, 70, 17\]/,
       );
       expect(() => call(q, k, normal(key, [B, 2, S + 1, E]))).toThrow(/share length S/);
-      expect(() => call(q, k, v, { dropoutP: 2 })).toThrow(/dropoutP must be in/);
+      expect(() => call(q, k, v, { dropoutP: 2, dropoutKey: randomKey(1) })).toThrow(/dropoutP must be in/);
     }
   });
 });

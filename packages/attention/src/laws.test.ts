@@ -103,7 +103,8 @@ function optionsOf(each: Case): AttentionOptions {
     normaliser: normalisers[each.normaliser],
     ...(each.softcap ? { softcap: 1.5 } : {}),
     ...(each.bias ? { bias: [randomTensor([Hkv * group, 1, S], seed + 3), randomTensor([L, S], seed + 4)] } : {}),
-    ...(each.dropout ? { dropoutP: 0.3, dropoutKey: randomKey(seed) } : {}),
+    dropoutP: each.dropout ? 0.3 : 0,
+    dropoutKey: randomKey(seed),
   };
 }
 

@@ -46,23 +46,30 @@ type Normalising =
 /** What makes weights of scores. */
 export type TermOptions = Terms & Normalising;
 
+/** What drops needs a key. */
+type Dropping =
+  | {
+      /** Drops weights with this probability. Default 0. */
+      readonly dropoutP: number;
+      /** Needed with `dropoutP`; the same key drops the same weights. */
+      readonly dropoutKey: RandomKey;
+    }
+  | { readonly dropoutP?: 0 | undefined; readonly dropoutKey?: RandomKey | undefined };
+
 /**
  * Everything about a call of attention but its tensors. Order: score → softcap → bias → scoreMod → mask → normaliser → dropout → sum. A sink with
- * another normaliser than softmax does not compile.
+ * another normaliser than softmax does not compile, nor does `dropoutP` without `dropoutKey`.
  */
-export type AttentionOptions = TermOptions & {
-  /** Drops weights with this probability. Default 0. */
-  readonly dropoutP?: number;
-  /** Needed with `dropoutP`; the same key drops the same weights. */
-  readonly dropoutKey?: RandomKey;
-  /** `"bhld"` (default): `[B, H, L, D]`; `"blhd"`: `[B, L, H, D]`, a view. */
-  readonly layout?: "bhld" | "blhd";
-  /**
-   * Packed sequences: query `[totalQueries, H, D]`, key `[totalKeys, Hkv, D]`, value `[totalKeys, Hkv, E]` hold sequences one after the other;
-   * sequence b has the queries cuSeqlensQuery[b] … cuSeqlensQuery[b + 1], and its keys likewise. Int32 `[count + 1]`, both or none. Masks, biases and
-   * offsets then see B = count samples, whose i and j count within a sequence, and L and S of the longest. The output is `[totalQueries, H, E]`,
-   * lse `[H, totalQueries]`; weights and scores are padded, `[count, H, L, S]`.
-   */
-  readonly cuSeqlensQuery?: Tensor | Int32Array;
-  readonly cuSeqlensKey?: Tensor | Int32Array;
-};
+export type AttentionOptions = TermOptions &
+  Dropping & {
+    /** `"bhld"` (default): `[B, H, L, D]`; `"blhd"`: `[B, L, H, D]`, a view. */
+    readonly layout?: "bhld" | "blhd";
+    /**
+     * Packed sequences: query `[totalQueries, H, D]`, key `[totalKeys, Hkv, D]`, value `[totalKeys, Hkv, E]` hold sequences one after the other;
+     * sequence b has the queries cuSeqlensQuery[b] … cuSeqlensQuery[b + 1], and its keys likewise. Int32 `[count + 1]`, both or none. Masks, biases and
+     * offsets then see B = count samples, whose i and j count within a sequence, and L and S of the longest. The output is `[totalQueries, H, E]`,
+     * lse `[H, totalQueries]`; weights and scores are padded, `[count, H, L, S]`.
+     */
+    readonly cuSeqlensQuery?: Tensor | Int32Array;
+    readonly cuSeqlensKey?: Tensor | Int32Array;
+  };

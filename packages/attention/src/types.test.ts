@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { randomKey, zeros, type Tensor } from "@heed/tensor";
+import { randomKey, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import { causal, padding } from "@heed/masks";
 import { rope } from "@heed/positional";
 import { initAdditive, scaledDot } from "@heed/scoring";
@@ -31,6 +31,7 @@ declare const cache: KeyValueCache;
 declare const someNormaliser: Normaliser;
 declare const someOptions: AttentionOptions;
 declare const maybe: Tensor | undefined;
+declare const maybeKey: RandomKey | undefined;
 const key = randomKey(1);
 
 export function doNotCompile(): void {
@@ -70,6 +71,13 @@ export function doNotCompile(): void {
   attention(q, k, v, { normaliser: sparsemax(), returns: ["weights"] });
   attention(q, k, v, { normaliser: softmax(), returns: ["lse"] });
   attention(q, k, v, { normaliser: softmax() as Normaliser, returns: ["lse"] });
+  // @ts-expect-error: dropout needs a dropoutKey
+  attention(q, k, v, { dropoutP: 0.1 });
+  // @ts-expect-error: … which may not be missing
+  attention(q, k, v, { dropoutP: 0.1, dropoutKey: maybeKey });
+  attention(q, k, v, { dropoutP: 0.1, dropoutKey: key });
+  attention(q, k, v, { dropoutP: 0, dropoutKey: maybeKey });
+  attention(q, k, v, { ...someOptions, dropoutP: 0.1, dropoutKey: key });
   // @ts-expect-error: a sink belongs to softmax
   attention(q, k, v, { sink, normaliser: sparsemax() });
   // @ts-expect-error: a sink belongs to softmax

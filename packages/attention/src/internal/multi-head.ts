@@ -1,17 +1,4 @@
-import {
-  broadcastTo,
-  concat,
-  HeedError,
-  noGrad,
-  reciprocal,
-  reshape,
-  ShapeError,
-  Tensor,
-  tensor,
-  transpose,
-  zeros,
-  type RandomKey,
-} from "@heed/tensor";
+import { broadcastTo, concat, HeedError, noGrad, reciprocal, reshape, ShapeError, Tensor, tensor, transpose, zeros } from "@heed/tensor";
 import { dropoutKey, Module, type Parameter } from "@heed/nn";
 import { scaledDot } from "@heed/scoring";
 import { attention } from "../attention.ts";
@@ -166,7 +153,7 @@ export abstract class MultiHead extends Module {
     return { output: this.#join(output), weights };
   }
 
-  #dropout(): { dropoutP?: number; dropoutKey?: RandomKey } {
+  #dropout() {
     const drop = this.dropoutP > 0 ? dropoutKey(this.path) : undefined;
     return drop === undefined ? {} : { dropoutP: this.dropoutP, dropoutKey: drop };
   }

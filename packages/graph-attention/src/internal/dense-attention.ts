@@ -18,10 +18,11 @@ export function denseAttention(
 ): Tensor {
   const heads = (x: Tensor) => permute(x, [1, 0, 2]);
   const random = dropout.p === 0 ? undefined : dropoutKey(dropout.path);
+  const dropping = random === undefined ? {} : { dropoutP: dropout.p, dropoutKey: random };
   const output = attention(heads(query), heads(key), heads(value), {
     ...(score === undefined ? {} : { score }),
     ...(graph.denseMask ? { mask: graph.denseMask } : {}),
-    ...(random === undefined ? {} : { dropoutP: dropout.p, dropoutKey: random }),
+    ...dropping,
   });
   return heads(output);
 }
