@@ -1,6 +1,6 @@
 import { noGrad, normal, ones, randomIntegers, randomKey, resident, reshape, scope, tensor, type Tensor } from "@heed/tensor";
 import { Graph } from "./graph.ts";
-import { pairSoftmax, weightedSum } from "./internal/edge-operations.ts";
+import { pairAttention, weightedSum } from "./internal/edge-operations.ts";
 import { Incidence } from "./internal/incidence.ts";
 
 export interface EdgesTiming {
@@ -47,7 +47,7 @@ function timing(edges: number, samples: number): EdgesTiming {
     fn();
     return performance.now() - start;
   };
-  const attended = (): Tensor => weightedSum(h, pairSoftmax(target, source, 0.2, incidence), incidence);
+  const attended = (): Tensor => pairAttention({ a: target, b: source, values: h, slope: 0.2, incidence }).output;
   for (let sample = 0; sample < samples; sample++) {
     noGrad(() => {
       scope(() => take("probe", timed(() => weightedSum(rows, weights, one)))); // prettier-ignore

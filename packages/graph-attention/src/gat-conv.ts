@@ -1,18 +1,19 @@
 import { eye, matmul, mul, ones, reshape, unsqueeze, type Tensor } from "@heed/tensor";
-import type { Linear, Parameter } from "@heed/nn";
+import { isTraining, type Linear, type Parameter } from "@heed/nn";
 import { explainGraph } from "./explain-graph.ts";
 import type { Graph } from "./graph.ts";
-import { attentionVector, glorot, GraphConv, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
+import { attentionVector, glorot, GraphConv, type GraphConvForm, type GraphConvOptions, type GraphConvResult } from "./internal/conv.ts";
 import { denseAttention } from "./internal/dense-attention.ts";
 import { leakySum } from "./internal/leaky-sum.ts";
-import { pairSoftmax } from "./internal/edge-operations.ts";
+import { pairAttention, pairSoftmax } from "./internal/edge-operations.ts";
 import type { SparseMatrix } from "./sparse-matrix.ts";
 
 /**
  * Graph attention: h = lin(x) as `[N, heads, out]`; for an edge j → i the score is
  * `leakyRelu(att_src · h_j + att_dst · h_i)`; weights are its softmax over i's incoming edges; `y_i = Σ_j weight_ij h_j + bias`.
- * `[N, inFeatures]` → `[N, heads · out]`, or the mean `[N, out]`. An isolated node gets the bias.
+ * `[N, inFeatures]` → `[N, heads · out]`, or the mean `[N, out]`. A node without incoming edges gets the bias.
  *
+ * Letters: N nodes.
  * Parameters with PyTorch Geometric's names: `lin.weight`, `att_src`, `att_dst` `[1, heads, out]`, `bias`.
  * Time O(N · in · heads · out + edgeCount · heads · out), memory O(N · heads · out + edgeCount · heads).
  * @see Veličković et al. 2018 (arXiv:1710.10903)
@@ -32,7 +33,7 @@ export class GATConv extends GraphConv {
 
   forward(x: Tensor | SparseMatrix, graph: Graph): Tensor {
     const used = this.edgesFor("GATConv", x, graph);
-    if (explainGraph(used).form === "edges") return this.#along(x, graph).output;
+    if (explainGraph(used).form === "edges") return this.#along(x, graph, false).output;
     const { h, bySource, byTarget } = this.#sides(x);
     const [query, key] = [byTarget, bySource].map((side) => unsqueeze(side, -1)); // [N, heads, 1]
     const score = leakySum(ones([this.heads, 1], { dtype: h.dtype as "float32" }), this.negativeSlope);
@@ -41,14 +42,19 @@ export class GATConv extends GraphConv {
 
   /** As `forward`, with the weights per edge and the edges they belong to. */
   attend(x: Tensor | SparseMatrix, graph: Graph): GraphConvResult {
-    return this.#along(x, graph).result();
+    return this.#along(x, graph, true).result();
   }
 
-  #along(x: Tensor | SparseMatrix, graph: Graph) {
+  #along(x: Tensor | SparseMatrix, graph: Graph, wantsWeights: boolean): GraphConvForm {
     const used = this.edgesFor("GATConv", x, graph);
     const { h, bySource, byTarget } = this.#sides(x);
-    const weights = pairSoftmax(byTarget, bySource, this.negativeSlope, used.byTarget().graph.incidence);
-    return this.aggregate(weights, h, used);
+    const { incidence } = used.byTarget().graph;
+    // Dropout comes between the weights and their sum.
+    if (isTraining() && this.attentionDropout.p > 0) {
+      return this.aggregate(pairSoftmax(byTarget, bySource, this.negativeSlope, incidence), h, used);
+    }
+    const { output, weights } = pairAttention({ a: byTarget, b: bySource, values: h, slope: this.negativeSlope, incidence }, wantsWeights);
+    return this.formed(output, weights, used);
   }
 
   /** The features `[N, heads, out]`, and what they add to the scores as source and as target, `[N, heads]` each. */

@@ -78,6 +78,21 @@ const kernels: Record<string, Run> = {
     each(cuts, (from, to) => run.pairSoftmax(a, b, out, offsets, columns, slots, from, to, H, 0.2));
     return space.readReals(out, rows.E * H);
   },
+  pairAttention(run, space, rows, H, F, cuts) {
+    const [a, b] = [space.reals(noise(rows.N * H, 1), 1), space.reals(noise(rows.N * H, 2), 2)];
+    const [values, weights] = [space.reals(noise(rows.N * H * F, 3), 1), space.reals(rows.E * H)];
+    const [factors, out] = [space.reals(rows.N * H, 1), space.reals(rows.N * H * F, 3)];
+    const [offsets, columns] = places(space, rows);
+    const results = [1, 0].map((keep) => {
+      each(cuts, (from, to) => run.pairAttention(a, b, values, weights, factors, out, offsets, columns, from, to, H, F, 0.2, keep));
+      return [
+        ...space.readReals(out, rows.N * H * F),
+        ...space.readReals(factors, rows.N * H),
+        ...(keep ? space.readReals(weights, rows.E * H) : []),
+      ];
+    });
+    return results.flat();
+  },
   pairSoftmaxGrad(run, space, rows, H, _, cuts) {
     const [a, b] = [space.reals(noise(rows.N * H, 1), 1), space.reals(noise(rows.N * H, 2), 2)];
     const [weights, g] = [space.reals(noise(rows.E * H, 3)), space.reals(noise(rows.E * H, 4), 1)];
@@ -128,6 +143,7 @@ const shapes = [
   { counts: [3, 0, 1, 8], N: 9, heads: [1, 2, 3, 4, 5, 8], widths: [1, 3, 4, 5, 8, 16] },
   { counts: [0], N: 3, heads: [2], widths: [4] },
   { counts: [40], N: 2, heads: [4], widths: [7] },
+  { counts: [2, 19], N: 3, heads: [1, 2, 4, 12], widths: [8, 16, 32, 96] },
 ];
 
 describe.each(implementationsOf(edges))("edges, $name", ({ kernels: implementation, dtype }) => {

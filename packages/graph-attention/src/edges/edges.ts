@@ -3,9 +3,9 @@ import { defineFamily, type Family } from "@heed/kernels";
 import { reference } from "./reference.ts";
 
 /**
- * What happens along the edges of a graph, row by row: row i has the edges `offsets[i] … offsets[i + 1] − 1`; the k-th leads to node `columns[k]`, and
- * its numbers lie at `slots[k]` of arrays of edges. By targets a row holds incoming edges, by sources outgoing ones. Each call does rows [from, to),
- * and writes no other row, so calls may run side by side; sums run over a row's edges in order.
+ * What happens along the edges of a graph, row by row: row i has the edges `offsets[i] … offsets[i + 1] − 1`; the k-th leads to node `columns[k]`,
+ * and its numbers lie at `slots[k]` of arrays of edges. By targets a row holds incoming edges, by sources outgoing ones. Each call does rows [from,
+ * to), and writes no other row, so calls may run side by side; sums run over a row's edges in order.
  *
  * Letters: N nodes, E edges, H heads, F width. Arrays are contiguous and real, `offsets`, `columns`, `slots` int32; the caller has checked indices.
  */
@@ -66,8 +66,28 @@ export interface EdgeKernels {
     slope: number,
   ): void;
   /**
-   * Its gradients from those of its results, g, and the results, weights, `[E, H]` each: `dz[slot, h] = w · (g − Σ_row w · g) · leakyRelu′(…)`, what each edge
-   * gives to b, and their sums `da[i, h] = Σ_k dz[slot, h]`.
+   * `pairSoftmax` and the `weightedSum` of its weights in one walk: values `[·, H, F]`, out `[N, H, F]`, `factors` `[N, H]`: one over the sum of a
+   * row's powers. Edges are numbered in the order of rows. `weights` `[E, H]` hold the weights where `keep` is 1, else what became of them on the way.
+   */
+  pairAttention(
+    a: number,
+    b: number,
+    values: number,
+    weights: number,
+    factors: number,
+    out: number,
+    offsets: number,
+    columns: number,
+    from: number,
+    to: number,
+    heads: number,
+    width: number,
+    slope: number,
+    keep: number,
+  ): void;
+  /**
+   * The gradients of `pairSoftmax` from those of its results, g, and the results, weights, `[E, H]` each:
+   * `dz[slot, h] = w · (g − Σ_row w · g) · leakyRelu′(…)`, what each edge gives to b, and their sums `da[i, h] = Σ_k dz[slot, h]`.
    */
   pairSoftmaxGrad(
     a: number,

@@ -17,29 +17,12 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     (f, { values, weights, out, heads, width, ...rows }) => {
       f.if(i32.eqz(heads), () => f.return());
       const bytes = f.let(i32.shl(i32.mul(heads, width), 2));
-      const weightBytes = f.let(i32.shl(heads, 2));
-      const [row, read, write, weightAt] = f.locals("i32", 4);
-      const weight = f.local("v128");
-      row.set(i32.add(out, i32.mul(rows.from, bytes)));
-      byWidth(f, width, (step) =>
-        eachRow(
-          f,
-          rows,
-          () => f.memoryFill(row, 0, bytes),
-          (column, slot) => {
-            read.set(i32.add(values, i32.mul(column, bytes)));
-            weightAt.set(i32.add(weights, i32.mul(slot, weightBytes)));
-            write.set(row);
-            eachOf(f, heads, () => {
-              weight.set(v128.load32Splat(weightAt));
-              f.increment(weightAt, 4);
-              step(f, width, [read, write], ([from, to], load, store) => store(to, f.madd(weight, load(from), load(to))));
-            });
-          },
-          () => f.increment(row, bytes),
-          { array: values, bytes },
-        ),
-      );
+      const row = f.let(i32.add(out, i32.mul(rows.from, bytes)));
+      const body = (sum: RowSum) => (walk: Walk) => {
+        sum({ values, weights, heads, width, out: row }, walk);
+        f.increment(row, bytes);
+      };
+      bySize(f, heads, width, (sum) => eachStretch(f, rows, body(sum), { array: values, bytes }));
     },
   );
 
@@ -116,51 +99,90 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
 
   const SOFTMAX = { offsets: "i32", slots: "i32", from: "i32", to: "i32", heads: "i32" } as const;
 
-  /** Softmax of a row's scores, which `first` gives while the greatest is looked for, and `again` once more. */
-  const softmaxOf = (
-    f: FunctionBuilder,
-    rows: Rows,
-    heads: Int,
-    out: Int,
-    scoresOf: (
-      place: (base: Int, of: Int) => Expression<"i32">,
-      load: Load,
-      store: Store,
-      row: Int,
-    ) => { first(column: Int, slot: Int): Expression<"v128">; again(slot: Int): Expression<"v128"> },
-  ): void => {
+  /** Leaves e^(score − greatest) in `out`, and returns what makes weights of them. */
+  const powersOf = (f: FunctionBuilder): ((group: HeadGroup, out: Int, scores: Scores) => readonly Vector[]) => {
     const exp = fastDecayBlock(new Constants(f));
-    const bytes = f.let(i32.shl(heads, 2));
-    const [most, sum, value] = f.locals("v128", 3);
+    const [most, sum, value] = [f.locals("v128", 2), f.locals("v128", 2), f.locals("v128", 2)];
     const least = f.let(f32x4.splat(-Infinity));
     const zero = f.let(f32x4.splat(0));
     const one = f.let(f32x4.splat(1));
-    eachHead(f, rows, heads, (shift, walk, load, store, row) => {
-      const place = (base: Int, of: Int) => i32.add(i32.add(base, shift), i32.mul(of, bytes));
-      const scores = scoresOf(place, load, store, row);
-      most.set(least);
-      walk((slot, column) => most.set(f32x4.pmax(most, scores.first(column, slot))));
-      most.set(v128.bitselect(zero, most, f32x4.eq(most, least)));
-      sum.set(zero);
+    return ({ parts, array, store, walk }, out, scores) => {
+      const place = array(out);
+      scores.greatest().forEach((greatest, p) => {
+        most[p]!.set(greatest);
+        most[p]!.set(v128.bitselect(zero, most[p]!, f32x4.eq(most[p]!, least)));
+        sum[p]!.set(zero);
+      });
       walk((slot) => {
-        value.set(f32x4.sub(scores.again(slot), most));
-        value.set(exp(value));
-        sum.set(f32x4.add(sum, value));
-        store(f.let(place(out, slot)), value);
+        scores.of(slot).forEach((score, p) => value[p]!.set(f32x4.sub(score, most[p]!)));
+        const at = place(slot);
+        for (const p of parts) value[p]!.set(exp(value[p]!));
+        for (const p of parts) {
+          sum[p]!.set(f32x4.add(sum[p]!, value[p]!));
+          store(at, p, value[p]!);
+        }
       });
       // A sum of 0 (all −∞) leaves 0: its quotient is masked away.
-      sum.set(v128.andnot(f32x4.div(one, sum), f32x4.eq(sum, zero)));
-      walk((slot) => {
-        const at = f.let(place(out, slot));
-        store(at, f32x4.mul(load(at), sum));
-      });
+      for (const p of parts) sum[p]!.set(v128.andnot(f32x4.div(one, sum[p]!), f32x4.eq(sum[p]!, zero)));
+      return sum;
+    };
+  };
+
+  const scaled = ({ parts, array, load, store, walk }: HeadGroup, out: Int, factors: readonly Vector[]): void => {
+    const place = array(out);
+    walk((slot) => {
+      const at = place(slot);
+      for (const p of parts) store(at, p, f32x4.mul(load(at, p), factors[p]!));
     });
   };
 
+  /** `leakyRelu(a[row] + b[column])`, kept in `out` on the way. */
+  const pairScores = (f: FunctionBuilder, a: Int, b: Int, out: Int, slope: Local<"f32">): ((group: HeadGroup) => Scores) => {
+    const slopes = f.let(f32x4.splat(slope));
+    const zero = f.let(f32x4.splat(0));
+    const [own, z, high] = [f.locals("v128", 2), f.locals("v128", 2), f.locals("v128", 2)];
+    return ({ parts, array, load, store, walk, row }) => {
+      const ownAt = array(a)(row);
+      for (const p of parts) own[p]!.set(load(ownAt, p));
+      const [bAt, outAt] = [array(b), array(out)];
+      return {
+        greatest() {
+          for (const p of parts) high[p]!.set(f32x4.splat(-Infinity));
+          walk((slot, column) => {
+            const [from, to] = [bAt(column), outAt(slot)];
+            for (const p of parts) {
+              z[p]!.set(f32x4.add(own[p]!, load(from, p)));
+              z[p]!.set(f.madd(f32x4.pmin(z[p]!, zero), slopes, f32x4.pmax(z[p]!, zero)));
+              store(to, p, z[p]!);
+              high[p]!.set(f32x4.pmax(high[p]!, z[p]!));
+            }
+          });
+          return parts.map((p) => high[p]!);
+        },
+        of(slot) {
+          const at = outAt(slot);
+          return parts.map((p) => load(at, p));
+        },
+      };
+    };
+  };
+
   m.func("edgeSoftmax", { params: { scores: "i32", out: "i32", ...SOFTMAX } }, (f, { scores, out, heads, ...rows }) => {
-    softmaxOf(f, rows, heads, out, (place, load) => {
-      const at = (slot: Int) => load(f.let(place(scores, slot)));
-      return { first: (_, slot) => at(slot), again: at };
+    const powers = powersOf(f);
+    const high = f.locals("v128", 2);
+    eachHead(f, rows, heads, (group) => {
+      const { parts, array, load, walk } = group;
+      const place = array(scores);
+      const of = (slot: Int) => {
+        const at = place(slot);
+        return parts.map((p) => load(at, p));
+      };
+      const greatest = () => {
+        for (const p of parts) high[p]!.set(f32x4.splat(-Infinity));
+        walk((slot) => of(slot).forEach((score, p) => high[p]!.set(f32x4.pmax(high[p]!, score))));
+        return parts.map((p) => high[p]!);
+      };
+      scaled(group, out, powers(group, out, { greatest, of }));
     });
   });
 
@@ -168,21 +190,43 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     "pairSoftmax",
     { params: { a: "i32", b: "i32", out: "i32", ...ROWS, heads: "i32", slope: "f32" } },
     (f, { a, b, out, heads, slope, ...rows }) => {
-      const slopes = f.let(f32x4.splat(slope));
-      const zero = f.let(f32x4.splat(0));
-      const [own, z] = f.locals("v128", 2);
-      softmaxOf(f, rows, heads, out, (place, load, store, row) => {
-        own.set(load(f.let(place(a, row))));
-        return {
-          first: (column, slot) => {
-            z.set(f32x4.add(own, load(f.let(place(b, column)))));
-            z.set(v128.bitselect(z, f32x4.mul(z, slopes), f32x4.gt(z, zero)));
-            store(f.let(place(out, slot)), z);
-            return z;
-          },
-          again: (slot) => load(f.let(place(out, slot))),
-        };
-      });
+      const [powers, scores] = [powersOf(f), pairScores(f, a, b, out, slope)];
+      eachHead(f, rows, heads, (group) => scaled(group, out, powers(group, out, scores(group))));
+    },
+  );
+
+  m.func(
+    "pairAttention",
+    {
+      // prettier-ignore
+      params: {
+        a: "i32", b: "i32", values: "i32", weights: "i32", factors: "i32", out: "i32", offsets: "i32", columns: "i32", from: "i32", to: "i32",
+        heads: "i32", width: "i32", slope: "f32", keep: "i32",
+      },
+    },
+    (f, { a, b, values, weights, factors, out, heads, width, slope, keep, ...rows }) => {
+      const bytes = f.let(i32.shl(i32.mul(heads, width), 2));
+      f.if(i32.eqz(heads), () => f.return());
+      const outRow = f.let(i32.add(out, i32.mul(rows.from, bytes)));
+      const rowFactors = f.let(i32.add(factors, i32.shl(i32.mul(rows.from, heads), 2)));
+      const [powers, scores] = [powersOf(f), pairScores(f, a, b, weights, slope)];
+      const body = (sum: RowSum) => (walk: Walk, row: Int) => {
+        eachGroup(f, heads, row, walk, (group) => {
+          const found = powers(group, weights, scores(group));
+          const at = group.array(factors)(row);
+          for (const p of group.parts) group.store(at, p, found[p]!);
+        });
+        sum({ values, weights, heads, width, out: outRow, factors: rowFactors }, walk);
+        f.if(keep, () =>
+          eachGroup(f, heads, row, walk, (group) => {
+            const at = group.array(factors)(row);
+            scaled(group, weights, group.parts.map((p) => f.let(group.load(at, p)))); // prettier-ignore
+          }),
+        );
+        f.increment(outRow, bytes);
+        f.increment(rowFactors, i32.shl(heads, 2));
+      };
+      bySize(f, heads, width, (sum) => eachStretch(f, rows, body(sum), { array: values, bytes }));
     },
   );
 
@@ -190,37 +234,51 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
     "pairSoftmaxGrad",
     { params: { a: "i32", b: "i32", weights: "i32", g: "i32", dz: "i32", da: "i32", ...ROWS, heads: "i32", slope: "f32" } },
     (f, { a, b, weights, g, dz, da, heads, slope, ...rows }) => {
-      const bytes = f.let(i32.shl(heads, 2));
       const slopes = f.let(f32x4.splat(slope));
       const one = f.let(f32x4.splat(1));
       const zero = f.let(f32x4.splat(0));
-      const [own, sum, z, gathered] = f.locals("v128", 4);
-      eachHead(f, rows, heads, (shift, walk, load, store, row) => {
-        const place = (base: Int, of: Int) => f.let(i32.add(i32.add(base, shift), i32.mul(of, bytes)));
-        own.set(load(place(a, row)));
-        sum.set(zero);
-        walk((slot) => sum.set(f.madd(load(place(weights, slot)), load(place(g, slot)), sum)));
-        gathered.set(zero);
-        walk((slot, column) => {
-          z.set(f32x4.add(own, load(place(b, column))));
-          z.set(v128.bitselect(one, slopes, f32x4.gt(z, zero)));
-          z.set(f32x4.mul(f32x4.mul(load(place(weights, slot)), f32x4.sub(load(place(g, slot)), sum)), z));
-          store(place(dz, slot), z);
-          gathered.set(f32x4.add(gathered, z));
+      const [own, sum, gathered] = [f.locals("v128", 2), f.locals("v128", 2), f.locals("v128", 2)];
+      const z = f.local("v128");
+      eachHead(f, rows, heads, ({ parts, array, load, store, walk, row }) => {
+        const [ownAt, gatheredAt] = [array(a)(row), array(da)(row)];
+        const [bAt, weightAt, cotangentAt, dzAt] = [b, weights, g, dz].map(array) as [Place, Place, Place, Place];
+        for (const p of parts) {
+          own[p]!.set(load(ownAt, p));
+          sum[p]!.set(zero);
+          gathered[p]!.set(zero);
+        }
+        walk((slot) => {
+          const [weight, cotangent] = [weightAt(slot), cotangentAt(slot)];
+          for (const p of parts) sum[p]!.set(f.madd(load(weight, p), load(cotangent, p), sum[p]!));
         });
-        store(place(da, row), gathered);
+        walk((slot, column) => {
+          const [from, weight, cotangent, to] = [bAt(column), weightAt(slot), cotangentAt(slot), dzAt(slot)];
+          for (const p of parts) {
+            z.set(f32x4.add(own[p]!, load(from, p)));
+            z.set(v128.bitselect(one, slopes, f32x4.gt(z, zero)));
+            z.set(f32x4.mul(f32x4.mul(load(weight, p), f32x4.sub(load(cotangent, p), sum[p]!)), z));
+            store(to, p, z);
+            gathered[p]!.set(f32x4.add(gathered[p]!, z));
+          }
+        });
+        for (const p of parts) store(gatheredAt, p, gathered[p]!);
       });
     },
   );
 
   m.func("edgeSoftmaxGrad", { params: { weights: "i32", g: "i32", out: "i32", ...SOFTMAX } }, (f, { weights, g, out, heads, ...rows }) => {
-    const bytes = f.let(i32.shl(heads, 2));
-    const sum = f.local("v128");
-    eachHead(f, rows, heads, (shift, walk, load, store) => {
-      const place = (base: Int, slot: V<"i32">) => f.let(i32.add(i32.add(base, shift), i32.mul(slot, bytes)));
-      sum.set(f32x4.splat(0));
-      walk((slot) => sum.set(f.madd(load(place(weights, slot)), load(place(g, slot)), sum)));
-      walk((slot) => store(place(out, slot), f32x4.mul(load(place(weights, slot)), f32x4.sub(load(place(g, slot)), sum))));
+    const sum = f.locals("v128", 2);
+    eachHead(f, rows, heads, ({ parts, array, load, store, walk }) => {
+      const [weightAt, cotangentAt, outAt] = [weights, g, out].map(array) as [Place, Place, Place];
+      for (const p of parts) sum[p]!.set(f32x4.splat(0));
+      walk((slot) => {
+        const [weight, cotangent] = [weightAt(slot), cotangentAt(slot)];
+        for (const p of parts) sum[p]!.set(f.madd(load(weight, p), load(cotangent, p), sum[p]!));
+      });
+      walk((slot) => {
+        const [weight, cotangent, to] = [weightAt(slot), cotangentAt(slot), outAt(slot)];
+        for (const p of parts) store(to, p, f32x4.mul(load(weight, p), f32x4.sub(load(cotangent, p), sum[p]!)));
+      });
     });
   });
 
@@ -324,16 +382,161 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   return m.toBytes();
 }
 
-type V<T extends "i32"> = Local<T>;
 type Load = (pointer: Int) => V128;
 type Store = (pointer: Int, value: V128) => void;
 
 interface Rows {
   readonly offsets: Int;
   readonly columns?: Int;
-  readonly slots: Int;
+  /** Absent: edges are numbered in the order of rows. */
+  readonly slots?: Int;
   readonly from: Int;
   readonly to: Int;
+}
+
+type Walk = (visit: (slot: Int, column: Int) => void) => void;
+interface Fetched {
+  readonly array: Int;
+  readonly bytes: Int;
+}
+
+/**
+ * For each of rows [from, to): `body` is given a way to walk the row's edges, as often as it likes. With `fetched`, the rows of that array that edges lead
+ * to are fetched some edges ahead.
+ */
+function eachStretch(f: FunctionBuilder, rows: Rows, body: (walk: Walk, row: Int) => void, fetched?: Fetched): void {
+  const [first, last, column, slot, columnAt, slotAt, ahead] = f.locals("i32", 7);
+  const offsetAt = f.let(i32.add(rows.offsets, i32.shl(rows.from, 2)));
+  const edgesEnd = f.let(i32.load(i32.add(rows.offsets, i32.shl(rows.to, 2))));
+  last.set(i32.load(offsetAt));
+  ahead.set(last);
+  if (fetched !== undefined) f.if(i32.ltS(fetched.bytes, 2 * LINE), () => ahead.set(-1));
+  f.forRange(rows.from, rows.to, 1, (row) => {
+    first.set(last);
+    f.increment(offsetAt, 4);
+    last.set(i32.load(offsetAt));
+    body((visit) => {
+      const leads = rows.columns !== undefined && visit.length > 1;
+      if (leads) columnAt.set(i32.add(rows.columns, i32.shl(first, 2)));
+      if (rows.slots !== undefined) slotAt.set(i32.add(rows.slots, i32.shl(first, 2)));
+      f.forRange(first, last, 1, (k) => {
+        if (leads) {
+          if (fetched !== undefined) {
+            // Only the first walk of a row gets there: the others find their rows in the cache.
+            f.if(i32.eq(k, ahead), () => {
+              f.increment(ahead, EDGES_AHEAD);
+              fetch(f, columnAt, i32.sub(i32.minS(ahead, edgesEnd), k), fetched.array, fetched.bytes);
+            });
+          }
+          column.set(i32.load(columnAt));
+          f.increment(columnAt, 4);
+        }
+        if (rows.slots === undefined) return visit(k, column);
+        slot.set(i32.load(slotAt));
+        f.increment(slotAt, 4);
+        visit(slot, column);
+      });
+    }, row);
+  });
+}
+
+/** `out[h, :] = Σ weights[slot, h] · values[column, h, :]` over the edges of a row; times `factors[h]` where there are any. */
+type RowSum = (arrays: SumArrays, walk: Walk) => void;
+interface SumArrays {
+  readonly values: Int;
+  readonly weights: Int;
+  readonly heads: Int;
+  readonly width: Int;
+  /** Of the row, as are `factors`. */
+  readonly out: Int;
+  readonly factors?: Int;
+}
+
+/** Vectors of a row that stay in registers. */
+const BLOCK_VECTORS = 8;
+
+/** The same code for heads that fill blocks of registers, alone or with others, and for all others. */
+function bySize(f: FunctionBuilder, heads: Int, width: Int, make: (sum: RowSum) => void): void {
+  const once = (headsPerBlock: number) => () => {
+    make((arrays, walk) => sumBlocks(f, headsPerBlock, arrays, walk));
+    f.return();
+  };
+  const whole = f.let(i32.eqz(i32.and(i32.mul(heads, width), 4 * BLOCK_VECTORS - 1)));
+  for (const headsPerBlock of [4, 2]) f.if(i32.and(whole, i32.eq(width, (4 * BLOCK_VECTORS) / headsPerBlock)), once(headsPerBlock));
+  f.if(i32.and(i32.eqz(i32.and(width, 4 * BLOCK_VECTORS - 1)), i32.gtS(width, 0)), once(1));
+  make((arrays, walk) => sumInPlace(f, arrays, walk));
+}
+
+/** A block of the row at a time. */
+function sumBlocks(
+  f: FunctionBuilder,
+  headsPerBlock: number,
+  { values, weights, heads, width, out, factors }: SumArrays,
+  walk: Walk,
+): void {
+  const sums = f.locals("v128", BLOCK_VECTORS);
+  const weight = f.local("v128");
+  const [shift, weightShift, within, read, weightAt, write] = f.locals("i32", 6);
+  const weightBytes = f.let(i32.shl(heads, 2));
+  const bytes = f.let(i32.mul(weightBytes, width));
+  const vectorsPerHead = BLOCK_VECTORS / headsPerBlock;
+  const loadWeight = (v: number) => {
+    if (v % vectorsPerHead === 0) weight.set(v128.load32Splat(weightAt, (4 * v) / vectorsPerHead));
+  };
+  shift.set(0);
+  weightShift.set(0);
+  within.set(0);
+  f.doWhile(i32.ltS(shift, bytes), () => {
+    for (const sum of sums) sum.set(f32x4.splat(0));
+    walk((slot, column) => {
+      read.set(i32.add(i32.add(values, shift), i32.mul(column, bytes)));
+      weightAt.set(i32.add(i32.add(weights, weightShift), i32.mul(slot, weightBytes)));
+      sums.forEach((sum, v) => {
+        loadWeight(v);
+        sum.set(f.madd(weight, v128.load(read, 16 * v), sum));
+      });
+    });
+    write.set(i32.add(out, shift));
+    if (factors !== undefined) weightAt.set(i32.add(factors, weightShift));
+    sums.forEach((sum, v) => {
+      if (factors !== undefined) loadWeight(v);
+      f.store(write, factors === undefined ? sum : f32x4.mul(sum, weight), 16 * v);
+    });
+    f.increment(shift, 16 * BLOCK_VECTORS);
+    if (headsPerBlock > 1) f.increment(weightShift, 4 * headsPerBlock);
+    else {
+      f.increment(within, 4 * BLOCK_VECTORS);
+      f.if(i32.eq(within, width), () => {
+        within.set(0);
+        f.increment(weightShift, 4);
+      });
+    }
+  });
+}
+
+/** All of the row, in memory. */
+function sumInPlace(f: FunctionBuilder, { values, weights, heads, width, out, factors }: SumArrays, walk: Walk): void {
+  const [read, write, weightAt] = f.locals("i32", 3);
+  const weight = f.local("v128");
+  const weightBytes = f.let(i32.shl(heads, 2));
+  const bytes = f.let(i32.mul(weightBytes, width));
+  const eachHeadOf = (body: () => void) => {
+    write.set(out);
+    eachOf(f, heads, () => {
+      weight.set(v128.load32Splat(weightAt));
+      f.increment(weightAt, 4);
+      body();
+    });
+  };
+  f.memoryFill(out, 0, bytes);
+  walk((slot, column) => {
+    read.set(i32.add(values, i32.mul(column, bytes)));
+    weightAt.set(i32.add(weights, i32.mul(slot, weightBytes)));
+    eachHeadOf(() => along(f, width, [read, write], ([from, to], load, store) => store(to, f.madd(weight, load(from), load(to)))));
+  });
+  if (factors === undefined) return;
+  weightAt.set(factors);
+  eachHeadOf(() => along(f, width, [write], ([to], load, store) => store(to, f32x4.mul(weight, load(to)))));
 }
 
 /**
@@ -342,11 +545,11 @@ interface Rows {
  */
 function eachRow(
   f: FunctionBuilder,
-  rows: Rows,
+  rows: Rows & { readonly slots: Int },
   begin: () => void,
   edge: (column: Int, slot: Int) => void,
   end: () => void,
-  fetched?: { readonly array: Int; readonly bytes: Int },
+  fetched?: Fetched,
 ): void {
   const [k, last, column, slot, columnAt, slotAt, ahead] = f.locals("i32", 7);
   const offsetAt = f.let(i32.add(rows.offsets, i32.shl(rows.from, 2)));
@@ -469,58 +672,68 @@ function byWidth(f: FunctionBuilder, width: Int, make: (step: typeof along) => v
   );
 }
 
-/** For every row, four heads at a time, then one by one: `shift` is the head's byte offset; `walk` goes over the row's slots, and columns if they are asked for. */
-function eachHead(
-  f: FunctionBuilder,
-  rows: Rows,
-  heads: Int,
-  body: (shift: Int, walk: (visit: (slot: Int, column: Int) => void) => void, load: Load, store: Store, row: Int) => void,
-): void {
-  const [first, last, slot, at, shift, column, columnAt, row] = f.locals("i32", 8);
-  const walk = (visit: (slot: Int, column: Int) => void) => {
-    at.set(i32.add(rows.slots, i32.shl(first, 2)));
-    const leads = rows.columns !== undefined && visit.length > 1;
-    if (leads) columnAt.set(i32.add(rows.columns, i32.shl(first, 2)));
-    f.forRange(first, last, 1, () => {
-      slot.set(i32.load(at));
-      f.increment(at, 4);
-      if (leads) {
-        column.set(i32.load(columnAt));
-        f.increment(columnAt, 4);
-      }
-      visit(slot, column);
-    });
-  };
-  f.forRange(rows.from, rows.to, 1, (i) => {
-    row.set(i);
-    const offsetAt = f.let(i32.add(rows.offsets, i32.shl(i, 2)));
-    first.set(i32.load(offsetAt));
-    last.set(i32.load(offsetAt, 4));
-    shift.set(0);
-    f.vectorLoop(
-      heads,
-      () => {
-        body(
-          shift,
-          walk,
-          (pointer) => v128.load(pointer),
-          (pointer, value) => f.store(pointer, value),
-          row,
-        );
-        f.increment(shift, 16);
-      },
-      () => {
-        body(
-          shift,
-          walk,
-          (pointer) => v128.load32Zero(pointer),
-          (pointer, value) => f.store32Lane(pointer, value, 0),
-          row,
-        );
-        f.increment(shift, 4);
-      },
-    );
+type Place = (of: Int) => Int;
+
+/** Heads that are dealt with together: eight or four, in vectors of four, or one alone. */
+interface HeadGroup {
+  /** Of each vector: its place in the group. */
+  readonly parts: readonly number[];
+  /** For an array of `[·, heads]`: pointers to the group's numbers of an edge or node. */
+  array(pointer: Int): Place;
+  load(pointer: Int, part: number): V128;
+  store(pointer: Int, part: number, value: V128): void;
+  /** Goes over the row's edges. */
+  readonly walk: Walk;
+  readonly row: Int;
+}
+
+/** Scores of a group of heads: `greatest` walks a row's edges, `of` comes back to each. */
+interface Scores {
+  greatest(): readonly V128[];
+  of(slot: Int): readonly V128[];
+}
+
+/** A row's heads, group by group. */
+function eachGroup(f: FunctionBuilder, heads: Int, row: Int, walk: Walk, body: (group: HeadGroup) => void): void {
+  const [shift, left] = f.locals("i32", 2);
+  const bytes = f.let(i32.shl(heads, 2));
+  const vectors = (parts: readonly number[]): HeadGroup => ({
+    parts,
+    array: (pointer) => {
+      const start = f.let(i32.add(pointer, shift));
+      return (of) => f.let(i32.add(start, i32.mul(of, bytes)));
+    },
+    load: (pointer, part) => v128.load(pointer, 16 * part),
+    store: (pointer, part, value) => f.store(pointer, value, 16 * part),
+    walk,
+    row,
   });
+  const single: HeadGroup = {
+    ...vectors([0]),
+    load: (pointer) => v128.load32Zero(pointer),
+    store: (pointer, _, value) => f.store32Lane(pointer, value, 0),
+  };
+  const groups = [
+    [8, vectors([0, 1])],
+    [4, vectors([0])],
+    [1, single],
+  ] as const;
+  shift.set(0);
+  left.set(heads);
+  for (const [count, group] of groups) {
+    f.if(i32.geS(left, count), () => {
+      f.doWhile(i32.geS(left, count), () => {
+        body(group);
+        f.increment(shift, 4 * count);
+        f.increment(left, -count);
+      });
+    });
+  }
+}
+
+/** For every row, its heads group by group. */
+function eachHead(f: FunctionBuilder, rows: Rows, heads: Int, body: (group: HeadGroup) => void): void {
+  eachStretch(f, rows, (walk, row) => eachGroup(f, heads, row, walk, body));
 }
 
 /** The sum of the four lanes. */

@@ -99,6 +99,34 @@ export function reference(views: Views): EdgeKernels {
       });
       kernels.edgeSoftmax(out, out, offsets, slots, from, to, heads);
     },
+    pairAttention(a, b, values, weights, factors, out, offsets, columns, from, to, heads, width, slope) {
+      const [real, ints] = [views.real(), views.i32()];
+      const place = (pointer: number, row: number, h: number) => at(pointer) + row * heads + h;
+      const row = heads * width;
+      for (let i = from; i < to; i++) {
+        const [first, end] = [ints[(offsets >> 2) + i], ints[(offsets >> 2) + i + 1]];
+        real.fill(0, at(out) + i * row, at(out) + (i + 1) * row);
+        for (let h = 0; h < heads; h++) {
+          let most = -Infinity;
+          for (let k = first; k < end; k++) {
+            const z = real[place(a, i, h)] + real[place(b, ints[(columns >> 2) + k], h)];
+            const score = z > 0 ? z : slope * z;
+            real[place(weights, k, h)] = score;
+            if (score > most) most = score;
+          }
+          if (most === -Infinity) most = 0;
+          let total = 0;
+          for (let k = first; k < end; k++) total += real[place(weights, k, h)] = Math.exp(real[place(weights, k, h)] - most);
+          const factor = (real[place(factors, i, h)] = total === 0 ? 0 : 1 / total);
+          for (let k = first; k < end; k++) {
+            const weight = (real[place(weights, k, h)] *= factor);
+            for (let f = h * width; f < (h + 1) * width; f++) {
+              real[at(out) + i * row + f] += weight * real[at(values) + ints[(columns >> 2) + k] * row + f];
+            }
+          }
+        }
+      }
+    },
     pairSoftmaxGrad(a, b, weights, g, dz, da, offsets, columns, slots, from, to, heads, slope) {
       const real = views.real();
       kernels.edgeSoftmaxGrad(weights, g, dz, offsets, slots, from, to, heads);

@@ -29,6 +29,12 @@ export interface GraphConvResult {
   readonly graph: Graph;
 }
 
+/** `result` is for those who asked for weights. */
+export interface GraphConvForm {
+  readonly output: Tensor;
+  result(): GraphConvResult;
+}
+
 /** What GAT and GATv2 share: the edges, the softmax, the sum, and what becomes of the heads. */
 export abstract class GraphConv extends Module {
   readonly bias: Parameter | null;
@@ -72,10 +78,14 @@ export abstract class GraphConv extends Module {
    * The sum of values `[N, heads, out]` by weights `[edges, heads]`, which sum to 1 over each target's edges. Edges are ordered by target.
    * @param used the graph with the caller's order, in which weights are given back when they are asked for
    */
-  protected aggregate(weights: Tensor, values: Tensor, used: Graph): { output: Tensor; result(): GraphConvResult } {
-    const { graph, places } = used.byTarget();
-    const output = this.join(weightedSum(values, this.attentionDropout.forward(weights), graph.incidence));
-    return { output, result: () => ({ output, weights: indexSelect(weights, places), graph: used }) };
+  protected aggregate(weights: Tensor, values: Tensor, used: Graph): GraphConvForm {
+    return this.formed(weightedSum(values, this.attentionDropout.forward(weights), used.byTarget().graph.incidence), weights, used);
+  }
+
+  /** What is left to do with the sums `[N, heads, out]`, and the result for those who asked for weights. */
+  protected formed(summed: Tensor, weights: Tensor | undefined, used: Graph): GraphConvForm {
+    const output = this.join(summed);
+    return { output, result: () => ({ output, weights: indexSelect(weights!, used.byTarget().places), graph: used }) };
   }
 
   /** The heads of `[N, heads, out]` side by side, or their mean; plus the bias. */

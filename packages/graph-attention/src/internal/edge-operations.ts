@@ -1,6 +1,16 @@
 import { runParallel, viewsOf } from "@heed/kernels";
-import { indexSelect, leakyRelu, mul, reshape, sum, type Tensor } from "@heed/tensor";
-import { compute, computeOne, packed, record, recordFusedGradient, recordMany, requireReal, type RealDType } from "@heed/tensor/operation";
+import { add, HeedError, indexSelect, leakyRelu, mul, reshape, sum, type Tensor } from "@heed/tensor";
+import {
+  compute,
+  computeOne,
+  isRecording,
+  packed,
+  record,
+  recordFusedGradient,
+  recordMany,
+  requireReal,
+  type RealDType,
+} from "@heed/tensor/operation";
 import { edges, type EdgeKernels } from "../edges/edges.ts";
 import { segmentSoftmax } from "../segments.ts";
 import type { EdgeRows, Incidence } from "./incidence.ts";
@@ -121,27 +131,67 @@ export function pairSoftmax(a: Tensor, b: Tensor, slope: number, incidence: Inci
   const weights = computeOne("pairSoftmax", [packed(a), packed(b), ...places], [E, H], dtype, ([x, y, ...at], to) =>
     run(dtype, "pairSoftmax", [x, y, to], rows, at, [H, slope], 16 * H),
   );
-  recordMany("pairSoftmax", [weights], [a, b], [a, b, weights], ([g], [ofA, ofB]) => {
-    const shapes = [[E, H], a.shape].map((shape) => ({ shape, dtype }));
-    const [dz, da] = compute(
-      "gradient of pairSoftmax",
-      [...[a, b, weights, g!].map(packed), ...places],
-      shapes,
-      ([x, y, w, cotangent, ...at], [toZ, toA]) =>
-        run(dtype, "pairSoftmaxGrad", [x, y, w, cotangent, toZ, toA], rows, at, [H, slope], 8 * H),
-    );
-    const wanted = [ofA ? da : undefined, ofB ? rowSum(dz, incidence, "out") : undefined];
-    recordFusedGradient("gradient of pairSoftmax", wanted, [a, b], [g!], (x, y) => [
-      segmentSoftmax(leakyRelu(pairSum(x, y, incidence), { slope }), incidence.rows, incidence.rowCount),
-    ]);
-    return wanted;
-  });
-  return weights;
+  return record("pairSoftmax", weights, [a, b], [a, b, weights], (g, needs) =>
+    ofPairSoftmax({ a, b, weights, slope, incidence }, g, needs),
+  );
+}
+
+/** Gradients of `pairSoftmax` from g, those of its weights. */
+function ofPairSoftmax(
+  { a, b, weights, slope, incidence }: { a: Tensor; b: Tensor; weights: Tensor; slope: number; incidence: Incidence },
+  g: Tensor,
+  [ofA, ofB]: readonly boolean[],
+): (Tensor | undefined)[] {
+  const dtype = requireReal("pairSoftmax", a.dtype);
+  const rows = incidence.byRow;
+  const H = a.shape[1];
+  const shapes = [weights.shape, a.shape].map((shape) => ({ shape, dtype }));
+  const inputs = [...[a, b, weights, g].map(packed), rows.offsets, rows.columns, rows.slots];
+  const [dz, da] = compute("gradient of pairSoftmax", inputs, shapes, ([x, y, w, cotangent, ...at], [toZ, toA]) =>
+    run(dtype, "pairSoftmaxGrad", [x, y, w, cotangent, toZ, toA], rows, at, [H, slope], 8 * H),
+  );
+  const wanted = [ofA ? da : undefined, ofB ? rowSum(dz, incidence, "out") : undefined];
+  recordFusedGradient("gradient of pairSoftmax", wanted, [a, b], [g], (x, y) => [
+    segmentSoftmax(leakyRelu(pairSum(x, y, incidence), { slope }), incidence.rows, incidence.rowCount),
+  ]);
+  return wanted;
 }
 
 /**
- * `out[e, h] = ⟨vector[h], leakyRelu(a[i, h] + b[j, h] + c[e, h])⟩` for the edge e of row i that leads to j: a and b `[·, H, F]`, c `[E, H, F]` if any,
- * vector `[1, H, F]` → `[E, H]`. Nothing as wide as `[E, H, F]` is made.
+ * `pairSoftmax` and the `weightedSum` by its weights in one kernel, for edges in the order of rows: a and b `[·, H]`, values `[·, H, F]` → `[rows, H, F]`, and the weights
+ * `[E, H]` where they are wanted or a gradient may need them.
+ */
+export function pairAttention(
+  { a, b, values, slope, incidence }: { a: Tensor; b: Tensor; values: Tensor; slope: number; incidence: Incidence },
+  wantsWeights = false,
+): { output: Tensor; weights?: Tensor } {
+  const dtype = requireReal("pairAttention", values.dtype);
+  const rows = incidence.byRow;
+  if (!rows.inOrder) throw new HeedError("pairAttention", "edges must be in the order of rows", { edges: incidence.edgeCount });
+  const [, H, F] = values.shape;
+  const keeps = wantsWeights || isRecording();
+  const shapes = [
+    [rows.count, H, F],
+    [incidence.edgeCount, H],
+    [rows.count, H],
+  ].map((shape) => ({ shape, dtype }));
+  const inputs = [...[a, b, values].map(packed), rows.offsets, rows.columns];
+  const [output, weights] = compute("pairAttention", inputs, shapes, ([x, y, v, ...at], [to, toWeights, toFactors]) =>
+    run(dtype, "pairAttention", [x, y, v, toWeights, toFactors, to], rows, at, [H, F, slope, Number(keeps)], 2 * H * F + 16 * H),
+  );
+  if (!keeps) return { output };
+  recordMany("pairAttention", [output, weights], [a, b, values], [a, b, values, weights], ([ofOutput, ofWeights], [ofA, ofB, ofValues]) => {
+    const through = ofOutput === undefined || !(ofA || ofB) ? undefined : edgeDots(ofOutput, values, incidence);
+    const g = through === undefined ? ofWeights : ofWeights === undefined ? through : add(through, ofWeights);
+    const [da, db] = g === undefined ? [] : ofPairSoftmax({ a, b, weights, slope, incidence }, g, [ofA, ofB]);
+    return [da, db, ofOutput === undefined || !ofValues ? undefined : weightedSum(ofOutput, weights, incidence, "out")];
+  });
+  return { output, weights };
+}
+
+/**
+ * `out[e, h] = ⟨vector[h], leakyRelu(a[i, h] + b[j, h] + c[e, h])⟩` for the edge e of row i that leads to j: a and b `[·, H, F]`, c `[E, H, F]` if
+ * any, vector `[1, H, F]` → `[E, H]`. Nothing as wide as `[E, H, F]` is made.
  */
 export function edgeAdditive(a: Tensor, b: Tensor, c: Tensor | undefined, vector: Tensor, slope: number, incidence: Incidence): Tensor {
   const dtype = requireReal("edgeAdditive", a.dtype);

@@ -7,6 +7,8 @@ export interface EdgeRows {
   readonly offsets: Tensor;
   readonly columns: Tensor;
   readonly slots: Tensor;
+  /** The k-th edge has number k. */
+  readonly inOrder: boolean;
   /** Rows `[from, to)` of about equal work, which threads may share out. */
   readonly chunks: readonly (readonly [from: number, to: number])[];
 }
@@ -64,7 +66,14 @@ function sorted(of: Int32Array, other: Int32Array, count: number): EdgeRows {
     from = to;
   }
   const kept = (values: Int32Array) => keep(tensor(values));
-  return { count, offsets: kept(offsets), columns: kept(columns), slots: kept(edges), chunks };
+  return {
+    count,
+    offsets: kept(offsets),
+    columns: kept(columns),
+    slots: kept(edges),
+    inOrder: edges.every((edge, k) => edge === k),
+    chunks,
+  };
 }
 
 /** Numbers of edges by the node at one end, those of a node in order. */
