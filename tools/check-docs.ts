@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseSync, type ClassElement, type Statement } from "oxc-parser";
+import { layers } from "./layers.ts";
 
-/** Whose public functions and classes are checked. */
-const packages = ["tensor", "nn", "scoring", "masks", "positional", "attention", "transformer", "onnx", "vision-patches", "cnn-baseline"];
+/** Whose public functions and classes are checked: all packages of the map but `kernels`, whose families stand on byte addresses and have interfaces. */
+const packages = layers.slice(1, -1).flat();
 
 /** Entries that hold tools for tests, benches and authors of operations. */
 const apart = ["./testing", "./benchmarks", "./operation", "./reference"];

@@ -15,7 +15,10 @@ export interface BatchOrder {
   firstBatch?: number;
 }
 
-/** How many batches an epoch of `count` examples has. */
+/**
+ * How many batches an epoch of `count` examples has: `⌈count / batchSize⌉`, or `⌊count / batchSize⌋` with `dropLast`; none of none. Time O(1).
+ * @see Elementary: division
+ */
 export function batchCount(count: number, { batchSize, dropLast = false }: Pick<BatchOrder, "batchSize" | "dropLast">): number {
   return dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize);
 }
@@ -28,6 +31,9 @@ export function batchCount(count: number, { batchSize, dropLast = false }: Pick<
  *
  * @returns int32 arrays of `batchSize` indices, the last one shorter unless `dropLast`.
  * @throws {ShapeError} when `batchSize` is not a whole number above 0, or a key is missing.
+ *
+ * Time and memory O(count).
+ * @see Durstenfeld 1964, "Algorithm 235: Random Permutation"
  */
 export function* batchIndices(count: number, options: BatchOrder): Generator<Int32Array, void> {
   const { batchSize, key, epoch = 0, shuffle = true, firstBatch = 0 } = options;

@@ -13,6 +13,9 @@ export interface PixelStatistics {
  * Sums are whole numbers, so the result does not depend on order or machine. A channel that never varies gets deviation 1.
  *
  * @throws {ShapeError} when the set is empty.
+ *
+ * Time O(bytes of the pictures).
+ * @see Elementary: mean and variance
  */
 export function pixelStatistics(set: ImageSet): PixelStatistics {
   const { count, channels, height, width, images } = set;

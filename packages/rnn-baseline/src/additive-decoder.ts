@@ -88,7 +88,7 @@ export interface AdditiveDecoderOptions {
  * Parameters: `attention.w_q`, `attention.w_k`, `attention.v`, `cell.*` (a `GRUCell`'s), `out.weight`, `out.bias`, and `out_bias` where tied.
  * @throws {ShapeError} for sizes that are no whole numbers from 1 on (attentionSize from 0 on), or a tied table that is not `[V, E]`.
  *
- * Time of a step O(B (L (A + M) + (E + M + H) H + (H + M + E) V)); where tied the last term is (H + M + E + V) E.
+ * Time O(B (L (A + M) + (E + M + H) H + (H + M + E) V)) a step; where tied the last term is (H + M + E + V) E.
  * @see Bahdanau, Cho, Bengio 2015 (arXiv:1409.0473); Cho et al. 2014 (one vector, arXiv:1406.1078); Press and Wolf 2017 (arXiv:1608.05859)
  */
 export class AdditiveDecoder extends Module {

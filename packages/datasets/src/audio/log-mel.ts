@@ -34,7 +34,7 @@ export interface Frames {
  * @throws {HeedError} for options out of range.
  *
  * Time O(frames · window log window).
- * @see Davis and Mermelstein 1980
+ * @see Davis and Mermelstein 1980, "Comparison of Parametric Representations for Monosyllabic Word Recognition"
  */
 export function logMel({ samples, sampleRate, channels }: Audio, options: LogMelOptions = {}): Frames {
   const { windowMs = 25, hopMs = 10, numMels = 40, lowest = 0, highest = sampleRate / 2, preEmphasis = 0, floor = 1e-6 } = options;

@@ -16,8 +16,9 @@ const [PCM, FLOAT, EXTENSIBLE] = [1, 3, 0xfffe];
  * Reads a WAV file (RIFF/WAVE): whole numbers of 8, 16, 24 or 32 bits, or floats of 32 or 64, of any number of channels. Chunks are walked, so that
  * further ones may stand anywhere. A data chunk that says 0 or 0xFFFFFFFF (as recorders do that stream) goes to the end of the file.
  *
- * Memory: 4 bytes a sample, which is at most four times the file.
+ * Time and memory O(samples): 4 bytes each, at most four times the file.
  * @throws {FormatError} with the byte offset for anything else.
+ * @see Microsoft and IBM 1991, "Multimedia Programming Interface and Data Specifications 1.0" (RIFF)
  */
 export function parseWav(bytes: Uint8Array, { name }: { readonly name?: string } = {}): Audio {
   const file = name === undefined ? {} : { file: name };

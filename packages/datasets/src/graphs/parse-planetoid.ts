@@ -15,11 +15,14 @@ const where = "parsePlanetoid";
  * | `train_mask`, `val_mask`, `test_mask` | BOOL `[N]` | the split |
  *
  * Features are as wide as the highest column, or as the metadata's `num_features` says; at most 2²⁴. There are fewer classes than nodes.
+ *
+ * Letters: N nodes.
  * @param bytes the whole file
  * @param description text of the JSON file beside it, if there is one: its `classNames` and `numFeatures` are used
  * @throws {FormatError} naming the tensor and the first entry that does not fit: an index out of range, offsets that fall, a labelled split of
  * nodes without a class, a node in two parts.
  *
+ * Time and memory O(bytes).
  * @see Yang, Cohen, Salakhutdinov 2016 (arXiv:1603.08861)
  */
 export function parsePlanetoid(bytes: Uint8Array, description?: string): NodeGraph {

@@ -103,6 +103,8 @@ export function parseIdxHeader(bytes: Uint8Array, name?: string): IdxHeader | un
  *
  * @param options.name what to call the file in an error
  * @throws {FormatError} when the header is wrong, or promises fewer or more bytes than there are.
+ *
+ * Time O(bytes), O(1) for `uint8`.
  * @see http://yann.lecun.com/exdb/mnist/, "The IDX file format"
  */
 export function parseIdx(bytes: Uint8Array, options: { name?: string } = {}): IdxArray {

@@ -13,6 +13,9 @@ const maxDeflateRatio = 1032;
  * @param options.name what to call the file in an error
  * @param options.maxBytes the longest unpacked file to accept; default 2³⁰
  * @throws {FormatError} when header, lengths or gzip data are wrong, or the file is longer than `maxBytes`.
+ *
+ * Time O(unpacked bytes).
+ * @see http://yann.lecun.com/exdb/mnist/, "The IDX file format"
  */
 export async function readIdx(bytes: Uint8Array, options: { name?: string; maxBytes?: number } = {}): Promise<IdxArray> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return parseIdx(bytes, options);

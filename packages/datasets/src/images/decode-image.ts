@@ -6,6 +6,10 @@ import { imageError, type DecodedImage, type DecodeOptions } from "./decoded-ima
  * Decodes a JPEG or PNG, told apart by content, not by file name.
  *
  * @throws {FormatError} when the bytes are neither, damaged, cut off, or more than `maxPixels`.
+ *
+ * Time and memory O(pixels).
+ * @see ITU-T T.81 (1992), "Digital Compression and Coding of Continuous-Tone Still Images"; PNG Specification, Third Edition,
+ * https://www.w3.org/TR/png-3/
  */
 export function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): DecodedImage {
   if (bytes.length === 0) throw imageError("the file is empty", bytes, options);

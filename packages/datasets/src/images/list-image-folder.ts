@@ -33,6 +33,9 @@ const where = "imageFolder";
  * @param options.testFraction of that split; default 0.2
  * @throws {FormatError} when the folder is missing or holds no class folders, a class has no picture, or too few for both parts,
  *   a list names a file that is not there, or both lists name one.
+ *
+ * Time O(files).
+ * @see torchvision's `ImageFolder`
  */
 export async function listImageFolder(root: string, options: { key?: RandomKey; testFraction?: number } = {}): Promise<ImageFolder> {
   const entries = await list(root);

@@ -41,9 +41,13 @@ const where = "loadIdxFolder";
  * `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each with or without
  * `.gz` (`train-images.idx3-ubyte` is understood too).
  *
+ * Letters: N pictures, H and W height and width.
  * @returns `images` `[N, channels, H, W]` of both parts.
  * @throws {FormatError} when a file is missing, not IDX, damaged, of the wrong rank or type, or counts of pictures and labels differ.
  * @throws {ShapeError} when `size` is not a whole number above 0, or the pictures would pass `maxBytes`.
+ *
+ * Time and memory O(bytes of the pictures).
+ * @see http://yann.lecun.com/exdb/mnist/, "The IDX file format"
  */
 export async function loadIdxFolder(root: string, options: LoadIdxOptions = {}): Promise<ImageSplit> {
   const { size, onProgress } = options;
@@ -72,7 +76,11 @@ export async function loadIdxFolder(root: string, options: LoadIdxOptions = {}):
   return { train: toSet(train, classes, options), test: toSet(test, classes, options) };
 }
 
-/** Whether a folder looks like one for `loadIdxFolder`: it holds a file of training pictures by name. */
+/**
+ * Whether a folder looks like one for `loadIdxFolder`: it holds a file of training pictures by name. False for no folder.
+ * Time O(files), without opening one.
+ * @see http://yann.lecun.com/exdb/mnist/, "The IDX file format"
+ */
 export async function isIdxFolder(root: string): Promise<boolean> {
   const names = await readdir(root).catch(() => []);
   return names.some((name) => pattern("train", "images", 3).test(name));

@@ -20,8 +20,8 @@ const precision = 22;
  * @param crop compute only this part of the result; default all of it
  * @throws {ShapeError} when a size is not a whole number above 0, or the crop reaches beyond.
  *
- * Cost: O(output pixels · filter width), which does not depend on what the crop leaves out.
- * @see Keys, "Cubic convolution interpolation for digital image processing", IEEE ASSP 1981
+ * Time O(output pixels · filter width), which does not depend on what the crop leaves out.
+ * @see Keys 1981, "Cubic Convolution Interpolation for Digital Image Processing"
  */
 export function resize(image: DecodedImage, width: number, height: number, crop: Crop = { x: 0, y: 0, width, height }): DecodedImage {
   const sizes = [width, height, crop.width, crop.height];
@@ -84,6 +84,9 @@ export function resize(image: DecodedImage, width: number, height: number, crop:
  * A square of `size` pixels: the shorter side becomes `size`, what the longer one has besides is cut off at both ends.
  *
  * @throws {ShapeError} when `size` is not a whole number above 0.
+ *
+ * Time O(size² · filter width).
+ * @see torchvision's `Resize` and `CenterCrop`
  */
 export function resizeAndCrop(image: DecodedImage, size: number): DecodedImage {
   const shorter = Math.min(image.width, image.height);

@@ -54,8 +54,8 @@ export type Relation = (typeof relations)[number];
  * @returns `images` `[count, 3, size, size]`
  * @throws {ShapeError} when `size` is not a multiple of 16 from 32 up, or another option is out of its range.
  *
- * Cost: about 0.2 ms per picture of 64 × 64.
- * @see The task is ours; in its spirit Fleuret et al., "Comparing machines and humans on a visual categorization test", PNAS 2011.
+ * Time O(count · size²): about 0.2 ms per picture of 64 × 64.
+ * @see The task is ours; in its spirit Fleuret et al. 2011, "Comparing Machines and Humans on a Visual Categorization Test"
  * @example
  * const key = randomKey(7);
  * const train = patchworks(key.split("train"), { count: 4000 });

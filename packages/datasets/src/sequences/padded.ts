@@ -2,9 +2,14 @@ import { HeedError, ShapeError, tensor, type Tensor } from "@heed/tensor";
 
 /**
  * Sequences of numbers side by side: int32 ids `[B, L]`, the shorter ones filled up, and their lengths `[B]`.
+ *
+ * Letters: B sequences, L their common length.
  * @param options.padding what fills up. Default 0.
  * @param options.length default: that of the longest
  * @throws {ShapeError} when a sequence is longer than `length`.
+ *
+ * Time O(B L).
+ * @see PyTorch's `torch.nn.utils.rnn.pad_sequence`
  */
 export function padded(
   sequences: readonly ArrayLike<number>[],
@@ -21,8 +26,13 @@ export function padded(
 
 /**
  * Frames side by side: float32 `[B, L, width]`, the shorter ones filled up with zeros, and their lengths `[B]`.
+ *
+ * Letters: B sequences, L the longest length.
  * @param frames each `[length · width]`, row-major
  * @throws {ShapeError} when one is no whole number of frames.
+ *
+ * Time O(B L width).
+ * @see PyTorch's `torch.nn.utils.rnn.pad_sequence`
  */
 export function paddedFrames(frames: readonly Float32Array[], width: number): { frames: Tensor; lengths: Int32Array } {
   if (!Number.isInteger(width) || width < 1) throw new HeedError("paddedFrames", "width must be a whole number from 1 on", { width });

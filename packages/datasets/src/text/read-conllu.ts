@@ -33,7 +33,9 @@ const PASSED_OVER = /^(?:[1-9]\d{0,8}-[1-9]\d{0,8}|\d{1,9}\.[1-9]\d{0,8})$/;
  *
  * @throws {FormatError} with line and offset for what is not CoNLL-U: a line without ten fields, numbers out of order, a head that is no word, an
  * empty form, a sentence without words, bad UTF-8 or gzip.
- * @see Universal Dependencies, "CoNLL-U Format", universaldependencies.org/format.html
+ *
+ * Time O(bytes); memory of one sentence.
+ * @see Universal Dependencies, "CoNLL-U Format", https://universaldependencies.org/format.html
  */
 export async function* readConllu(source: Source, options: Omit<TextOptions, "encoding"> = {}): AsyncGenerator<ConlluSentence, void> {
   const file = options.name === undefined ? {} : { file: options.name };

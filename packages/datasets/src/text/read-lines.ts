@@ -25,8 +25,9 @@ const [LF, CR] = [0x0a, 0x0d];
  * Lines of a text, one after the other, plain or gzip (by the platform's `DecompressionStream`). Lines end at LF alone; a CR before it belongs to
  * the end. A last line needs none.
  *
- * Memory: one line and one piece of the source, however long the text is.
+ * Time O(bytes); memory of one line and one piece of the source, however long the text is.
  * @throws {FormatError} for bytes that are not of the encoding, a line above `maxLineBytes`, or damaged gzip: with line and byte offset.
+ * @see Deutsch 1996, "GZIP File Format Specification Version 4.3" (RFC 1952)
  */
 export async function* readLines(source: Source, options: TextOptions = {}): AsyncGenerator<Line, void> {
   const { name, encoding = "utf-8", maxLineBytes = 2 ** 20 } = options;

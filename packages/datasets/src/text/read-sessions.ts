@@ -26,7 +26,8 @@ export interface Session {
  * @throws {FormatError} with line and offset for a missing column, a row with another number of fields, an empty session or item, a session that
  * comes back after another one, an open quote, bad encoding or gzip.
  *
- * Memory: one session, and the names of those before.
+ * Time O(bytes); memory of one session, and of the names of those before.
+ * @see Elementary: a table with a header line
  */
 export async function* readSessions(source: Source, options: SessionOptions): AsyncGenerator<Session, void> {
   const { separator = ",", first: wanted = [] } = options;

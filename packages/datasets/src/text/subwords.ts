@@ -34,12 +34,12 @@ export class Subwords {
   }
 
   /**
-   * Joins the most frequent pair of neighbouring pieces, `merges` times; of equally frequent ones the first in the order of code units. Ends sooner when no pair
-   * occurs twice.
+   * Joins the most frequent pair of neighbouring pieces, `merges` times; of equally frequent ones the first in the order of code units. Ends sooner
+   * when no pair occurs twice.
    * @param counts words without spaces, and how often each occurs
    * @throws {HeedError} for an empty word or one with a space, a count that is no whole number from 1 on, or merges below 0.
    *
-   * Time: each merge looks at all pairs once, and at the words that hold its own.
+   * Time O(merges · pairs): each merge looks at all pairs once, and at the words that hold its own.
    */
   static learn(counts: Iterable<readonly [word: string, count: number]>, { merges }: { readonly merges: number }): Subwords {
     if (!Number.isInteger(merges) || merges < 0)
@@ -70,7 +70,7 @@ export class Subwords {
       if (best === "") break;
       const [first, second] = best.split(" ") as [string, string];
       learned.push([first, second]);
-      for (const w of [...pairs.get(best)!.words]) {
+      for (const w of Array.from(pairs.get(best)!.words)) {
         tally(w, -1);
         words[w].pieces = joined(words[w].pieces, first, second);
         tally(w, 1);

@@ -13,7 +13,8 @@ export interface VocabularyOptions {
 
 /**
  * Tokens and their numbers: special tokens first, then by falling frequency, ties in the order of the alphabet of code units. The same tokens give
- * the same numbers on every machine.
+ * the same numbers on every machine. Time O(tokens) to make, O(1) a look-up.
+ * @see Elementary: a table
  */
 export class Vocabulary {
   readonly tokens: readonly string[];
