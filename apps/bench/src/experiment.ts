@@ -60,6 +60,8 @@ export interface Stage {
   readonly name: string;
   /** For people: "search the learning rate". */
   readonly title: string;
+  /** Runs of this stage measure time: one after the other, whatever `--threads` says. */
+  readonly alone?: boolean;
   plan(context: PlanContext): readonly RunPlan[];
 }
 

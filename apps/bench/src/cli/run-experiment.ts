@@ -90,7 +90,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
           data,
           stop,
           resume,
-          sideBySide: experiment.alone ? 1 : invocation.threads,
+          sideBySide: experiment.alone || stage.alone ? 1 : invocation.threads,
           checkpointSeconds: invocation.checkpointSeconds,
           checkpointFile: (plan) => folder!.checkpointFile(plan),
           onStart: (plan) => display.start(plan),

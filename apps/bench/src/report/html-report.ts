@@ -133,19 +133,19 @@ function draw(section: Section, styles: SeriesStyles): Markup {
     case "attention":
       return html`<div class="samples">
         ${section.samples.map(
-          ({ title, subtitle, png, grid, maps }) =>
+          ({ title, subtitle, picture = "the picture", maps, ...sample }) =>
             html`<article class="panel sample">
               <h3>${title}</h3>
               <p>${subtitle}</p>
               <div class="maps">
                 <figure>
-                  <img src="${png}" alt="The picture: ${title}" />
-                  <figcaption>the picture</figcaption>
+                  <img src="${sample.png}" alt="${capital(picture)}: ${title}" />
+                  <figcaption>${picture}</figcaption>
                 </figure>
                 ${maps.map(
                   ({ label, weights }) =>
                     html`<figure>
-                      ${attentionMap(png, grid, label, weights)}
+                      ${attentionMap(sample, label, weights)}
                       <figcaption>${label}</figcaption>
                     </figure>`,
                 )}

@@ -108,8 +108,12 @@ export interface AttentionSample {
   readonly subtitle?: string;
   /** The picture as `data:image/png;base64,…`. Left out of the JSON. */
   readonly png: string;
+  /** What the picture is; "the picture" if absent. */
+  readonly picture?: string;
   /** Patches, row-major. */
   readonly grid: readonly [rows: number, columns: number];
+  /** Height of the picture by its width; absent: patches are squares. */
+  readonly aspect?: number;
   readonly maps: readonly { readonly label: string; readonly weights: readonly number[] }[];
 }
 

@@ -1,11 +1,16 @@
 import { number, percent } from "../../format.ts";
 import { type Markup, html, px } from "../html.ts";
+import type { AttentionSample } from "../outcome.ts";
 
 const side = 128;
 
 /** The picture, dimmed where little attention goes, with a frame round the patch that gets most. */
-export function attentionMap(png: string, [rows, columns]: readonly [number, number], label: string, weights: readonly number[]): Markup {
-  const height = (side * rows) / columns;
+export function attentionMap(
+  { png, grid: [rows, columns], aspect = rows / columns }: Pick<AttentionSample, "png" | "grid" | "aspect">,
+  label: string,
+  weights: readonly number[],
+): Markup {
+  const height = side * aspect;
   const [w, h] = [side / columns, height / rows];
   const peak = Math.max(...weights);
   const top = weights.indexOf(peak);
