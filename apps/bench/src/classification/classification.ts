@@ -129,25 +129,21 @@ function summarise(name: string, runs: readonly RunResult[], examples: string): 
 function table(models: readonly ModelSummary[], examples: string): Table {
   const value = (model: ModelSummary, key: string) => (typeof model[key] === "number" ? (model[key] as number) : NaN);
   const optional = (model: ModelSummary, key: string) => (typeof model[key] === "number" ? (model[key] as number) : null);
+  const counted = models.some((model) => typeof model.flops === "number");
+  const labels = ["accuracy", "mean per class", "parameters", ...(counted ? ["FLOPs"] : []), `${examples}/s`, "ms per step", "training"];
   return {
-    columns: [
-      { label: "model" },
-      ...["accuracy", "mean per class", "parameters", "FLOPs", `${examples}/s`, "ms per step", "training"].map((label) => ({
-        label,
-        align: "right" as const,
-      })),
-    ],
+    columns: [{ label: "model" }, ...labels.map((label) => ({ label, align: "right" as const }))],
     rows: models.map((model) => [
       `${model.name}${value(model, "finishedRuns") < (model.seeds as unknown as number[]).length ? " (unfinished)" : ""}`,
       percentWithDeviation(value(model, "accuracy"), optional(model, "accuracyDeviation")),
       percentWithDeviation(value(model, "perClassAccuracy"), optional(model, "perClassAccuracyDeviation")),
       compact(value(model, "parameters")),
-      compact(value(model, "flops")),
+      ...(counted ? [compact(value(model, "flops"))] : []),
       whole(value(model, `${examples}PerSecond`)),
       number(value(model, "millisecondsPerStep")),
       duration(value(model, "trainSeconds")),
     ]),
-    note: `Accuracy on the test set, ± standard deviation over seeds where there are several. FLOPs: of the matrix products of one forward pass for one of the ${examples}, a multiply-add counted as two. ${examples}/s and training time are of training steps, per run; ms per step is the median.`,
+    note: `Accuracy on the test set, ± standard deviation over seeds where there are several.${counted ? ` FLOPs: of the matrix products of one forward pass for one of the ${examples}, a multiply-add counted as two.` : ""} ${examples}/s and training time are of training steps, per run; ms per step is the median.`,
   };
 }
 
