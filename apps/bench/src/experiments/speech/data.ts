@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { logMel, parseWav } from "@heed/datasets";
 import type { PrepareContext, Prepared, Settings } from "../../experiment.ts";
 import { UserError } from "../../errors.ts";
-import { speech, type TaskName } from "./index.ts";
+import { speech } from "./index.ts";
+import type { TaskName } from "./plans.ts";
 
 /** Log-mel frames of all recordings, one behind the other: recording r is frames `offsets[r] … offsets[r + 1] − 1`. */
 export interface SpeechData {
@@ -34,14 +35,16 @@ export async function prepareSpeech(settings: Settings, { progress, checkStop }:
   }
   const inner = join(folder, "recordings");
   const place = existsSync(inner) ? inner : folder;
-  const limit = speech.profiles[settings.profile].takes as number;
-  const named = (await readdir(place))
-    .map((file) => ({ file, match: /^(\d)_([a-z]+)_(\d+)\.wav$/.exec(file) }))
-    .flatMap(({ file, match }) => (match === null ? [] : [{ file, digit: Number(match[1]), speaker: match[2]!, take: Number(match[3]) }]))
-    .filter(({ take }) => limit === 0 || take < limit)
-    .sort((a, b) => a.digit - b.digit || (a.speaker < b.speaker ? -1 : Number(a.speaker > b.speaker)) || a.take - b.take);
-  if (named.length === 0) throw new UserError(`${place} holds no recordings named digit_speaker_number.wav, like 7_theo_12.wav.`);
-  const speakers = [...new Set(named.map(({ speaker }) => speaker))].sort();
+  const { takes: limit, speakers: few } = speech.profiles[settings.profile] as unknown as { takes: number; speakers: number };
+  const found = (await readdir(place)).flatMap((file) => {
+    const match = /^(\d)_([a-z]+)_(\d+)\.wav$/.exec(file);
+    return match === null ? [] : [{ file, digit: Number(match[1]), speaker: match[2]!, take: Number(match[3]) }];
+  });
+  if (found.length === 0) throw new UserError(`${place} holds no recordings named digit_speaker_number.wav, like 7_theo_12.wav.`);
+  const speakers = [...new Set(found.map(({ speaker }) => speaker))].sort().slice(0, few);
+  const named = found
+    .filter(({ speaker, take }) => speakers.includes(speaker) && take < limit)
+    .sort((a, b) => a.digit - b.digit || speakers.indexOf(a.speaker) - speakers.indexOf(b.speaker) || a.take - b.take);
   const bands = speech.profiles[settings.profile].bands as number;
   const hash = createHash("sha256");
   const all: Float32Array[] = [];

@@ -1,73 +1,8 @@
-import type { Experiment, JsonObject, PlanContext, RunPlan } from "../../experiment.ts";
-import type { AttentionSample } from "../../report/outcome.ts";
-import type { SpeechShape } from "./models.ts";
+import type { Experiment } from "../../experiment.ts";
 import { outcome } from "./outcome.ts";
+import { chosen, measurements, modelNames, trainings } from "./plans.ts";
 
-export const tasks = ["digit", "speaker"] as const;
-export type TaskName = (typeof tasks)[number];
-
-const attending = { body: "attention", layers: 3, kernelSize: 0 } as const;
-/** What is compared: attention over all frames or over some before and after, and others of about as many parameters. */
-export const models = {
-  full: { ...attending, window: null },
-  "window-16": { ...attending, window: 16 },
-  "window-8": { ...attending, window: 8 },
-  "window-4": { ...attending, window: 4 },
-  conformer: { body: "conformer", window: null, layers: 2, kernelSize: 15 },
-  lstm: { body: "lstm", window: null, layers: 2, kernelSize: 0 },
-  convolution: { body: "convolution", window: null, layers: 3, kernelSize: 7 },
-} as const satisfies Record<string, Pick<SpeechShape, "body" | "window" | "layers" | "kernelSize">>;
-export type ModelName = keyof typeof models;
-export const modelNames = Object.keys(models) as readonly ModelName[];
-
-/** Those of one architecture, which differ in how far they see. */
-export const windowed = modelNames.filter((name) => models[name].body === "attention");
-/** Which speaker it is, all but two sizes of the window are asked. */
-const asked: Readonly<Record<TaskName, readonly ModelName[]>> = {
-  digit: modelNames,
-  speaker: modelNames.filter((name) => name !== "window-16" && name !== "window-4"),
-};
-const drawn: readonly ModelName[] = ["full", "window-8"];
-
-/** A training. */
-export type TrainConfig = JsonObject & {
-  readonly kind: "train";
-  readonly name: ModelName;
-  readonly task: TaskName;
-  readonly shape: SpeechShape;
-  readonly epochs: number;
-  readonly rate: number;
-  /** Whether pictures are wanted. */
-  readonly draw: boolean;
-};
-
-/** How long a training step and a forward pass take. */
-export type StepConfig = JsonObject & {
-  readonly kind: "step";
-  readonly shape: SpeechShape;
-  readonly batchSize: number;
-  readonly rounds: number;
-};
-
-/** How long one long recording takes. */
-export type LongConfig = JsonObject & {
-  readonly kind: "long";
-  readonly shape: SpeechShape;
-  readonly frames: number;
-  readonly rounds: number;
-};
-
-/** What `finish` of a training returns. */
-export interface SpeechDetails {
-  /** `[true class][predicted class]` on the test part. */
-  readonly confusion: readonly (readonly number[])[];
-  readonly pictures?: readonly AttentionSample[];
-}
-
-export const framesPerMinute = 6000;
-export const batchSize = 32;
-
-const shared = { bands: 40, width: 64 };
+const shared = { takes: 1e6, speakers: 1e6, bands: 40, width: 64 };
 
 /** Which digit is said, and who says it. */
 export const speech: Experiment = {
@@ -80,9 +15,9 @@ out. Then times and memory, one run after the other, and recordings joined to mi
 Without --data it looks into ../shared/data/fsdd beside the repository.`,
   data: "a folder with recordings named digit_speaker_number.wav, or with a folder recordings of such",
   profiles: {
-    smoke: { summary: "one seed, a part of the recordings, 2 epochs: does it run?", seeds: 1, takes: 8, digit: 2, speaker: 1, rounds: 1, minutes: [0.1], ...shared, width: 16 },
-    quick: { summary: "one seed, fewer epochs; a few minutes", seeds: 1, takes: 0, digit: 12, speaker: 4, rounds: 4, minutes: [1, 2], ...shared },
-    full: { summary: "three seeds, joined recordings of up to ten minutes", seeds: 3, takes: 0, digit: 20, speaker: 8, rounds: 20, minutes: [1, 5, 10], ...shared },
+    smoke: { ...shared, summary: "one seed, a few recordings of two speakers, 1 epoch: does it run?", seeds: 1, takes: 8, speakers: 2, digit: 1, speaker: 1, rounds: 1, minutes: [0.1], width: 16 },
+    quick: { summary: "one seed, fewer epochs; a few minutes", seeds: 1, digit: 12, speaker: 4, rounds: 4, minutes: [1, 2], ...shared },
+    full: { summary: "three seeds, joined recordings of up to ten minutes", seeds: 3, digit: 20, speaker: 8, rounds: 20, minutes: [1, 5, 10], ...shared },
   }, // prettier-ignore
   options: [{ flags: "--models <names>", description: `some of ${modelNames.join(", ")}, separated by commas`, parse: chosen }],
   stages: [
@@ -92,65 +27,3 @@ Without --data it looks into ../shared/data/fsdd beside the repository.`,
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
 };
-
-export const modelsOf = ({ options }: PlanContext["settings"]): readonly ModelName[] =>
-  (options.models ?? modelNames) as readonly ModelName[];
-
-function trainings({ settings, profile, seeds }: PlanContext): readonly RunPlan[] {
-  return seeds.flatMap((seed) =>
-    tasks.flatMap((task) =>
-      modelsOf(settings)
-        .filter((name) => asked[task].includes(name))
-        .map((name) => {
-          const config: TrainConfig = {
-            kind: "train",
-            name,
-            task,
-            shape: shapeOf(name, profile, task === "digit" ? 10 : 6),
-            epochs: profile[task] as number,
-            rate: 2e-3,
-            draw: task === "digit" && seed === seeds[0] && drawn.includes(name),
-          };
-          return { id: `${task}-${name}-seed-${seed}`, model: name, seed, cost: profile[task] as number, config };
-        }),
-    ),
-  );
-}
-
-function measurements({ settings, profile, seeds }: PlanContext): readonly RunPlan[] {
-  const seed = seeds[0]!;
-  const rounds = profile.rounds as number;
-  const chosenModels = modelsOf(settings);
-  const steps = chosenModels.map((name): RunPlan => {
-    const config: StepConfig = { kind: "step", shape: shapeOf(name, profile, 10), batchSize, rounds };
-    return { id: `step-${name}`, model: name, seed, config };
-  });
-  const long = (profile.minutes as readonly number[]).flatMap((minutes) =>
-    chosenModels
-      .filter((name) => windowed.includes(name))
-      .map((name): RunPlan => {
-        const frames = minutes * framesPerMinute;
-        // A minute of full attention takes a second, ten of them a hundred.
-        const config: LongConfig = {
-          kind: "long",
-          shape: shapeOf(name, profile, 10),
-          frames,
-          rounds: Math.min(rounds, minutes > 2 ? 2 : 4),
-        };
-        return { id: `long-${name}-${frames}`, model: name, seed, cost: name === "full" ? minutes ** 2 : minutes / 10, config };
-      }),
-  );
-  return [...steps, ...long];
-}
-
-function shapeOf(name: ModelName, { width, bands }: PlanContext["profile"], classes: number): SpeechShape {
-  const wide = width as number;
-  return { ...models[name], bands: bands as number, width: wide, heads: 4, hidden: 2 * wide, classes, dropoutP: 0.1 };
-}
-
-function chosen(text: string): ModelName[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (names.length === 0 || names.some((name) => !modelNames.includes(name as ModelName)))
-    throw new Error(`must be some of ${modelNames.join(", ")}, separated by commas`);
-  return names as ModelName[];
-}

@@ -7,7 +7,7 @@ import type { AttentionSample } from "../../report/outcome.ts";
 import type { Lesson, Recipe } from "../../runner/best-run.ts";
 import { augmented } from "./augmented.ts";
 import { Normalised, partOf, type SpeechData } from "./data.ts";
-import { batchSize, type SpeechDetails, type TrainConfig } from "./index.ts";
+import { batchSize, type SpeechDetails, type TrainConfig } from "./plans.ts";
 import { SpeechNet, type Recordings } from "./models.ts";
 import { pictures } from "./pictures.ts";
 

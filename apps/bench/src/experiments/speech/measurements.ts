@@ -3,7 +3,7 @@ import { AdamW, crossEntropy, predict, trainStep } from "@heed/nn";
 import { configure, memory, randomKey, randomOrder, resident, tensor, type Tensor } from "@heed/tensor";
 import type { Metrics, Run, RunContext } from "../../experiment.ts";
 import { Normalised, partOf, type SpeechData } from "./data.ts";
-import type { LongConfig, StepConfig } from "./index.ts";
+import type { LongConfig, StepConfig } from "./plans.ts";
 import { SpeechNet, type Recordings } from "./models.ts";
 
 /** Samples of each named duration, in seconds; the shortest counts, since others on the machine only add. */

@@ -1,7 +1,7 @@
 import type { OutcomeContext, RunResult } from "../../experiment.ts";
 import { compact, deviation, duration, mean, number, percentWithDeviation } from "../../format.ts";
 import type { ModelSummary, Outcome, Section } from "../../report/outcome.ts";
-import { batchSize, framesPerMinute, modelsOf, tasks, windowed, type SpeechDetails, type TaskName } from "./index.ts";
+import { batchSize, framesPerMinute, modelsOf, tasks, windowed, type SpeechDetails, type TaskName } from "./plans.ts";
 import type { SpeechShape } from "./models.ts";
 
 const right = "right" as const;

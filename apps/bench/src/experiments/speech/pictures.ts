@@ -1,7 +1,7 @@
 import type { AttentionSample } from "../../report/outcome.ts";
 import { heatMap } from "../../report/heat-map.ts";
 import { partOf, recording, type SpeechData } from "./data.ts";
-import type { TaskName } from "./index.ts";
+import type { TaskName } from "./plans.ts";
 import { lastWeights, type Recordings, type SpeechNet } from "./models.ts";
 
 /** Test recordings that are drawn, spread over the digits. */

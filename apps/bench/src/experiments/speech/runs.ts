@@ -1,7 +1,7 @@
 import type { Runs } from "../../experiment.ts";
 import { bestRun } from "../../runner/best-run.ts";
 import { prepareSpeech, type SpeechData } from "./data.ts";
-import type { LongConfig, StepConfig, TrainConfig } from "./index.ts";
+import type { LongConfig, StepConfig, TrainConfig } from "./plans.ts";
 import { SpeechLesson } from "./lesson.ts";
 import { LongMeasurement, StepMeasurement } from "./measurements.ts";
 
