@@ -61,7 +61,7 @@ details .scroll{margin-top:.5rem}
 .samples{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr))}
 .sample h3{margin:0}
 .sample p{margin:0 0 .6rem;font-size:.86rem;color:var(--muted)}
-.maps{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fill,minmax(5.2rem,1fr))}
+.maps{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fit,minmax(5.2rem,1fr))}
 .maps figcaption{margin-top:.2rem;font-size:.78rem;line-height:1.3;color:var(--muted)}
 .maps svg,.maps img{display:block;width:100%;border-radius:.35rem;overflow:hidden;image-rendering:auto}
 .scale{display:flex;align-items:center;gap:.5rem;margin:.8rem 0 0;font-size:.8rem;color:var(--muted)}

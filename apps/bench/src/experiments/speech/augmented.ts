@@ -1,13 +1,13 @@
 import { randomStream, type RandomKey } from "@heed/tensor";
 
-/** Most frames that are cut at either end; most that are blanked out; bands that are, twice; the loudness changes by so many natural logarithms. */
+/** Most frames that are cut at either end, and that are blanked out; most bands that are, twice; loudness, as a logarithm of energy. */
 const [cut, time, bandsHidden, loudness] = [3, 8, 6, 1] as const;
 /** Nothing is cut from recordings that would become shorter. */
 const shortest = 10;
 
 /**
- * A recording as it might have been: a few frames less at either end (a shift in time), louder or softer, with a stretch of time and two stretches of
- * bands blanked out.
+ * A recording as it might have been: a few frames less at either end (a shift in time), louder or softer, with a stretch of time and two
+ * stretches of bands blanked out.
  * @param frames `[L · bands]`, of mean 0
  * @param deviations of each band, in which loudness is counted
  * @see Park et al. 2019, SpecAugment (arXiv:1904.08779)

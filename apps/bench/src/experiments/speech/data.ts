@@ -96,9 +96,9 @@ export function partOf({ takes }: SpeechData, part: keyof typeof parts): Int32Ar
 
 /** Recordings whose bands have mean 0 and deviation 1 over the training part. */
 export class Normalised {
+  readonly means: Float32Array;
   readonly deviations: Float32Array;
   readonly #data: SpeechData;
-  readonly #means: Float32Array;
 
   constructor(data: SpeechData, train: Int32Array) {
     const { bands } = data;
@@ -113,12 +113,12 @@ export class Normalised {
       count += frames.length / bands;
     }
     this.#data = data;
-    this.#means = Float32Array.from(sums, (sum) => sum / count);
+    this.means = Float32Array.from(sums, (sum) => sum / count);
     this.deviations = Float32Array.from(squares, (square, b) => Math.sqrt(Math.max(1e-6, square / count - (sums[b]! / count) ** 2)));
   }
 
   of(r: number): Float32Array {
     const { bands } = this.#data;
-    return recording(this.#data, r).map((value, at) => (value - this.#means[at % bands]!) / this.deviations[at % bands]!);
+    return recording(this.#data, r).map((value, at) => (value - this.means[at % bands]!) / this.deviations[at % bands]!);
   }
 }
