@@ -5,7 +5,6 @@ import {
   lessEqual,
   linear,
   matmul,
-  mul,
   ones,
   reshape,
   ShapeError,
@@ -82,7 +81,7 @@ export interface AdditiveDecoderOptions {
 /**
  * A decoder that looks back at the whole input at each step: with the state s before it, `e_j = v · tanh(w_q s + w_k m_j)`, weights = softmax(e) over the
  * sample's own memory, `context = Σ_j weights_j m_j`; then `s′ = GRU([input; context], s)`, `logits = out([s′; context; input])`; where tied,
- * `logits = table · tanh(out([s′; context; input])) / √E + out_bias`. With attentionSize 0 there is one vector to remember, weights are 1.
+ * `logits = table · tanh(out([s′; context; input])) + out_bias`. With attentionSize 0 there is one vector to remember, weights are 1.
  *
  * Letters: B batch, L memory vectors, E inputSize, H hiddenSize, M memorySize, A attentionSize, V vocabularySize.
  * Parameters: `attention.w_q`, `attention.w_k`, `attention.v`, `cell.*` (a `GRUCell`'s), `out.weight`, `out.bias`, and `out_bias` where tied.
@@ -172,7 +171,7 @@ export class AdditiveDecoder extends Module {
   say(state: Tensor, context: Tensor, input: Tensor): Tensor {
     const read = this.out.forward(concat([state, context, input], -1));
     if (this.#table === undefined) return read;
-    return linear(mul(tanh(read), 1 / Math.sqrt(this.#sizes.inputSize)), this.#table.weight, this.out_bias!);
+    return linear(tanh(read), this.#table.weight, this.out_bias!);
   }
 
   #look(state: Tensor, { values, keys, open }: Memory): { context: Tensor; weights: Tensor } {
