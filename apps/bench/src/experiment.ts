@@ -5,6 +5,7 @@
  * import nothing heavy. The *runs module* (`Runs`, its default export) does the work and is loaded in worker threads
  * only. Everything between the two is plain data.
  */
+import type { Tensor } from "@heed/tensor";
 import type { Outcome } from "./report/outcome.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -159,8 +160,18 @@ export interface Run {
   /** Everything needed to go on: parameters, optimiser, counters. */
   saveState(): Uint8Array;
   loadState(state: Uint8Array): void;
+  /** Of a run that is done: its model, as others may load it. */
+  trained?(): Trained;
   /** Gives its memory back. Where a worker thread ends with the run, nobody needs to call it. */
   release?(): void;
+}
+
+export interface Trained {
+  /** Class, shape, vocabularies: with the parameters, all that is needed to have the model again. */
+  readonly description: JsonObject;
+  readonly parameters: Readonly<Record<string, Tensor>>;
+  /** As `evaluate`, with other parameters of the same names and shapes. */
+  measure(parameters: Readonly<Record<string, Tensor>>): Metrics | Promise<Metrics>;
 }
 
 export interface StepMetrics {

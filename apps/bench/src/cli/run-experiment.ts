@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { statSync } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UserError, hasCode } from "../errors.ts";
 import type { Prepared, RunPlan, RunResult, Settings, StepProfile } from "../experiment.ts";
@@ -11,7 +11,7 @@ import { htmlReport } from "../report/html-report.ts";
 import { markdownReport } from "../report/markdown.ts";
 import { jsonText, type Report } from "../report/report.ts";
 import { textTable } from "../report/text-table.ts";
-import { ResultsFolder, checkWritableFile } from "../results/results-folder.ts";
+import { ResultsFolder, checkWritableFile, defaultFolder } from "../results/results-folder.ts";
 import { writeAtomically } from "../results/write-atomically.ts";
 import { inWorker } from "../runner/in-worker.ts";
 import { runStage } from "../runner/run-stage.ts";
@@ -65,7 +65,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
     }
 
     if (folder === undefined) {
-      folder = new ResultsFolder(join("bench-results", slug(`${experiment.name}-${description.name}-${profileName}`)));
+      folder = new ResultsFolder(defaultFolder(settings, description));
       folder.open();
     }
     const resume = invocation.resume && folder.resume(settings, description);
@@ -267,11 +267,6 @@ function repeatable(argv: readonly string[]): string[] {
 
 /** As the user called it. */
 const program = (): string => (process.env.npm_lifecycle_event === "bench" ? "pnpm bench" : "bench");
-const slug = (text: string): string =>
-  text
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^-|-$/g, "");
 const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 const shown = (path: string): string => {
   const short = relative(process.cwd(), path);

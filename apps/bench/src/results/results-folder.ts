@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { UserError, hasCode } from "../errors.ts";
-import type { JsonObject, RunPlan, Settings } from "../experiment.ts";
+import type { DataDescription, JsonObject, RunPlan, Settings } from "../experiment.ts";
 import { differences } from "./differences.ts";
 import { writeAtomically } from "./write-atomically.ts";
 
@@ -14,6 +14,12 @@ const owned = ["report.html", "report.json", "report.md", settingsFile, "checkpo
 interface Identity extends JsonObject {
   readonly settings: JsonObject;
   readonly data: JsonObject;
+}
+
+/** Where results go when nobody says: `bench-results/vision-patchworks-quick`. */
+export function defaultFolder({ experiment, profile }: Settings, data: DataDescription): string {
+  const name = `${experiment}-${data.name}-${profile}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  return join("bench-results", name.replaceAll(/^-|-$/g, ""));
 }
 
 /**

@@ -37,6 +37,8 @@ export interface Lesson<Batch> {
   readonly measurements?: number;
   /** Called at the end with the best parameters: what the report shows beside numbers. */
   details?(): JsonObject;
+  /** Class, shape, vocabularies: with its parameters, all that is needed to have the model again. Absent: nobody keeps it. */
+  readonly description?: JsonObject;
   /** More facts than the count of parameters, the rate and the epochs. */
   readonly facts?: JsonObject;
 }
@@ -78,6 +80,13 @@ export function bestRun<Batch>(lesson: Lesson<Batch>): Run {
       const { more, notes } = loadTraining(state, model, optimiser);
       best = { score: Number(notes.score), epoch: Number(notes.epoch), parameters: more };
     },
+    ...(lesson.description && {
+      trained: () => ({
+        description: lesson.description!,
+        parameters: best.parameters,
+        measure: (parameters) => withParameters(model, parameters, () => lesson.measure()),
+      }),
+    }),
     release: () => residency.release(),
   };
 }

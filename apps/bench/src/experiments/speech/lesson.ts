@@ -24,6 +24,7 @@ export class SpeechLesson implements Lesson<Batch> {
   readonly recipe: Recipe;
   readonly batchesPerEpoch: number;
   readonly key: RandomKey;
+  readonly description: JsonObject;
   readonly #config: TrainConfig;
   readonly #data: SpeechData;
   readonly #context: RunContext;
@@ -43,6 +44,8 @@ export class SpeechLesson implements Lesson<Batch> {
     this.#frames = new Normalised(data, this.#parts.train);
     this.#lengths = this.#parts.train.map((r) => data.offsets[r + 1]! - data.offsets[r]!);
     this.recipe = { rate: config.rate, weightDecay: 0.05, epochs: config.epochs };
+    const { means, deviations } = this.#frames;
+    this.description = { shape: config.shape, classes: data.classes[config.task], means: [...means], deviations: [...deviations] };
     this.batchesPerEpoch = Math.ceil(this.#lengths.length / batchSize);
   }
 

@@ -3,10 +3,10 @@ import { argmax, configure, mean, noGrad, randomKey, resident, scope, slice, sof
 import { VisionTransformer } from "@heed/vision-patches";
 import type { ImageSet } from "@heed/datasets";
 import type { ClassificationDetails } from "../../classification/classification.ts";
-import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics } from "../../experiment.ts";
+import type { JsonObject, Metrics, Run, RunContext, Runs, StepMetrics, Trained } from "../../experiment.ts";
 import { pngAddress } from "../../report/png.ts";
 import type { AttentionSample } from "../../report/outcome.ts";
-import { loadTraining, saveTraining } from "../../runner/training-state.ts";
+import { loadTraining, saveTraining, withParameters } from "../../runner/training-state.ts";
 import { batchOf, Epochs, type Batch } from "./batch.ts";
 import { prepareData, type VisionData } from "./data.ts";
 import { vision } from "./index.ts";
@@ -130,6 +130,16 @@ class VisionRun implements Run {
 
   loadState(state: Uint8Array): void {
     loadTraining(state, this.#model, this.#optimiser);
+  }
+
+  trained(): Trained {
+    const { model, imageSize, embedDim, depth, numHeads } = this.#config;
+    const { train, mean, deviation } = this.#data;
+    return {
+      description: { model, imageSize, embedDim, depth, numHeads, classes: train.classNames, mean, deviation },
+      parameters: this.#model.stateDict(),
+      measure: (parameters) => withParameters(this.#model, parameters, () => this.evaluate()),
+    };
   }
 
   release(): void {
