@@ -139,7 +139,11 @@ function draw(section: Section, styles: SeriesStyles): Markup {
               <p>${subtitle}</p>
               <div class="maps">
                 <figure>
-                  <img src="${sample.png}" alt="${capital(picture)}: ${title}" />
+                  <img
+                    src="${sample.png}"
+                    alt="${capital(picture)}: ${title}"
+                    ${sample.aspect !== undefined && html`style="aspect-ratio:1 / ${String(sample.aspect)}"`}
+                  />
                   <figcaption>${picture}</figcaption>
                 </figure>
                 ${maps.map(
