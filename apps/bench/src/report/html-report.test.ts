@@ -147,6 +147,19 @@ it("draws weights with words on both sides, with the numbers of each cell and th
   expect(JSON.parse(jsonText(drawn)).sections).toEqual([section]);
 });
 
+it("colours words by their weight, and says which have most", () => {
+  const sample = { title: "a film", subtitle: "positive", words: ["so", "<b>good", "!"], weights: [0.25, 0.5, 0.25] };
+  const section = { kind: "words" as const, title: "Which words count", caption: "", samples: [sample] };
+  const drawn = { ...whole, outcome: { ...whole.outcome, sections: [section] } };
+  const page = htmlReport(drawn);
+  expect(page).toContain('<span style="--share:0.50" title="25.0 %">so</span>');
+  expect(page).toContain('<span style="--share:1.0" title="50.0 %">&lt;b&gt;good</span>');
+  expect(page).toContain("&lt;b&gt;good (50 %)");
+  expect(page).toContain("so (25 %), ! (25 %)");
+  expect(page).not.toMatch(/NaN|undefined|Infinity|<b>good/);
+  expect(JSON.parse(jsonText(drawn)).sections).toEqual([section]);
+});
+
 it("prints a table that fits: as a grid, or in a narrow terminal row by row", () => {
   const table = {
     columns: [{ label: "model" }, { label: "accuracy", align: "right" as const }],

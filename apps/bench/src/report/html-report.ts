@@ -9,6 +9,7 @@ import { durationsPlot } from "./plots/durations.ts";
 import { graphDrawing } from "./plots/graph-drawing.ts";
 import { scoresPlot } from "./plots/scores.ts";
 import { SeriesStyles } from "./plots/series-style.ts";
+import { weighedWords } from "./plots/weighed-words.ts";
 import { weightsPlot } from "./plots/weights-plot.ts";
 import type { Report } from "./report.ts";
 import { settingsTable } from "./settings-table.ts";
@@ -192,6 +193,24 @@ function draw(section: Section, styles: SeriesStyles): Markup {
               return [title, row, columns[weights[i]!.indexOf(most)] ?? "", percent(most, 0)];
             }),
           ),
+        )}`;
+    case "words":
+      return html`<div class="grid-2">
+          ${section.samples.map(
+            ({ title, subtitle, words, weights }) =>
+              html`<article class="panel sample">
+                <h3>${title}</h3>
+                ${subtitle !== undefined && html`<p>${subtitle}</p>`} ${weighedWords(words, weights)}
+              </article>`,
+          )}
+        </div>
+        ${values(
+          ["text", "most weight on", "then on"],
+          section.samples.map(({ title, words, weights }) => {
+            const order = words.map((_, i) => i).sort((a, b) => weights[b]! - weights[a]! || a - b);
+            const told = (places: readonly number[]) => places.map((i) => `${words[i]} (${percent(weights[i]!, 0)})`).join(", ");
+            return [title, told(order.slice(0, 1)), told(order.slice(1, 3))];
+          }),
         )}`;
     case "durations":
       return html`<figure class="panel single">${durationsPlot(section, styles)}</figure>

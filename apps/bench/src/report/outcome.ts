@@ -43,6 +43,7 @@ export type Section =
   | AttentionSection
   | GraphSection
   | WeightsSection
+  | WordsSection
   | DurationSection;
 
 interface SectionBase {
@@ -145,6 +146,20 @@ export interface WeightsSample {
   readonly columns: readonly string[];
   /** `[row][column]`, 0 … 1 */
   readonly weights: readonly (readonly number[])[];
+}
+
+/** Texts whose words are the stronger coloured the more weight they have. */
+export interface WordsSection extends SectionBase {
+  readonly kind: "words";
+  readonly samples: readonly WordsSample[];
+}
+
+export interface WordsSample {
+  readonly title: string;
+  readonly subtitle?: string;
+  readonly words: readonly string[];
+  /** Of each word, 0 … 1, together 1. */
+  readonly weights: readonly number[];
 }
 
 /** Distribution of durations per model. */

@@ -105,6 +105,8 @@ function withoutPictures(section: Section): unknown {
         maps: maps.map(({ label, weights }) => ({ label, weights: weights.map(short) })),
       })),
     };
+  if (section.kind === "words")
+    return { ...section, samples: section.samples.map((sample) => ({ ...sample, weights: sample.weights.map(short) })) };
   if (section.kind === "weights") {
     return { ...section, samples: section.samples.map((sample) => ({ ...sample, weights: sample.weights.map((row) => row.map(short)) })) };
   }

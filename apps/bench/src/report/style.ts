@@ -64,6 +64,8 @@ details .scroll{margin-top:.5rem}
 .maps{display:grid;gap:.6rem;grid-template-columns:repeat(auto-fit,minmax(5.2rem,1fr))}
 .maps figcaption{margin-top:.2rem;font-size:.78rem;line-height:1.3;color:var(--muted)}
 .maps svg,.maps img{display:block;width:100%;border-radius:.35rem;overflow:hidden;image-rendering:auto}
+.weighed span{padding:.1rem .2rem;border-radius:.25rem;background:color-mix(in srgb,var(--accent) calc(var(--share)*60%),transparent)}
+.sample p.weighed{margin:0;font-size:1rem;line-height:1.9;color:var(--ink)}
 .scale{display:flex;align-items:center;gap:.5rem;margin:.8rem 0 0;font-size:.8rem;color:var(--muted)}
 .scale svg{width:9rem;height:.7rem}
 code{font:.88em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
