@@ -214,7 +214,7 @@ function longRecordings(findings: Findings): Section {
         mebibytes(bytes),
         model === "full" ? `${number(denseWeightBytes / 1e9)} GB` : "–",
       ]),
-      note: "Times are the shortest of two to four passes on one thread; “times real time”: seconds of sound that a second handles. Peak memory is that of linear memory: frames, parameters and the activations of one layer.",
+      note: "Times are the shortest of four passes on one thread (full attention: two for five minutes, one for ten); “times real time”: seconds of sound that a second handles. Peak memory is that of linear memory: frames, parameters and the activations of one layer.",
     },
   };
 }

@@ -103,13 +103,9 @@ export function measurements({ settings, profile, seeds }: PlanContext): readonl
       .filter((name) => windowed.includes(name))
       .map((name): RunPlan => {
         const frames = minutes * framesPerMinute;
-        // A minute of full attention takes a second, ten of them a hundred.
-        const config: LongConfig = {
-          kind: "long",
-          shape: shapeOf(name, profile, 10),
-          frames,
-          rounds: Math.min(rounds, minutes > 2 ? 2 : 4),
-        };
+        // Ten minutes of full attention take more than one.
+        const passes = name === "full" ? Math.max(1, Math.floor(10 / Math.max(2.5, minutes))) : 4;
+        const config: LongConfig = { kind: "long", shape: shapeOf(name, profile, 10), frames, rounds: Math.min(rounds, passes) };
         return { id: `long-${name}-${frames}`, model: name, seed, cost: name === "full" ? minutes ** 2 : minutes / 10, config };
       }),
   );
