@@ -95,7 +95,6 @@ class Findings {
       forwardSeconds: step("forward"),
       stepSeconds: step("step"),
       stepBytes: step("bytes"),
-      trainSeconds: orNull(mean(runs.map(({ trainSeconds }) => trainSeconds))),
       finishedRuns: runs.filter(({ state }) => state === "done").length,
     };
   }
@@ -135,7 +134,7 @@ function headline(findings: Findings, models: readonly ModelSummary[]): string {
 
 function results(findings: Findings, models: readonly ModelSummary[]): Table {
   return {
-    columns: columns("model", "digit", "speaker", "parameters", "forward, ms", "step, ms", "memory of a step", "training"),
+    columns: columns("model", "digit", "speaker", "parameters", "forward, ms", "step, ms", "memory of a step"),
     rows: models.map((model) => [
       model.name,
       ...tasks.map((task) => told(findings.accuracies(model.name as ModelName, task))),
@@ -143,9 +142,8 @@ function results(findings: Findings, models: readonly ModelSummary[]): Table {
       milliseconds(model.forwardSeconds),
       milliseconds(model.stepSeconds),
       mebibytes(model.stepBytes),
-      duration((model.trainSeconds as number | null) ?? NaN),
     ]),
-    note: `Accuracy on the ${findings.testCount} official test recordings, mean ± standard deviation over seeds; a dash: not asked. Forward and step: ${batchSize} recordings of the usual length, the shortest of several on one thread, one model after the other. Training: mean wall time of a run, with others beside it.`,
+    note: `Accuracy on the ${findings.testCount} official test recordings, mean ± standard deviation over seeds; a dash: not asked. Forward and step: ${batchSize} recordings of the usual length, the shortest of several on one thread, one model after the other.`,
   };
 }
 
