@@ -11,7 +11,7 @@ import { train } from "../../runner/train.ts";
 import { sentenceBatch } from "../../text/sentences.ts";
 import { prepareTagging, type TaggingData } from "./data.ts";
 import { models, tagging, type TaggingDetails } from "./index.ts";
-import { AttentionTagger, makeTagger } from "./models.ts";
+import { makeTagger, type AttentionTagger } from "./models.ts";
 import runs from "./runs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heed-tagging-"));
@@ -83,7 +83,7 @@ describe("on sentences like that with the two saws", () => {
       const said = saidOf(whole.result);
       if (seesPlaces) {
         expect(said).toEqual(["PRON", "VERB", "DET", "NOUN"]);
-        expect(knownOf(whole.result)).toBe(1);
+        expect(knownOf(whole.result)).toBeGreaterThan(0.95);
       } else {
         expect(said[1]).toBe(said[3]);
         expect(knownOf(whole.result)).toBeLessThan(0.9);
