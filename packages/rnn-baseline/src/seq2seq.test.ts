@@ -1,7 +1,8 @@
-import { AdamW, trainStep, training } from "@heed/nn";
+import { AdamW, Embedding, trainStep, training } from "@heed/nn";
 import { expectModuleGradient } from "@heed/nn/testing";
 import { argmax, concat, crossEntropy, memory, normal, randomIntegers, randomKey, reshape, slice, tensor } from "@heed/tensor";
 import { expectClose } from "@heed/tensor/testing";
+import { beam } from "@heed/transformer";
 import { describe, expect, it } from "vitest";
 import { AdditiveDecoder, NARM, Seq2Seq } from "./index.ts";
 
@@ -77,6 +78,97 @@ describe("Seq2Seq", () => {
     expect(again!.tokens).toEqual(first!.tokens);
     expect(() => model.teach(source, tensor(Int32Array.of(1, 2)))).toThrow(/target must be \[B, Lt\]/);
     expect(() => model.encode(tensor(Int32Array.of(1)))).toThrow(/source must be \[B, Ls\]/);
+  });
+});
+
+describe("Seq2Seq's options", () => {
+  const [start, end] = [10, 11];
+  const source = tensor(Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8), { shape: [2, 4] });
+  const lengths = [4, 2];
+  const options = { start, end, maxLength: 4, lengths };
+  const kinds = [
+    ["attention", sizes, {}],
+    ["attention, tied", sizes, { tied: true }],
+    ["one vector", { ...sizes, attentionSize: 0 }, { tied: true }],
+  ] as const;
+
+  /** Log-probability of a translation, by teaching it. */
+  const logProbability = (model: Seq2Seq, b: number, tokens: readonly number[], stopped: boolean) => {
+    const one = slice(source, 0, b, b + 1);
+    const said = [...tokens, ...(stopped ? [end] : [])];
+    const given = tensor(Int32Array.from([start, ...said.slice(0, -1)]), { shape: [1, said.length] });
+    const { logits } = model.teach(one, given, [lengths[b]!]);
+    return -crossEntropy(reshape(logits, [said.length, 12]), tensor(Int32Array.from(said)), { reduction: "sum" }).item();
+  };
+
+  it.each(kinds)("finds by many beams the likeliest of all translations: %s", (_name, shape, more) => {
+    const model = new Seq2Seq(shape, { key: key.split("beams"), ...more });
+    // With as many beams as there are beginnings nothing is lost.
+    const found = model.translate(source, { ...options, maxLength: 2, strategy: beam({ numBeams: 150, lengthPenalty: 0 }) });
+    const words = Array.from({ length: 12 }, (_, token) => token).filter((token) => token !== end);
+    found.forEach(({ tokens }, b) => {
+      const all = [[], ...words.map((word) => [word]), ...words.flatMap((one) => words.map((other) => [one, other]))];
+      const scores = all.map((said) => logProbability(model, b, said, said.length < 2));
+      expect(tokens).toEqual(all[scores.indexOf(Math.max(...scores))]);
+    });
+  });
+
+  it.each(kinds)("looks, in a search by beams, where teaching looks: %s", (_name, shape, more) => {
+    const model = new Seq2Seq(shape, { key: key.split("beams"), ...more });
+    const found = model.translate(source, { ...options, strategy: beam({ numBeams: 3 }) });
+    found.forEach(({ tokens, weights }, b) => {
+      expect(weights).toHaveLength(tokens.length);
+      const given = tensor(Int32Array.from([start, ...tokens]), { shape: [1, tokens.length + 1] });
+      const taught = (model.teach(slice(source, 0, b, b + 1), given, [lengths[b]!]).weights.toArray() as number[][][])[0]!;
+      weights.forEach((row, i) => expectClose(tensor(row), tensor(taught[i]!), 1e-6));
+    });
+  });
+
+  it("reads one vector without attention: the last states of both directions, whatever the padding", () => {
+    const model = new Seq2Seq({ ...sizes, attentionSize: 0 }, { key });
+    expect(Object.keys(model.stateDict()).some((name) => name.startsWith("attention"))).toBe(false);
+    const { memory: kept } = model.encode(source, lengths);
+    const { output } = model.encoder.forward(model.src_embed.forward(source), { lengths });
+    const H = sizes.hiddenSize;
+    const rows = output.toArray() as number[][][];
+    lengths.forEach((length, b) => {
+      const both = [...rows[b]![length - 1]!.slice(0, H), ...rows[b]![0]!.slice(H)];
+      expectClose(reshape(slice(kept.values, 0, b, b + 1), [2 * H]), tensor(both), 1e-6);
+    });
+    expect(() => model.remember(output)).toThrow(/without attention the memory is one vector/);
+  });
+
+  it("gives logits at chosen places as at all, and its table a gradient from both its uses", () => {
+    const model = new Seq2Seq(sizes, { key, tied: true });
+    const target = tensor(Int32Array.of(10, 1, 2, 10, 3, 4), { shape: [2, 3] });
+    const all = reshape(model.teach(source, target, lengths).logits, [6, 12]);
+    const some = model.teach(source, target, lengths, { at: tensor(Int32Array.of(4, 0)) }).logits;
+    expectClose(some, concat([slice(all, 0, 4, 5), slice(all, 0, 0, 1)]), 1e-6);
+    expect([...model.namedParameters().keys()].filter((name) => model.namedParameters().get(name)!.shape[0] === 12)).toEqual([
+      "out_bias",
+      "src_embed.weight",
+      "tgt_embed.weight",
+    ]);
+    crossEntropy(some, tensor(Int32Array.of(7, 8))).backward();
+    const gradient = model.tgt_embed.weight.grad!.toArray() as number[][];
+    // Row 5 is said nowhere and read nowhere, and still less likely than it was; row 10 was read.
+    for (const row of [5, 7, 10]) expect(gradient[row]!.some((g) => g !== 0)).toBe(true);
+  });
+
+  it("drops in training alone", () => {
+    const model = new Seq2Seq(sizes, { key, dropoutP: 0.5 });
+    const sure = new Seq2Seq(sizes, { key });
+    const target = tensor(Int32Array.of(10, 1, 10, 3), { shape: [2, 2] });
+    expect(model.teach(source, target).logits.toArray()).toEqual(sure.teach(source, target).logits.toArray());
+    const logits = training(key.split("a step"), () => model.teach(source, target).logits.toArray());
+    expect(logits).not.toEqual(sure.teach(source, target).logits.toArray());
+  });
+
+  it("says what does not fit", () => {
+    expect(() => new Seq2Seq({ ...sizes, attentionSize: -1 }, { key })).toThrow(/attentionSize must be a whole number from 0 on/);
+    const tied = new Embedding(12, 5, { key });
+    const decoder = { inputSize: 3, hiddenSize: 4, memorySize: 5, attentionSize: 6, vocabularySize: 12 };
+    expect(() => new AdditiveDecoder(decoder, key, { tied })).toThrow(/a tied table must be \[vocabularySize, inputSize\]/);
   });
 });
 

@@ -283,6 +283,28 @@ describe("generate", () => {
     });
   });
 
+  it("tells a model that keeps a state of its own which samples go on", () => {
+    // Says the number of steps so far, of its own count for each sample, until its prompt's number.
+    let counts: { count: number; last: number }[] = [];
+    const seen: number[][] = [];
+    const counting: LanguageModel = {
+      state: () => [],
+      decode(ids) {
+        const tokens = (ids.toArray() as number[][]).map(([token]) => token);
+        if (counts.length === 0) counts = tokens.map((last) => ({ count: 0, last }));
+        counts = counts.map(({ count, last }) => ({ count: count + 1, last }));
+        return tensor(counts.map(({ count, last }) => [Array.from({ length: 7 }, (_, token) => (token === (count < last ? count : 6) ? 9 : 0))])); // prettier-ignore
+      },
+      select(samples) {
+        seen.push([...samples]);
+        counts = samples.map((sample) => counts[sample]);
+      },
+    };
+    const found = generate(counting, [[3], [1], [4]], { maxNewTokens: 6, stopTokens: [6] });
+    expect(found.map(({ tokens }) => tokens)).toEqual([[1, 2, 6], [6], [1, 2, 3, 6]]); // prettier-ignore
+    expect(seen).toEqual([[0, 2], [0, 1], [1]]); // prettier-ignore
+  });
+
   it("says what is wrong", () => {
     expect(() => generate(model, [[]], { maxNewTokens: 1 })).toThrow("generate: a prompt needs a token; got sample 0. Begin with a token");
     expect(() => generate(model, [[1.5]], { maxNewTokens: 1 })).toThrow("tokens are whole numbers, not negative; got sample 0, token 1.5");

@@ -12,7 +12,7 @@ type Pair = readonly [first: string, second: string];
  * @see Sennrich, Haddow, Birch 2016 (arXiv:1508.07909)
  * @example
  * const subwords = Subwords.learn([["low", 5], ["lower", 2], ["newest", 6], ["widest", 3]], { merges: 10 });
- * subwords.encode("lowest"); // ["low", "est</w>"]
+ * subwords.encode("lowest"); // ["lo", "w", "est</w>"]
  */
 export class Subwords {
   /** Pairs of pieces in the order in which they are joined. */
@@ -111,20 +111,19 @@ export class Subwords {
     return open === "" ? words : [...words, open];
   }
 
-  /** For `JSON.stringify`; `Subwords.fromJSON` reads it back. */
-  toJSON(): { merges: readonly Pair[] } {
-    return { merges: this.merges };
+  /** For `JSON.stringify`, each pair as its two pieces with a space between; `Subwords.fromJSON` reads it back. */
+  toJSON(): { merges: readonly string[] } {
+    return { merges: this.merges.map((pair) => pair.join(" ")) };
   }
 
   /** @throws {FormatError} for anything but what `toJSON` gives. */
   static fromJSON(json: unknown): Subwords {
     const { merges } = (typeof json === "object" && json !== null ? json : {}) as { merges?: unknown };
-    const isPair = (pair: unknown): pair is Pair =>
-      Array.isArray(pair) && pair.length === 2 && pair.every((piece) => typeof piece === "string");
+    const isPair = (pair: unknown): pair is string => typeof pair === "string" && pair.split(" ").length === 2;
     if (!Array.isArray(merges) || !merges.every(isPair)) {
-      throw new FormatError("Subwords.fromJSON", "takes { merges: pairs of strings }", { merges: typeof merges });
+      throw new FormatError("Subwords.fromJSON", "takes { merges: pairs of pieces with a space between }", { merges: typeof merges });
     }
-    return new Subwords(merges);
+    return new Subwords(merges.map((pair) => pair.split(" ") as [string, string]));
   }
 }
 
