@@ -28,14 +28,14 @@ export function bleu(translations: readonly string[], references: readonly strin
     }
   });
   const brevityPenalty = said === 0 ? 0 : said < wanted ? Math.exp(1 - wanted / said) : 1;
+  const none = correct.every((count) => count === 0);
   let smoothing = 1;
   const precisions = orders.map((_, at) => {
-    if (total[at] === 0) return 0;
+    if (none || total[at] === 0) return 0;
     if (correct[at] === 0) smoothing *= 2;
     return correct[at] === 0 ? 100 / (smoothing * total[at]!) : (100 * correct[at]!) / total[at]!;
   });
-  const none = correct.every((count) => count === 0);
-  const score = none ? 0 : brevityPenalty * Math.exp(precisions.reduce((sum, p) => sum + Math.log(p) / orders.length, 0));
+  const score = brevityPenalty * Math.exp(precisions.reduce((sum, p) => sum + Math.log(p) / orders.length, 0));
   return { score, precisions, brevityPenalty };
 }
 

@@ -52,7 +52,7 @@ export async function prepareTranslation(settings: Settings, { progress, checkSt
   const files = (await readdir(folder)).filter((name) => /\.(?:txt|tsv)\.gz$/.test(name));
   if (files.length !== 1)
     throw new UserError(`${folder} must hold one .txt.gz or .tsv.gz file of sentence pairs, and holds ${files.length}.`);
-  const amounts = translation.profiles[settings.profile] as unknown as Amounts;
+  const amounts = translation.profiles[settings.profile].amounts as unknown as Amounts;
   progress(`read ${files[0]}`);
   const hash = createHash("sha256");
   const pairs: Pair[] = [];

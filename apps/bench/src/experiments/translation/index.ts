@@ -38,29 +38,33 @@ export interface TranslationDetails {
 export const translation: Experiment = {
   name: "translation",
   summary: "attention against one vector per sentence, in translation",
-  description: "",
+  description: `Three translators from French to English and back: GRUs with additive attention (Bahdanau), the same GRUs where the decoder sees the sentence as one
+vector, the last states of the encoder, and a Transformer. They read and write pieces of words (byte pairs learned from the training part), lower-case, and are
+judged by BLEU on sentences kept aside, split by English sentence: no test sentence, English or French, is trained on. BLEU is computed as sacreBLEU does, and by
+sacreBLEU itself where --python has it. Lengths that are rare have test sentences of their own, so that BLEU by length says something of long ones.
+Without --data it looks into ../shared/data/tatoeba-eng-fra beside the repository.`,
   data: "a folder with one gzipped file of sentence pairs, English and French separated by a tab (Tatoeba, as manythings.org keeps it)",
   profiles: {
     smoke: {
       summary: "French to English, 600 short pairs, 2 epochs: does it run?",
       seeds: 1,
       directions: ["fr-en"],
-      ...{ pairs: 600, longest: 8, merges: 150, test: 20, validation: 20, perClass: 10 },
-      ...{ epochs: 2, width: 16, hidden: 16, transformerWidth: 16, layers: 1, dropoutP: 0 },
+      amounts: { pairs: 600, longest: 8, merges: 150, test: 20, validation: 20, perClass: 10 },
+      training: { epochs: 2, width: 16, hidden: 16, transformerWidth: 16, layers: 1, dropoutP: 0 },
     },
     quick: {
       summary: "French to English, 16,000 pairs of up to 12 words, small models; some minutes",
       seeds: 1,
       directions: ["fr-en"],
-      ...{ pairs: 16_000, longest: 12, merges: 1000, test: 400, validation: 200, perClass: 80 },
-      ...{ epochs: 5, width: 48, hidden: 64, transformerWidth: 64, layers: 2, dropoutP: 0.1 },
+      amounts: { pairs: 16_000, longest: 12, merges: 1000, test: 400, validation: 200, perClass: 80 },
+      training: { epochs: 5, width: 48, hidden: 64, transformerWidth: 64, layers: 2, dropoutP: 0.1 },
     },
     full: {
       summary: "both directions, 100,000 pairs of up to 30 words, one seed; about an hour",
       seeds: 1,
       directions: ["fr-en", "en-fr"],
-      ...{ pairs: 100_000, longest: 30, merges: 2200, test: 1000, validation: 500, perClass: 250 },
-      ...{ epochs: 2, width: 64, hidden: 128, transformerWidth: 96, layers: 2, dropoutP: 0 },
+      amounts: { pairs: 100_000, longest: 30, merges: 2200, test: 1000, validation: 500, perClass: 250 },
+      training: { epochs: 2, width: 64, hidden: 128, transformerWidth: 96, layers: 2, dropoutP: 0 },
     },
   },
   options: [
@@ -79,7 +83,7 @@ export const translation: Experiment = {
 
 function plan({ settings, profile, seeds }: PlanContext): readonly RunPlan[] {
   const named = { models: settings.options.models ?? models, directions: settings.options.directions ?? profile.directions! };
-  const { epochs, layers, dropoutP, ...sizes } = profile as unknown as Record<string, number>;
+  const { epochs, layers, dropoutP, ...sizes } = profile.training as Readonly<Record<string, number>>;
   return seeds.flatMap((seed) =>
     (named.directions as readonly Direction[]).flatMap((direction) =>
       (named.models as readonly ModelName[]).map((model) => {

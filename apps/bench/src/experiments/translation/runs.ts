@@ -5,6 +5,7 @@ import { configure, crossEntropy, noGrad, randomKey, scope, type RandomKey, type
 import type { JsonObject, Metrics, RunContext, Runs } from "../../experiment.ts";
 import { bestRun, type Lesson, type Recipe } from "../../runner/best-run.ts";
 import { lengthsOf, sentence, sentenceBatch } from "../../text/sentences.ts";
+import { profileStep } from "../../runner/profile-step.ts";
 import { bleu } from "./bleu.ts";
 import { prepareTranslation, type Parts, type TranslationData } from "./data.ts";
 import { lengthClasses, type Alignment, type Direction, type ModelName, type TranslationDetails } from "./index.ts";
@@ -37,6 +38,10 @@ const told: Readonly<Record<Language, readonly string[]>> = {
 const runs: Runs<Config, TranslationData> = {
   prepare: prepareTranslation,
   create: (config, data, context) => bestRun(new TranslationLesson(config, data, context)),
+  async profileStep(config, data, context) {
+    const run = bestRun(new TranslationLesson(config, data, context));
+    return profileStep(`${config.model}, ${config.direction}`, run);
+  },
 };
 export default runs;
 
@@ -55,6 +60,7 @@ class TranslationLesson implements Lesson<Batch> {
   readonly batchesPerEpoch: number;
   readonly key: RandomKey;
   readonly facts: JsonObject;
+  readonly description: JsonObject;
   readonly #data: TranslationData;
   readonly #context: RunContext;
   readonly #drawsAlignments: boolean;
@@ -78,7 +84,10 @@ class TranslationLesson implements Lesson<Batch> {
       vocabularySize: this.#tokens[this.#target].vocabulary.size,
     };
     this.key = randomKey(context.seed).split("translation").split(direction).split(model);
-    this.model = createTranslator({ model, ...sizes, width, hidden, layers, dropoutP }, this.key.split("model"));
+    const shape = { model, ...sizes, width, hidden, layers, dropoutP };
+    this.model = createTranslator(shape, this.key.split("model"));
+    const { vocabulary } = data.tokens[this.#target];
+    this.description = { shape, direction, source: data.tokens[this.#source] as JsonObject, target: { vocabulary } as JsonObject };
     this.recipe = { rate: rates[model], epochs };
     const { train } = data.pairs;
     const [sources, targets] = [lengthsOf(train[this.#source]), lengthsOf(train[this.#target])];

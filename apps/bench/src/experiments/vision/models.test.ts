@@ -3,7 +3,7 @@ import { predict } from "@heed/nn";
 import { randomKey, zeros } from "@heed/tensor";
 import { describe, expect, it, vi } from "vitest";
 import { buildModel, modelNames, sizesOf, type ModelShape } from "./models.ts";
-import { productFlops } from "./profile-step.ts";
+import { productFlops } from "../../runner/profile-step.ts";
 import { vision } from "./index.ts";
 
 // Trainings are short, but not on a busy machine.

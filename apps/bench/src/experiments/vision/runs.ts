@@ -11,7 +11,7 @@ import { batchOf, Epochs, type Batch } from "./batch.ts";
 import { prepareData, type VisionData } from "./data.ts";
 import { vision } from "./index.ts";
 import { buildModel, patchSize, sizesOf, type Classifier, type ModelName } from "./models.ts";
-import { profileStep } from "./profile-step.ts";
+import { profileStep } from "../../runner/profile-step.ts";
 
 type Config = {
   readonly model: ModelName;

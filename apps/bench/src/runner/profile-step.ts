@@ -1,5 +1,5 @@
 import { profileKernels, type KernelTime } from "@heed/kernels";
-import type { StepProfile } from "../../experiment.ts";
+import type { StepProfile } from "../experiment.ts";
 
 const warmUpSteps = 10;
 /** Steps that are timed together, so that what comes every few steps (a collection of garbage) is in each group. */
