@@ -6,7 +6,8 @@ import { molecules } from "./molecules/index.ts";
 import { peers } from "./peers/index.ts";
 import { speech } from "./speech/index.ts";
 import { tagging } from "./tagging/index.ts";
+import { translation } from "./translation/index.ts";
 import { vision } from "./vision/index.ts";
 
 /** Every experiment, in the order in which `bench list` names them. To add one: a folder here, and a line below. */
-export const experiments: readonly Experiment[] = [vision, graph, molecules, dictionary, tagging, speech, kernels, peers];
+export const experiments: readonly Experiment[] = [vision, graph, molecules, dictionary, tagging, translation, speech, kernels, peers];
