@@ -8,6 +8,8 @@ export interface SessionOptions extends TextOptions {
   readonly item: string;
   /** Columns whose text is wanted of each session's first row, such as a date. */
   readonly first?: readonly string[];
+  /** Columns whose text is wanted of every click, such as what is known of its item. */
+  readonly each?: readonly string[];
   /** Between fields. Default ",". Fields may be in double quotes, on one line. */
   readonly separator?: string;
 }
@@ -18,6 +20,8 @@ export interface Session {
   readonly items: readonly string[];
   /** The columns asked for, from the session's first row. */
   readonly first: Readonly<Record<string, string>>;
+  /** The columns asked for, of each click. */
+  readonly each: readonly Readonly<Record<string, string>>[];
   readonly line: number;
 }
 
@@ -30,16 +34,18 @@ export interface Session {
  * @see Elementary: a table with a header line
  */
 export async function* readSessions(source: Source, options: SessionOptions): AsyncGenerator<Session, void> {
-  const { separator = ",", first: wanted = [] } = options;
+  const { separator = ",", first: wanted = [], each = [] } = options;
   const file = options.name === undefined ? {} : { file: options.name };
   const fail = (rule: string, at: { number: number; offset: number }, got: Readonly<Record<string, unknown>>, fix?: string): never => {
     throw new FormatError("readSessions", rule, { ...file, line: at.number, offset: at.offset, ...got }, fix);
   };
   let columns: string[] | undefined;
   let [sessionAt, itemAt] = [0, 0];
-  let firstAt: number[] = [];
+  let [firstAt, eachAt]: number[][] = [[], []];
   const seen = new Set<string>();
-  let open: { id: string; items: string[]; first: Record<string, string>; line: number } | undefined;
+  const named = (names: readonly string[], at: readonly number[], fields: readonly string[]) =>
+    Object.fromEntries(names.map((name, i) => [name, fields[at[i]]]));
+  let open: { id: string; items: string[]; first: Record<string, string>; each: Record<string, string>[]; line: number } | undefined;
   for await (const line of readLines(source, options)) {
     if (line.text === "") continue;
     const fields = fieldsOf(line.text, separator);
@@ -53,7 +59,7 @@ export async function* readSessions(source: Source, options: SessionOptions): As
           : fail("the header names no such column", line, { column: name, columns: fields.slice(0, 20) }, "Is the separator right?");
       };
       [sessionAt, itemAt] = [place(options.session), place(options.item)];
-      firstAt = wanted.map(place);
+      [firstAt, eachAt] = [wanted.map(place), each.map(place)];
       continue;
     }
     if (fields.length !== columns.length)
@@ -64,9 +70,10 @@ export async function* readSessions(source: Source, options: SessionOptions): As
       if (open !== undefined) yield open;
       if (seen.has(id)) fail("the rows of a session stand together", line, { session: id }, "Sort the table by session.");
       seen.add(id);
-      open = { id, items: [], first: Object.fromEntries(wanted.map((name, i) => [name, fields[firstAt[i]]])), line: line.number };
+      open = { id, items: [], first: named(wanted, firstAt, fields), each: [], line: line.number };
     }
     open.items.push(item);
+    open.each.push(named(each, eachAt, fields));
   }
   if (open !== undefined) yield open;
 }

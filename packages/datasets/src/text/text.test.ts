@@ -181,9 +181,18 @@ describe("readSessions", () => {
 
   it("gathers the rows of a session, with what is asked of its first", async () => {
     const text = 's;i;day\n1;A;"3;4"\n1;"B ""x""";5\n\n2;A;6\n';
-    expect(await all(readSessions(bytes(text), { ...options, first: ["day"] }))).toEqual([
-      { id: "1", items: ["A", 'B "x"'], first: { day: "3;4" }, line: 2 },
-      { id: "2", items: ["A"], first: { day: "6" }, line: 5 },
+    expect(await all(readSessions(bytes(text), { ...options, first: ["day"], each: ["day", "i"] }))).toEqual([
+      {
+        id: "1",
+        items: ["A", 'B "x"'],
+        first: { day: "3;4" },
+        each: [
+          { day: "3;4", i: "A" },
+          { day: "5", i: 'B "x"' },
+        ],
+        line: 2,
+      },
+      { id: "2", items: ["A"], first: { day: "6" }, each: [{ day: "6", i: "A" }], line: 5 },
     ]);
     expect(await all(readSessions(bytes("s;i\n"), options))).toEqual([]);
   });
