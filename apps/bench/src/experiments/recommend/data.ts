@@ -29,7 +29,7 @@ const file = "e-shop clothing 2008.csv.gz";
 /** Of an item, the same at each of its clicks. */
 const itemColumns = ["page 1 (main category)", "page", "location", "colour", "model photography", "price", "price 2"];
 const columns = { each: itemColumns, session: "session ID", item: "page 2 (clothing model)", first: ["month", "day"], separator: ";" };
-const beside = fileURLToPath(new URL("../../../../../../shared/data/eshop-clickstream", import.meta.url));
+export const beside = fileURLToPath(new URL("../../../../../../shared/data/eshop-clickstream", import.meta.url));
 /** From that day of July on sessions are kept aside. */
 const aside = 22;
 
