@@ -32,6 +32,11 @@ describe("errors", () => {
     expect(message).toBe('f: rule; got a "x", b [1, 2], c undefined, d null, e ["p", [1]], f true, g NaN.');
   });
 
+  it("cut long strings short, and say how long they are", () => {
+    const { message } = new FormatError("f", "rule", { whole: "x".repeat(200), cut: "y".repeat(1e6) });
+    expect(message).toBe(`f: rule; got whole "${"x".repeat(200)}", cut "${"y".repeat(200)}…" (1000000 characters).`);
+  });
+
   it("are classes with names of their own, all of them HeedError and Error", () => {
     for (const [kind, name] of [
       [ShapeError, "ShapeError"],

@@ -40,9 +40,13 @@ export class UnsupportedError extends HeedError {
   override name = "UnsupportedError";
 }
 
+/** Of a text that is shown whole: files from outside may hold longer ones. */
+const longest = 200;
+
 function show(value: unknown): string {
   if (Array.isArray(value) || ArrayBuffer.isView(value)) {
     return `[${Array.from(value as ArrayLike<unknown>, show).join(", ")}]`;
   }
-  return typeof value === "string" ? `"${value}"` : String(value);
+  if (typeof value !== "string") return String(value);
+  return value.length <= longest ? `"${value}"` : `"${value.slice(0, longest)}…" (${value.length} characters)`;
 }

@@ -9,6 +9,8 @@ export interface TextOptions {
   readonly encoding?: "utf-8" | "latin-1";
   /** The longest line to accept, in bytes. Default 2²⁰. */
   readonly maxLineBytes?: number;
+  /** How many times its packed bytes a gzip may unpack to, beyond the first 2²⁰ bytes. Default 100; text seldom reaches 20. */
+  readonly maxExpansion?: number;
 }
 
 export interface Line {
@@ -25,21 +27,25 @@ const [LF, CR] = [0x0a, 0x0d];
  * Lines of a text, one after the other, plain or gzip (by the platform's `DecompressionStream`). Lines end at LF alone; a CR before it belongs to
  * the end. A last line needs none.
  *
- * Time O(bytes); memory of one line and one piece of the source, however long the text is.
- * @throws {FormatError} for bytes that are not of the encoding, a line above `maxLineBytes`, or damaged gzip: with line and byte offset.
+ * Time O(bytes), however they are cut. Memory: at most eight times the longest line, and one piece of the source, however long the text is.
+ * @throws {FormatError} for bytes that are not of the encoding or a line above `maxLineBytes`, with line and byte offset; for gzip that is damaged or
+ * unpacks to more than `maxExpansion` allows, with the byte offset in the unpacked text. {HeedError} for an unknown encoding or limits below 1.
  * @see Deutsch 1996, "GZIP File Format Specification Version 4.3" (RFC 1952)
  */
 export async function* readLines(source: Source, options: TextOptions = {}): AsyncGenerator<Line, void> {
-  const { name, encoding = "utf-8", maxLineBytes = 2 ** 20 } = options;
+  const { name, encoding = "utf-8", maxLineBytes = 2 ** 20, maxExpansion = 100 } = options;
   if (encoding !== "utf-8" && encoding !== "latin-1") {
     throw new HeedError("readLines", "encoding is utf-8 or latin-1", { encoding });
+  }
+  for (const [limit, value] of Object.entries({ maxLineBytes, maxExpansion })) {
+    if (!(value >= 1)) throw new HeedError("readLines", `${limit} must be at least 1`, { [limit]: value });
   }
   const decoder = new TextDecoder(encoding === "utf-8" ? "utf-8" : "windows-1252", { fatal: true, ignoreBOM: true });
   const file = name === undefined ? {} : { file: name };
   let number = 1;
   let offset = 0;
-  const line = (parts: readonly Uint8Array[], length: number): Line => {
-    let bytes = parts.length === 1 ? parts[0] : joined(parts, length);
+  const line = (whole: Uint8Array): Line => {
+    let bytes = whole;
     if (bytes.at(-1) === CR) bytes = bytes.subarray(0, -1);
     // A mark at the beginning of a file says how its bytes are ordered; it is no text.
     if (offset === 0 && encoding === "utf-8" && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3);
@@ -55,45 +61,36 @@ export async function* readLines(source: Source, options: TextOptions = {}): Asy
     }
   };
 
-  let parts: Uint8Array[] = [];
+  /** Of a line whose end is in a piece to come: `open[0 … length)`. Pieces belong to whoever gave them, and may be written over. */
+  let open = new Uint8Array(0);
   let length = 0;
-  for await (const chunk of unpacked(chunksOf(source), "readLines", file)) {
+  const hold = (piece: Uint8Array): void => {
+    if (length + piece.length > open.length) {
+      const wider = new Uint8Array(Math.max(2 * open.length, length + piece.length));
+      wider.set(open.subarray(0, length));
+      open = wider;
+    }
+    open.set(piece, length);
+    length += piece.length;
+  };
+  for await (const chunk of unpacked(chunksOf(source), { where: "readLines", file, maxExpansion })) {
     for (let start = 0; start < chunk.length;) {
       const found = chunk.indexOf(LF, start);
-      const end = found < 0 ? chunk.length : found;
-      length += end - start;
-      if (length > maxLineBytes) {
+      const piece = chunk.subarray(start, found < 0 ? chunk.length : found);
+      if (length + piece.length > maxLineBytes) {
         const got = { ...file, line: number, offset };
-        throw new FormatError(
-          "readLines",
-          `a line is longer than ${maxLineBytes} bytes`,
-          got,
-          "If that is meant, give a larger maxLineBytes.",
-        );
+        const fix = "If that is meant, give a larger maxLineBytes.";
+        throw new FormatError("readLines", `a line is longer than ${maxLineBytes} bytes`, got, fix);
       }
-      if (end > start) parts.push(chunk.subarray(start, end));
-      start = end + 1;
-      if (found < 0) {
-        // The piece belongs to whoever gave it, and may be written over.
-        if (parts.length > 0) parts = [joined(parts, length)];
-        continue;
-      }
-      yield line(parts.length === 0 ? [new Uint8Array(0)] : parts, length);
-      offset += length + 1;
+      start += piece.length + 1;
+      if (found < 0 || length > 0) hold(piece);
+      if (found < 0) continue;
+      const whole = length > 0 ? open.subarray(0, length) : piece;
+      yield line(whole);
+      offset += whole.length + 1;
       number++;
-      parts = [];
       length = 0;
     }
   }
-  if (length > 0) yield line(parts, length);
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  if (length > 0) yield line(open.subarray(0, length));
 }

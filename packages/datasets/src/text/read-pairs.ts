@@ -4,9 +4,10 @@ import type { Source } from "./source.ts";
 
 /**
  * Sentence pairs, one a line, separated by a tab, plain or gzip: `[first, second]`. Further columns are passed over; so are empty lines.
+ *
  * @throws {FormatError} with line and offset for a line without a tab or with an empty side, bad encoding or gzip.
  *
- * Time O(bytes); memory of one pair.
+ * Time O(bytes). Memory: what `readLines` holds.
  * @see Elementary: tab-separated values
  */
 export async function* readPairs(source: Source, options: TextOptions = {}): AsyncGenerator<readonly [string, string], void> {

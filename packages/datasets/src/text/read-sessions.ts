@@ -1,4 +1,4 @@
-import { FormatError } from "@heed/tensor";
+import { FormatError, HeedError } from "@heed/tensor";
 import { readLines, type TextOptions } from "./read-lines.ts";
 import type { Source } from "./source.ts";
 
@@ -20,7 +20,7 @@ export interface Session {
   readonly items: readonly string[];
   /** The columns asked for, from the session's first row. */
   readonly first: Readonly<Record<string, string>>;
-  /** The columns asked for, of each click. */
+  /** The columns asked for, of each click; empty if there are none. */
   readonly each: readonly Readonly<Record<string, string>>[];
   readonly line: number;
 }
@@ -28,13 +28,15 @@ export interface Session {
 /**
  * Click sessions of a table with a header line, plain or gzip, one after the other. The rows of a session stand together, in the order of the clicks.
  * @throws {FormatError} with line and offset for a missing column, a row with another number of fields, an empty session or item, a session that
- * comes back after another one, an open quote, bad encoding or gzip.
+ * comes back after another one, an open quote, bad encoding or gzip. {HeedError} for a separator that is empty or a quote.
  *
- * Time O(bytes); memory of one session, and of the names of those before.
+ * Time O(bytes). Memory: at most 32 times the bytes of the longest session and of the names of those before, beside what `readLines` holds.
  * @see Elementary: a table with a header line
  */
 export async function* readSessions(source: Source, options: SessionOptions): AsyncGenerator<Session, void> {
   const { separator = ",", first: wanted = [], each = [] } = options;
+  if (separator === "" || separator.includes('"'))
+    throw new HeedError("readSessions", "separator is no quote and not empty", { separator });
   const file = options.name === undefined ? {} : { file: options.name };
   const fail = (rule: string, at: { number: number; offset: number }, got: Readonly<Record<string, unknown>>, fix?: string): never => {
     throw new FormatError("readSessions", rule, { ...file, line: at.number, offset: at.offset, ...got }, fix);
@@ -73,7 +75,7 @@ export async function* readSessions(source: Source, options: SessionOptions): As
       open = { id, items: [], first: named(wanted, firstAt, fields), each: [], line: line.number };
     }
     open.items.push(item);
-    open.each.push(named(each, eachAt, fields));
+    if (each.length > 0) open.each.push(named(each, eachAt, fields));
   }
   if (open !== undefined) yield open;
 }

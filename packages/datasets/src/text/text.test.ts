@@ -220,35 +220,6 @@ describe("readSessions", () => {
   });
 });
 
-it("meets no bytes that end otherwise than in sentences or a FormatError", async () => {
-  const readers = [
-    (source: Source) => readConllu(source),
-    (source: Source) => readPairs(source),
-    (source: Source) => readSessions(source, { session: "s", item: "i" }),
-    (source: Source) => readLines(source, { encoding: "latin-1" }),
-  ];
-  const good = bytes(sentence);
-  const damaged = fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { maxLength: 6 }).map((changes) => {
-    const data = good.slice();
-    for (const [at, value] of changes) data[at] = value;
-    return data;
-  });
-  const cut = fc.nat(60).map((length) => zipped(good).subarray(0, length));
-  await fc.assert(
-    fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 200 }), damaged, damaged.map(zipped), cut), async (data) => {
-      for (const read of readers) {
-        try {
-          await all<unknown>(read(data));
-        } catch (error) {
-          expect(error).toBeInstanceOf(FormatError);
-          expect((error as Error).message).toMatch(/line \d+|gzip/);
-        }
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
-
 describe("Vocabulary", () => {
   const texts = [
     ["a", "saw", "a", "b"],
@@ -265,18 +236,9 @@ describe("Vocabulary", () => {
     expect(Vocabulary.build(texts, { maxSize: 1 }).tokens).toEqual(["a"]);
   });
 
-  it("survives JSON, and takes nothing else for one", () => {
+  it("survives JSON", () => {
     const again = Vocabulary.fromJSON(JSON.parse(JSON.stringify(vocabulary)));
     expect([again.tokens, again.unknown]).toEqual([vocabulary.tokens, "<unk>"]);
-    fc.assert(
-      fc.property(fc.oneof(fc.jsonValue(), fc.record({ tokens: fc.jsonValue(), unknown: fc.jsonValue() })), (json) => {
-        try {
-          expect(Vocabulary.fromJSON(json).size).toBeGreaterThanOrEqual(0);
-        } catch (error) {
-          expect(error).toBeInstanceOf(FormatError);
-        }
-      }),
-    );
     expect(() => new Vocabulary(["a", "a"])).toThrow('Vocabulary: each token occurs once; got token "a"');
   });
 
