@@ -1,7 +1,6 @@
 import { readFileSync, readdirSync, existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { FormatError } from "@heed/tensor";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { logMel, parseWav, type Audio } from "../index.ts";
 import { powerSpectrum } from "./power-spectrum.ts";
