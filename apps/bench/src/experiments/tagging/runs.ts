@@ -37,6 +37,7 @@ class TaggingLesson implements Lesson<Batch> {
   readonly recipe: Recipe;
   readonly batchesPerEpoch: number;
   readonly key: RandomKey;
+  readonly description: JsonObject;
   readonly #data: TaggingData;
   readonly #draw: boolean;
   readonly #lengths: Int32Array;
@@ -53,7 +54,9 @@ class TaggingLesson implements Lesson<Batch> {
     const words = data.words.tokens.length;
     this.#lengths = lengthsOf(data.train);
     this.#counts = countsOf(data.train, words);
-    this.model = makeTagger({ ...shape, model, words, tags: data.tags.length }, this.key.split("model"));
+    const whole = { ...shape, model, words, tags: data.tags.length };
+    this.model = makeTagger(whole, this.key.split("model"));
+    this.description = { shape: whole, tags: data.tags, words: data.words as unknown as JsonObject };
     this.recipe = { ...recipe, epochs };
     // Batches hold about as many words each; epochs differ by a batch or two, and the shortest counts.
     this.batchesPerEpoch = Math.min(...Array.from({ length: epochs }, (_, epoch) => this.#batches(epoch).length));
