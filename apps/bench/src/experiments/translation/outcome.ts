@@ -2,6 +2,7 @@ import type { OutcomeContext, RunResult } from "../../experiment.ts";
 import { compact, duration, number, whole } from "../../format.ts";
 import type { Outcome, Section, Table } from "../../report/outcome.ts";
 import { lengthClasses, type Direction, type ModelName, type TranslationDetails } from "./index.ts";
+import { joinWords, wordCount, wordsOf, type Language } from "./sentence.ts";
 
 const titles: Readonly<Record<ModelName, string>> = {
   attention: "GRU with attention",
@@ -9,6 +10,7 @@ const titles: Readonly<Record<ModelName, string>> = {
   transformer: "Transformer",
 };
 const routes: Readonly<Record<Direction, string>> = { "fr-en": "French to English", "en-fr": "English to French" };
+/** Words that a picture of weights has room for, both sides together. */
 const most = 40;
 
 interface Row {
@@ -63,6 +65,7 @@ function summary({ run, details }: Row) {
 }
 
 const bleuText = (value: number | null | undefined): string => (typeof value === "number" ? value.toFixed(1) : "–");
+const sourceOf = (direction: Direction): Language => direction.split("-")[0] as Language;
 const right = (label: string) => ({ label, align: "right" as const });
 
 function headline(groups: readonly Group[]): string {
@@ -183,8 +186,13 @@ function examples({ direction, rows }: Group): Section[] {
       title: `Translations, ${routes[direction]}`,
       caption: "Test sentences of growing length, the same for all models, chosen by length alone.",
       table: {
-        columns: [{ label: "source" }, { label: "reference" }, ...finished.map(({ model }) => ({ label: titles[model] }))],
-        rows: finished[0]!.examples.map(({ source, reference }, i) => [source, reference, ...finished.map((one) => one.examples[i]!.said)]),
+        columns: [right("words"), { label: "source" }, { label: "reference" }, ...finished.map(({ model }) => ({ label: titles[model] }))],
+        rows: finished[0]!.examples.map(({ source, reference }, i) => [
+          String(wordCount(wordsOf(source, sourceOf(direction)))),
+          source,
+          reference,
+          ...finished.map((one) => one.examples[i]!.said),
+        ]),
       },
     },
   ];
@@ -196,7 +204,7 @@ function alignments(groups: readonly Group[]): Section[] {
       (details?.alignments ?? [])
         .filter(({ source, target }) => target.length > 0 && source.length + target.length <= most)
         .map(({ source, target, weights }) => ({
-          title: source.join(" "),
+          title: joinWords(source, sourceOf(direction)),
           subtitle: routes[direction],
           rows: target,
           columns: source,
