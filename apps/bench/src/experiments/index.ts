@@ -1,5 +1,6 @@
 import type { Experiment } from "../experiment.ts";
 import { dictionary } from "./dictionary/index.ts";
+import { distance } from "./distance/index.ts";
 import { graph } from "./graph/index.ts";
 import { kernels } from "./kernels/index.ts";
 import { molecules } from "./molecules/index.ts";
@@ -12,4 +13,4 @@ import { translation } from "./translation/index.ts";
 import { vision } from "./vision/index.ts";
 
 /** Every experiment, in the order in which `bench list` names them. To add one: a folder here, and a line below. */
-export const experiments: readonly Experiment[] = [vision, graph, molecules, dictionary, tagging, sentiment, translation, speech, recommend, kernels, peers];
+export const experiments: readonly Experiment[] = [vision, graph, molecules, dictionary, tagging, sentiment, translation, speech, recommend, distance, kernels, peers];

@@ -27,5 +27,11 @@ export function copyMemory(options: SequenceTaskOptions): SequenceTask {
     said.set(own, (n + 1) * L - copied);
   }
   const shape = [N, L];
-  return { inputs: [tensor(read, { shape })], vocabularySizes: [symbols + 2], answers: tensor(said, { shape }), classCount: symbols };
+  return {
+    inputs: [tensor(read, { shape })],
+    vocabularySizes: [symbols + 2],
+    answers: tensor(said, { shape }),
+    classCount: symbols,
+    finalPlaces: copied,
+  };
 }

@@ -1,11 +1,11 @@
 import { randomIntegers, tensor } from "@heed/tensor";
-import { NOTHING, requireSizes, type SequenceTask, type SequenceTaskOptions } from "./sequence-task.ts";
+import { growingDistances, NOTHING, requireSizes, type SequenceTask, type SequenceTaskOptions } from "./sequence-task.ts";
 
 const [marks, noises] = [8, 8] as const;
 
 /**
- * One of 8 marks, then noise of 8 other symbols; at the last place a question, and the answer is the mark. Whoever answers still sees the first vector,
- * length − 1 steps away. Chance is 1 / 8.
+ * One of 8 marks, then noise of 8 other symbols; 1, 2, 4, 8 … steps later and at the last place a question, and the answer is the mark. Who answers at
+ * the last place still sees the first vector, length − 1 steps away. Chance is 1 / 8.
  *
  * Inputs: marks 0 … 7, noise 8 … 15, the question 16.
  * @param options.length from 2 on
@@ -20,10 +20,13 @@ export function firstMark(options: SequenceTaskOptions): SequenceTask {
   const first = randomIntegers(key.split("marks"), [N], 0, marks).toTypedArray() as Int32Array;
   const read = randomIntegers(key.split("noise"), [N, L], marks, marks + noises).toTypedArray() as Int32Array;
   const said = new Int32Array(N * L).fill(NOTHING);
+  const asked = growingDistances(0, L);
   for (let n = 0; n < N; n++) {
     read[n * L] = first[n];
-    read[(n + 1) * L - 1] = marks + noises;
-    said[(n + 1) * L - 1] = first[n];
+    for (const place of asked) {
+      read[n * L + place] = marks + noises;
+      said[n * L + place] = first[n];
+    }
   }
   const shape = [N, L];
   return {
@@ -31,5 +34,6 @@ export function firstMark(options: SequenceTaskOptions): SequenceTask {
     vocabularySizes: [marks + noises + 1],
     answers: tensor(said, { shape }),
     classCount: marks,
+    finalPlaces: 1,
   };
 }

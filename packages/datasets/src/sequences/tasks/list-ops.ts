@@ -49,5 +49,11 @@ export function listOps(options: SequenceTaskOptions): SequenceTask {
     said[(n + 1) * L - 1] = list(L, 1);
   }
   const shape = [N, L];
-  return { inputs: [tensor(read, { shape })], vocabularySizes: [CLOSE + 1], answers: tensor(said, { shape }), classCount: 10 };
+  return {
+    inputs: [tensor(read, { shape })],
+    vocabularySizes: [CLOSE + 1],
+    answers: tensor(said, { shape }),
+    classCount: 10,
+    finalPlaces: 1,
+  };
 }

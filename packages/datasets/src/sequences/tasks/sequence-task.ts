@@ -10,6 +10,8 @@ export interface SequenceTask {
   readonly answers: Tensor;
   /** Answers are 0 … classCount − 1. */
   readonly classCount: number;
+  /** How many of the last places ask for what came first. What is asked before teaches the same at shorter distances. */
+  readonly finalPlaces: number;
 }
 
 export interface SequenceTaskOptions {
@@ -23,6 +25,13 @@ export interface SequenceTaskOptions {
 
 /** Nothing is asked here. */
 export const NOTHING = -1;
+
+/** Places at distances 1, 2, 4 … from a place, and the last one. */
+export function growingDistances(from: number, length: number): number[] {
+  const places: number[] = [];
+  for (let distance = 1; from + distance < length - 1; distance *= 2) places.push(from + distance);
+  return [...places, length - 1];
+}
 
 export function requireSizes(where: string, least: number, { length, count }: SequenceTaskOptions): void {
   if (!Number.isInteger(length) || length < least) throw new HeedError(where, `length must be a whole number from ${least} on`, { length });
