@@ -56,7 +56,8 @@ const seconds = (work: () => void): number => {
 
 /** A training step and a forward pass of a batch of recordings of usual length. */
 export class StepMeasurement extends Measurement {
-  readonly #step: () => void;
+  /** A training step. */
+  readonly train: () => void;
   readonly #forward: () => void;
 
   constructor({ shape, rounds, batchSize }: StepConfig, data: SpeechData, context: RunContext) {
@@ -74,13 +75,13 @@ export class StepMeasurement extends Measurement {
     super(rounds, model, batch.frames.shape[1]!);
     const optimiser = new AdamW(model.parameters(), { lr: 1e-3 });
     resident([model, optimiser]);
-    this.#step = () => void trainStep(batch, { optimiser, key, loss: (one) => crossEntropy(model.forward(one), labels) });
+    this.train = () => void trainStep(batch, { optimiser, key, loss: (one) => crossEntropy(model.forward(one), labels) });
     this.#forward = () => void predict(model, batch);
     for (let warmUp = 0; warmUp < 3; warmUp++) this.sample();
   }
 
   protected sample() {
-    return { forward: seconds(this.#forward), step: seconds(this.#step) };
+    return { forward: seconds(this.#forward), step: seconds(this.train) };
   }
 }
 

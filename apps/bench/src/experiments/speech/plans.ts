@@ -43,6 +43,7 @@ export type TrainConfig = JsonObject & {
 /** How long a training step and a forward pass take. */
 export type StepConfig = JsonObject & {
   readonly kind: "step";
+  readonly name: ModelName;
   readonly shape: SpeechShape;
   readonly batchSize: number;
   readonly rounds: number;
@@ -95,7 +96,7 @@ export function measurements({ settings, profile, seeds }: PlanContext): readonl
   const rounds = profile.rounds as number;
   const chosenModels = modelsOf(settings);
   const steps = chosenModels.map((name): RunPlan => {
-    const config: StepConfig = { kind: "step", shape: shapeOf(name, profile, 10), batchSize, rounds };
+    const config: StepConfig = { kind: "step", name, shape: shapeOf(name, profile, 10), batchSize, rounds };
     return { id: `step-${name}`, model: name, seed, config };
   });
   const long = (profile.minutes as readonly number[]).flatMap((minutes) =>

@@ -1,5 +1,6 @@
 import type { Runs } from "../../experiment.ts";
 import { bestRun } from "../../runner/best-run.ts";
+import { profileStep } from "../../runner/profile-step.ts";
 import { prepareSpeech, type SpeechData } from "./data.ts";
 import type { LongConfig, StepConfig, TrainConfig } from "./plans.ts";
 import { SpeechLesson } from "./lesson.ts";
@@ -11,6 +12,11 @@ const runs: Runs<TrainConfig | StepConfig | LongConfig, SpeechData> = {
     if (config.kind === "step") return new StepMeasurement(config, data, context);
     if (config.kind === "long") return new LongMeasurement(config, data, context);
     return bestRun(new SpeechLesson(config, data, context));
+  },
+  // Of each model the first run of the last stage is asked: that of its step.
+  profileStep: (config, data, context) => {
+    if (config.kind !== "step") throw new Error(`internal: a run of kind ${config.kind} has no step to look into`);
+    return profileStep(config.name, { step: new StepMeasurement(config, data, context).train });
   },
 };
 export default runs;
