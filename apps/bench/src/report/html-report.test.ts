@@ -135,6 +135,25 @@ it("stands with no, some, and half-done runs, and says that it is partial", () =
   expect(attention).toMatchObject({ accuracy: 0.8, accuracyDeviation: null, finishedRuns: 0 });
 });
 
+it("draws a logarithmic x axis: each doubling as far from the one before, one value alone too", () => {
+  const axis = (lengths: readonly number[]) => {
+    const runs = [lengths.map((x) => [x, x / 4096] as const)];
+    const plot = { title: "seen", x: "length", y: "right", percent: true, logX: true, series: [{ name: "attention", runs }] };
+    const section = { kind: "curves" as const, title: "By length", caption: "", plots: [plot] };
+    const page = htmlReport({ ...whole, outcome: { ...whole.outcome, sections: [section] } });
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+    return [...page.matchAll(/x="([\d.]+)"\s+y="[\d.]+"\s+text-anchor="middle"\s*>(\d+)</g)].map(([, x, value]) => [
+      Number(value),
+      Number(x),
+    ]);
+  };
+  const ticks = axis([32, 64, 512, 2048]);
+  expect(ticks.map(([value]) => value)).toEqual([32, 64, 128, 256, 512, 1024, 2048]);
+  const steps = ticks.slice(1).map(([, x], i) => x! - ticks[i]![1]!);
+  steps.forEach((step) => expect(step).toBeCloseTo(steps[0]!, 0));
+  axis([32]);
+});
+
 it("draws weights with words on both sides, with the numbers of each cell and the largest of each row in words", () => {
   const sample = { title: "hello & <q>", rows: ["hello", "<q>"], columns: ["bonjour", "le", "monde"], weights: [[0.8, 0.15, 0.05], [0, 0.25, 0.75]] }; // prettier-ignore
   const section = { kind: "weights" as const, title: "Who looks where", caption: "", samples: [sample] };

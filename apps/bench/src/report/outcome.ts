@@ -71,6 +71,8 @@ export interface CurvesSection extends SectionBase {
     readonly percent?: boolean;
     /** Logarithmic y axis. */
     readonly log?: boolean;
+    /** Logarithmic x axis, by powers of two. */
+    readonly logX?: boolean;
     readonly series: readonly { readonly name: string; readonly runs: readonly (readonly (readonly [x: number, y: number])[])[] }[];
     readonly references?: readonly Reference[];
   }[];

@@ -110,16 +110,16 @@ function outcome(context: OutcomeContext): Outcome {
     {
       kind: "curves",
       title: "Who still sees the first vector",
-      caption:
-        "Share of right answers against the length of the sequences; each point is a training of its own. Lengths by their logarithm.",
+      caption: "Share of right answers against the length of the sequences; each point is a training of its own.",
       plots: tasksOf(context).map((task) => ({
         title: titles[task],
-        x: "log₂ of the length",
+        x: "length",
+        logX: true,
         y: "right",
         percent: true,
         series: modelsOf(context).map((model) => ({
           name: model,
-          runs: [lengths.map((length) => [Math.log2(length), accuracy(task, model, length)] as const).filter(([, share]) => Number.isFinite(share))], // prettier-ignore
+          runs: [lengths.map((length) => [length, accuracy(task, model, length)] as const).filter(([, share]) => Number.isFinite(share))], // prettier-ignore
         })),
         references: chance(task),
       })),
@@ -166,10 +166,11 @@ function speeds(results: readonly RunResult[], lengths: readonly number[]): Sect
     plots: [
       {
         title: "Milliseconds of a step",
-        x: "log₂ of the length",
+        x: "length",
+        logX: true,
         y: "ms",
         log: true,
-        series: timed.map(({ name, milliseconds }) => ({ name, runs: [milliseconds.map((time, i) => [Math.log2(lengths[i]!), time] as const)] })), // prettier-ignore
+        series: timed.map(({ name, milliseconds }) => ({ name, runs: [milliseconds.map((time, i) => [lengths[i]!, time] as const)] })), // prettier-ignore
       },
     ],
   };

@@ -32,7 +32,8 @@ export function curvesPlot(plot: Plot, styles: SeriesStyles): Markup {
     (y) => Number.isFinite(y) && (!plot.log || y > 0),
   );
   const [lowY = 0, highY = 1] = extent(ys);
-  const x = scaleLinear([Math.min(0, lowX), highX === 0 ? 1 : highX], [frame.left, frame.width - frame.right]);
+  const along = [frame.left, frame.width - frame.right];
+  const x = plot.logX ? scaleLog([lowX, highX], along).base(2) : scaleLinear([Math.min(0, lowX), highX === 0 ? 1 : highX], along);
   const range = [frame.height - frame.bottom, frame.top];
   const y = plot.log
     ? scaleLog([lowY, Math.max(highY, lowY * 1.01)], range).nice()
