@@ -24,10 +24,10 @@ sequences. A second stage times training steps of four sequences, on one thread 
     smoke: { summary: "length 32, 10 steps: does it run?", seeds: 1, lengths: [32], steps: 10, samples: 1 },
     quick: { summary: "lengths 32 to 256, 150 steps; some minutes", seeds: 1, lengths: [32, 64, 128, 256], steps: 150, samples: 5 },
     full: {
-      summary: "lengths 32 to 2,048, 300 steps; about twenty minutes",
+      summary: "lengths 32 to 2,048, 600 steps; about half an hour",
       seeds: 1,
       lengths: [32, 64, 128, 256, 512, 1024, 2048],
-      steps: 300,
+      steps: 600,
       samples: 20,
     },
   },
