@@ -50,7 +50,7 @@ export function countsOf({ ids }: Sentences, size: number): Int32Array {
 /**
  * Words become unknown by chance, so that a model learns what to do with words that it never met: each with probability `all`, rare ones also with
  * `rare / (rare + count)`.
- * @see Kiperwasser and Goldberg 2016 (arXiv:1603.04351), §4: the same with rare = 0.25
+ * @see Kiperwasser and Goldberg 2016 (arXiv:1603.04351): the same with all = 0 and rare = 0.25
  */
 export function forgetting(
   sentences: readonly Int32Array[],

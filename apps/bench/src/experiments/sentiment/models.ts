@@ -56,7 +56,7 @@ export abstract class Reader extends Module {
 
   /**
    * Begins with what naive Bayes knows: `ratio · direction` is added to the vector of each piece, the direction ±1 by chance. What comes of it is learned.
-   * @see Li et al. 2016, "Weighted Neural Bag-of-n-grams Model", COLING, §3
+   * @see Li et al. 2016, "Weighted Neural Bag-of-n-grams Model", COLING
    */
   startFrom(ratios: Float32Array, key: RandomKey): void {
     const [rows, width] = this.embed.weight.shape as [number, number];
