@@ -13,4 +13,17 @@ import { translation } from "./translation/index.ts";
 import { vision } from "./vision/index.ts";
 
 /** Every experiment, in the order in which `bench list` names them. To add one: a folder here, and a line below. */
-export const experiments: readonly Experiment[] = [vision, graph, molecules, dictionary, tagging, sentiment, translation, speech, recommend, distance, kernels, peers];
+export const experiments: readonly Experiment[] = [
+  vision,
+  graph,
+  molecules,
+  dictionary,
+  tagging,
+  sentiment,
+  translation,
+  speech,
+  recommend,
+  distance,
+  kernels,
+  peers,
+];
