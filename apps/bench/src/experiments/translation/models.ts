@@ -42,10 +42,10 @@ export function createTranslator(shape: TranslatorShape, key: RandomKey): Transl
   return shape.model === "transformer" ? new TransformerTranslator(shape, key) : new RecurrentTranslator(shape, key);
 }
 
-/** Encoder and decoder of recurrent units; "fixed" sees the source as one vector, "attention" looks back at all of it. */
+/** Encoder and decoder of recurrent units; "fixed" sees the source as one vector, the others look back at all of it. */
 class RecurrentTranslator extends Seq2Seq implements Translator {
   constructor({ model, sourceVocabularySize, vocabularySize, width, hidden, dropoutP }: TranslatorShape, key: RandomKey) {
-    const attentionSize = model === "attention" ? hidden / 2 : 0;
+    const attentionSize = model === "fixed" ? 0 : hidden / 2;
     const sizes = { sourceVocabularySize, vocabularySize, embeddingDim: width, hiddenSize: hidden, attentionSize };
     super(sizes, { key, tied: true, dropoutP });
   }

@@ -8,6 +8,7 @@ const titles: Readonly<Record<ModelName, string>> = {
   attention: "GRU with attention",
   fixed: "GRU without attention",
   transformer: "Transformer",
+  longer: "GRU with attention, longer",
 };
 const routes: Readonly<Record<Direction, string>> = { "fr-en": "French to English", "en-fr": "English to French" };
 /** Words that a picture of weights has room for, both sides together. */
@@ -88,13 +89,14 @@ function table(rows: readonly Row[]): Table {
     columns: [
       { label: "direction" },
       { label: "model" },
-      ...["BLEU", "sacreBLEU", "greedy", "parameters", "pairs/s", "training"].map(right),
+      ...["epochs", "BLEU", "sacreBLEU", "greedy", "parameters", "pairs/s", "training"].map(right),
     ],
     rows: rows.map((row) => {
       const { parameters, bleu, greedy, sacreBleu, pairsPerSecond, trainSeconds, done } = summary(row);
       return [
         routes[row.direction],
         `${titles[row.model]}${done ? "" : " (unfinished)"}`,
+        String(row.run.config.epochs),
         bleuText(bleu),
         sacreBleu === null ? "–" : sacreBleu.score.toFixed(1),
         bleuText(greedy as number | null),
@@ -199,19 +201,19 @@ function examples({ direction, rows }: Group): Section[] {
 }
 
 function alignments(groups: readonly Group[]): Section[] {
-  const samples = groups.flatMap(({ direction, rows }) =>
-    rows.flatMap(({ details }) =>
-      (details?.alignments ?? [])
-        .filter(({ source, target }) => target.length > 0 && source.length + target.length <= most)
-        .map(({ source, target, weights }) => ({
-          title: joinWords(source, sourceOf(direction)),
-          subtitle: routes[direction],
-          rows: target,
-          columns: source,
-          weights,
-        })),
-    ),
-  );
+  const samples = groups.flatMap(({ direction, rows }) => {
+    // Of the two that look back, the one that was trained longer.
+    const details = rows.flatMap((row) => (row.details && row.details.alignments.length > 0 ? [row.details] : [])).at(-1);
+    return (details?.alignments ?? [])
+      .filter(({ source, target }) => target.length > 0 && source.length + target.length <= most)
+      .map(({ source, target, weights }) => ({
+        title: joinWords(source, sourceOf(direction)),
+        subtitle: routes[direction],
+        rows: target,
+        columns: source,
+        weights,
+      }));
+  });
   if (samples.length === 0) return [];
   return [
     {

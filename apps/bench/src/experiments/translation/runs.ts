@@ -23,7 +23,7 @@ interface Config extends JsonObject {
   readonly dropoutP: number;
 }
 
-const rates: Readonly<Record<ModelName, number>> = { attention: 8e-3, fixed: 8e-3, transformer: 4e-3 };
+const rates: Readonly<Record<ModelName, number>> = { attention: 8e-3, fixed: 8e-3, transformer: 4e-3, longer: 8e-3 };
 const batchSize = 64;
 /** Sentences that are judged or translated together. */
 const group = 64;
@@ -77,7 +77,7 @@ class TranslationLesson implements Lesson<Batch> {
     [this.#source, this.#target] = direction.split("-") as [Language, Language];
     this.#data = data;
     this.#context = context;
-    this.#drawsAlignments = model === "attention";
+    this.#drawsAlignments = model === "attention" || model === "longer";
     this.#tokens = { en: read(data.tokens.en), fr: read(data.tokens.fr) };
     const sizes = {
       sourceVocabularySize: this.#tokens[this.#source].vocabulary.size,

@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { Subwords, Vocabulary } from "@heed/datasets";
 import { randomKey, randomStream } from "@heed/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RunPlan, RunResult } from "../../experiment.ts";
+import type { JsonObject, RunPlan, RunResult } from "../../experiment.ts";
 import { htmlReport } from "../../report/html-report.ts";
 import { markdownReport } from "../../report/markdown.ts";
 import type { Report } from "../../report/report.ts";
@@ -88,6 +88,20 @@ describe("prepareTranslation", () => {
       rmSync(empty, { recursive: true });
     }
   });
+});
+
+it("trains all models in each direction, and in the full profile one more of the first direction for longer", () => {
+  const ids = (profile: "smoke" | "full", options: JsonObject = {}) => {
+    const planned = { settings: { ...settings, profile, options }, profile: translation.profiles[profile], seeds: [3], data: { name: "" }, results: [] }; // prettier-ignore
+    return translation.stages[0]!.plan(planned).map(({ id, config }) => `${id} ${config.epochs as number}`);
+  };
+  expect(ids("smoke")).toEqual(["attention-fr-en-seed-3 2", "fixed-fr-en-seed-3 2", "transformer-fr-en-seed-3 2"]);
+  expect(ids("full")).toEqual([
+    ...["attention", "fixed", "transformer"].map((model) => `${model}-fr-en-seed-3 2`),
+    "longer-fr-en-seed-3 6",
+    ...["attention", "fixed", "transformer"].map((model) => `${model}-en-fr-seed-3 2`),
+  ]);
+  expect(ids("full", { models: ["longer", "fixed"], directions: ["en-fr"] })).toEqual(["longer-en-fr-seed-3 6", "fixed-en-fr-seed-3 2"]);
 });
 
 const plan = (model: ModelName, epochs: number): RunPlan => ({
