@@ -50,7 +50,7 @@ export const keptModels: readonly KeptModel[] = [
     title: "French to English, by a recurrent encoder and decoder with additive attention",
     experiment: translation,
     profile: "full",
-    isIt: ({ model, config }) => model === "attention" && config.direction === "fr-en",
+    isIt: ({ model, config }) => model === "longer" && config.direction === "fr-en",
     folder: "tatoeba-eng-fra",
     data: {
       name: "Tatoeba English–French sentence pairs",
