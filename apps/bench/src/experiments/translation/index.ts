@@ -54,10 +54,10 @@ Without --data it looks into ../shared/data/tatoeba-eng-fra beside the repositor
       training: { epochs: 2, longer: 3, width: 16, hidden: 16, transformerWidth: 16, layers: 1, dropoutP: 0 },
     },
     quick: {
-      summary: "French to English, 16,000 pairs of up to 12 words, small models; some minutes",
+      summary: "French to English, 30,000 pairs of up to 12 words, small models; some minutes",
       seeds: 1,
       directions: ["fr-en"],
-      amounts: { pairs: 16_000, longest: 12, merges: 1000, test: 400, validation: 200, perClass: 80 },
+      amounts: { pairs: 30_000, longest: 12, merges: 1000, test: 400, validation: 200, perClass: 80 },
       training: { epochs: 5, longer: 10, width: 48, hidden: 64, transformerWidth: 64, layers: 2, dropoutP: 0.1 },
     },
     full: {
