@@ -222,6 +222,8 @@ it("runs all of the smoke profile, and reports it, whole or interrupted", async 
   expect(whole).not.toMatch(/NaN|undefined|Infinity/);
   for (const some of [[], results.slice(0, 3), results.filter(({ stage }) => stage === "train")])
     expect(html(some, true)).not.toMatch(/NaN|undefined|Infinity/);
+  const { sections } = speech.outcome({ ...context, profile: { ...profile, minutes: [0.1, 1] }, results, partial: true });
+  expect(sections.map(({ title }) => title)).toContain("Time by length");
   const { models: summaries, extra } = speech.outcome({ ...context, profile, results, partial: false });
   expect(summaries.map(({ name }) => name)).toEqual(modelNames);
   // Four heads of 600 × 600 weights.
