@@ -20,8 +20,10 @@ export interface VisionData {
 }
 
 const photographs: Augmentation = { flip: true, reach: 1 / 8 };
-/** Patchworks and what comes as IDX (digits, mostly): a mirror would change the class. */
-const drawings: Augmentation = { flip: false, reach: 1 / 16 };
+/** Digits, mostly: a mirror would change the class. */
+const digits: Augmentation = { flip: false, reach: 1 / 16 };
+/** Their textures begin and end with the patches: shifted, each patch would hold two. */
+const patchworksAsTheyAre: Augmentation = { flip: false, reach: 0 };
 
 /** With more pairs of a test and a training picture, comparing all of them would take longer than a few seconds. */
 const mostPairs = 4e7;
@@ -37,7 +39,7 @@ export async function prepareData(
     settings.data === undefined ? drawn(profile, size, progress) : await read(settings.data, profile, size, { progress, checkStop });
   const train = shared(split.train);
   const test = shared(split.test);
-  const isPhotographs = settings.data !== undefined && !(await isIdxFolder(settings.data));
+  const augmentation = settings.data === undefined ? patchworksAsTheyAre : (await isIdxFolder(settings.data)) ? digits : photographs;
   checkStop();
   const { mean, deviation } = moments(train);
   progress("compare with nearest neighbours");
@@ -59,7 +61,7 @@ export async function prepareData(
       references,
       fingerprint: fingerprint(train, test),
     },
-    data: { train, test, search: searchSplit(train), mean, deviation, augmentation: isPhotographs ? photographs : drawings },
+    data: { train, test, search: searchSplit(train), mean, deviation, augmentation },
   };
 }
 

@@ -122,6 +122,7 @@ function plan(
       depth: profile.depth!,
       numHeads: profile.numHeads!,
       batchSize: profile.batchSize!,
+      start: settings.data === undefined ? "places" : "timm",
     },
   };
 }

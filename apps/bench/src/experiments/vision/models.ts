@@ -18,7 +18,18 @@ export interface ModelShape {
   readonly depth: number;
   readonly numHeads: number;
   readonly dropoutP: number;
+  /** Of the attention model; `timm` if absent. */
+  readonly start?: Start;
 }
+
+/** How the weights of a vision transformer begin. */
+export type Start = keyof typeof starts;
+const starts = {
+  /** As in the paper's programs: narrow, positions hardly told apart. For photographs. */
+  timm: {},
+  /** Wide enough to tell places apart from the first step on: for pictures whose class is a matter of what stands where. */
+  places: { init: "fan-in", positionDeviation: 0.7 },
+} as const;
 
 export type ModelName = "attention" | "rnn" | "cnn";
 export const modelNames: readonly ModelName[] = ["attention", "rnn", "cnn"];
@@ -50,8 +61,9 @@ export function buildModel(name: ModelName, shape: ModelShape, key: RandomKey): 
   const { width } = sizesOf(name, shape);
   if (name === "rnn") return new PatchRecurrence(shape, width, key);
   if (name === "cnn") return new PictureResNet(shape, width, key);
-  const { imageSize, numClasses, embedDim, depth, numHeads, dropoutP } = shape;
-  return new VisionTransformer({ key, imageSize, patchSize, numClasses, embedDim, depth, numHeads, mlpRatio, dropoutP });
+  const { imageSize, numClasses, embedDim, depth, numHeads, dropoutP, start = "timm" } = shape;
+  const sizes = { imageSize, patchSize, numClasses, embedDim, depth, numHeads, mlpRatio };
+  return new VisionTransformer({ key, ...sizes, dropoutP, ...starts[start] });
 }
 
 /** Hidden width of a transformer block over embedDim. */

@@ -50,6 +50,7 @@ const config = (model: ModelName) => ({
   embedDim: 16,
   depth: 2,
   numHeads: 2,
+  start: "places" as const,
   batchSize: 4,
 });
 const context = (precision: Settings["precision"] = "deterministic", seed = 5): RunContext => ({

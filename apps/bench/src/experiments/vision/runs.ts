@@ -10,7 +10,7 @@ import { loadTraining, saveTraining, withParameters } from "../../runner/trainin
 import { batchOf, Epochs, type Batch } from "./batch.ts";
 import { prepareData, type VisionData } from "./data.ts";
 import { vision } from "./index.ts";
-import { buildModel, patchSize, sizesOf, type Classifier, type ModelName } from "./models.ts";
+import { buildModel, patchSize, sizesOf, type Classifier, type ModelName, type Start } from "./models.ts";
 import { profileStep } from "../../runner/profile-step.ts";
 
 type Config = {
@@ -25,6 +25,7 @@ type Config = {
   readonly depth: number;
   readonly numHeads: number;
   readonly batchSize: number;
+  readonly start: Start;
 };
 
 /** None: these small models see every picture changed anew each time, and drawing masks would take a quarter of a step. */
@@ -133,10 +134,10 @@ class VisionRun implements Run {
   }
 
   trained(): Trained {
-    const { model, imageSize, embedDim, depth, numHeads } = this.#config;
+    const { imageSize, embedDim, depth, numHeads, start } = this.#config;
     const { train, mean, deviation } = this.#data;
     return {
-      description: { model, imageSize, embedDim, depth, numHeads, classes: train.classNames, mean, deviation },
+      description: { imageSize, embedDim, depth, numHeads, start, classes: train.classNames, mean, deviation },
       parameters: this.#model.stateDict(),
       measure: (parameters) => withParameters(this.#model, parameters, () => this.evaluate()),
     };
