@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { readSafetensors } from "@heed/tensor";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright";
 import { preview, type PreviewServer } from "vite";
@@ -18,13 +20,29 @@ if (!existsSync(join(built, "index.html")))
 /** Of everything that a visitor of the first exhibit loads. */
 const budget = 120 * 1024;
 
-it("weighs at most 120 KiB, gzipped, all files together", () => {
-  const files = globSync("**/*", { cwd: built }).filter((path) => statSync(join(built, path)).isFile());
+/** Trained models, which a page loads when it is asked to. */
+const weightsFolder = "weights";
+
+it("weighs at most 120 KiB, gzipped, all files together but trained weights", () => {
+  const files = globSync("**/*", { cwd: built }).filter((path) => statSync(join(built, path)).isFile() && !path.startsWith(weightsFolder));
   const weights = files.map((path) => gzipSync(readFileSync(join(built, path)), { level: 9 }).byteLength);
   const total = weights.reduce((sum, each) => sum + each, 0);
   console.log(`The page weighs ${(total / 1024).toFixed(1)} KiB gzipped, in ${files.length} files.`);
   expect(files.length).toBeGreaterThan(3);
   expect(total).toBeLessThanOrEqual(budget);
+});
+
+it("serves trained weights, each at most 1.5 MB, with shape, vocabularies and a card", () => {
+  const found = globSync("*.safetensors", { cwd: join(built, weightsFolder) }).map((file) => file.replace(".safetensors", ""));
+  expect(found.sort()).toEqual(["sentiment", "speech", "tagging", "translation-fr-en", "vision"]);
+  for (const name of found) {
+    const read = (ending: string) => readFileSync(join(built, weightsFolder, `${name}.${ending}`));
+    const weights = read("safetensors");
+    expect(weights.length).toBeLessThanOrEqual(1.5e6);
+    expect(Object.values(readSafetensors(weights).tensors).every(({ dtype }) => dtype === "float16")).toBe(true);
+    expect(JSON.parse(read("json").toString())).toHaveProperty("model");
+    expect(read("md").toString()).toContain(createHash("sha256").update(weights).digest("hex"));
+  }
 });
 
 if (executablePath === undefined)
