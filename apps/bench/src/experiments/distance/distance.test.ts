@@ -1,39 +1,16 @@
 import { randomKey, tensor } from "@heed/tensor";
 import { describe, expect, it } from "vitest";
-import type { JsonObject, RunPlan, RunResult, Settings } from "../../experiment.ts";
+import type { JsonObject, RunResult, Settings } from "../../experiment.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
-import { train } from "../../runner/train.ts";
+import { session, type Session } from "../../runner/testing.ts";
 import { distance, models, tasks, type ModelName, type SpeedDetails, type TaskName } from "./index.ts";
 import { Reader } from "./models.ts";
 import runs from "./runs.ts";
 
 const settings: Settings = { experiment: "distance", profile: "quick", seed: 1, precision: "deterministic", options: {} };
 
-async function session(
-  stage: string,
-  config: JsonObject,
-  stopAfter = Infinity,
-  from?: Checkpoint,
-): Promise<{ result: RunResult; checkpoint: Checkpoint }> {
-  const plan: RunPlan = { id: "one", model: "one", seed: 1, config };
-  const run = await runs.create(config as never, null, { settings, seed: 1, checkStop: () => {} });
-  let checkpoint: Checkpoint | undefined;
-  let told = 0;
-  const result = await train(run, {
-    plan,
-    stage,
-    from,
-    checkpointSeconds: Infinity,
-    stop: {
-      get requested() {
-        return told++ >= stopAfter;
-      },
-    },
-    save: (saved) => void (checkpoint = saved),
-  });
-  run.release?.();
-  return { result, checkpoint: checkpoint! };
-}
+const ran = (stage: string, config: JsonObject, stopAfter = Infinity, from?: Checkpoint): Promise<Session> =>
+  session(runs, { plan: { id: "one", model: "one", seed: 1, config }, data: null, settings, stage, stopAfter, from });
 const accuracyOf = ({ evaluations }: RunResult): number => evaluations.at(-1)!.metrics.accuracy!;
 const learn = (task: TaskName, model: ModelName, length: number, steps: number) => ({ task, model, length, steps, width: 32 });
 
@@ -42,10 +19,10 @@ describe("learning", () => {
     "%s resumes to the same bits",
     async (model) => {
       const config = learn("recall", model, 16, 10);
-      const whole = await session("learn", config);
-      const first = await session("learn", config, 3);
+      const whole = await ran("learn", config);
+      const first = await ran("learn", config, 3);
       expect([first.result.state, first.result.step]).toEqual(["partial", 3]);
-      const second = await session("learn", config, Infinity, first.checkpoint);
+      const second = await ran("learn", config, Infinity, first.checkpoint);
       expect(second.result.losses).toEqual(whole.result.losses);
       expect(second.result.stateSha256).toBe(whole.result.stateSha256);
     },
@@ -53,7 +30,7 @@ describe("learning", () => {
   );
 
   it("sees the first vector 100 steps later by attention, and by gates that begin by remembering, not by an RNN", async () => {
-    const accuracy = async (model: ModelName) => accuracyOf((await session("learn", learn("first-mark", model, 100, 100))).result);
+    const accuracy = async (model: ModelName) => accuracyOf((await ran("learn", learn("first-mark", model, 100, 100))).result);
     expect(await accuracy("attention")).toBeGreaterThan(0.95);
     expect(await accuracy("lstm-chrono")).toBeGreaterThan(0.5);
     expect(await accuracy("rnn")).toBeLessThan(0.3);
@@ -62,7 +39,7 @@ describe("learning", () => {
   it("counts the answers at the end alone", async () => {
     // 256 sequences: one answer of first mark, five of copy.
     const shares = await Promise.all(
-      (["first-mark", "copy"] as const).map(async (task) => accuracyOf((await session("learn", learn(task, "rnn", 20, 5))).result)),
+      (["first-mark", "copy"] as const).map(async (task) => accuracyOf((await ran("learn", learn(task, "rnn", 20, 5))).result)),
     );
     expect([(shares[0]! * 256) % 1, (shares[1]! * 1280) % 1]).toEqual([0, 0]);
     expect((shares[1]! * 256) % 1).not.toBe(0);
@@ -96,14 +73,14 @@ describe("Reader", () => {
 
 it("times steps of each length, goes on where it stopped, and reports both", async () => {
   const config = { model: "lstm", lengths: [8, 32], threads: 1, samples: 3, width: 32 };
-  const first = await session("speed", config, 1);
+  const first = await ran("speed", config, 1);
   expect([first.result.state, first.result.step]).toEqual(["partial", 1]);
-  const { result: timed } = await session("speed", config, Infinity, first.checkpoint);
+  const { result: timed } = await ran("speed", config, Infinity, first.checkpoint);
   const { milliseconds, threads } = timed.details as unknown as SpeedDetails;
   expect([timed.step, milliseconds.length, threads]).toEqual([3, 2, 1]);
   expect(milliseconds[1]!).toBeGreaterThan(0);
 
-  const { result: learned } = await session("learn", learn("copy", "lstm", 32, 5));
+  const { result: learned } = await ran("learn", learn("copy", "lstm", 32, 5));
   const report = distance.outcome({
     settings: { ...settings, options: { tasks: ["copy"], models: ["lstm"] } },
     profile: { ...distance.profiles.quick, lengths: [32, 64] },

@@ -1,6 +1,7 @@
 import type { Experiment, OutcomeContext, PlanContext, RunPlan, RunResult } from "../../experiment.ts";
 import { mean, number, percent, whole } from "../../format.ts";
 import type { Outcome, Section, TableSection } from "../../report/outcome.ts";
+import { someOf } from "../some-of.ts";
 
 export const models = ["rnn", "lstm", "lstm-chrono", "attention"] as const;
 export type ModelName = (typeof models)[number];
@@ -35,9 +36,9 @@ sequences. A second stage times training steps of four sequences, on one thread 
     {
       flags: "--tasks <names>",
       description: `some of ${tasks.join(", ")}, separated by commas; none of them: "none"`,
-      parse: chosenOf(tasks),
+      parse: noneOrSomeOf(tasks),
     },
-    { flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: chosenOf(models) },
+    { flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: noneOrSomeOf(models) },
   ],
   stages: [
     { name: "learn", title: "learn", plan: learn },
@@ -179,10 +180,7 @@ function speeds(results: readonly RunResult[], lengths: readonly number[]): Sect
 
 const orNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
-function chosenOf(names: readonly string[]): (text: string) => string[] {
-  return (text) => {
-    const asked = text === "none" ? [] : text.split(",").map((name) => name.trim());
-    if (!asked.every((name) => names.includes(name))) throw new Error(`must be some of ${names.join(", ")}`);
-    return asked;
-  };
+/** `none` asks for none of them. */
+function noneOrSomeOf(names: readonly string[]): (text: string) => string[] {
+  return (text) => (text === "none" ? [] : someOf(names)(text));
 }

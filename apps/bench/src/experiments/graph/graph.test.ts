@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { karateClub } from "@heed/datasets";
 import { tensor, writeSafetensors } from "@heed/tensor";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { RunPlan, RunResult } from "../../experiment.ts";
+import type { RunPlan } from "../../experiment.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
-import { train } from "../../runner/train.ts";
+import { session, type Session } from "../../runner/testing.ts";
 import { prepareGraph, type GraphData } from "./data.ts";
 import runs from "./runs.ts";
 
@@ -47,37 +47,19 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const config = { model: "gat", epochs: 300, patience: 20 } as const;
 const plan: RunPlan = { id: "gat-seed-1", model: "gat", seed: 1, config };
 
-async function session(stopAfter: number, from?: Checkpoint): Promise<{ result: RunResult; checkpoint: Checkpoint }> {
-  const run = await runs.create(config, data, { settings, seed: 1, checkStop: () => {} });
-  let checkpoint: Checkpoint | undefined;
-  let told = 0;
-  const result = await train(run, {
-    plan,
-    stage: "train",
-    from,
-    checkpointSeconds: Infinity,
-    stop: {
-      get requested() {
-        return told++ >= stopAfter;
-      },
-    },
-    save: (saved) => void (checkpoint = saved),
-  });
-  run.release?.();
-  return { result, checkpoint: checkpoint! };
-}
+const learned = (stopAfter: number, from?: Checkpoint): Promise<Session> => session(runs, { plan, data, settings, stopAfter, from });
 
 it("learns the sides of the karate club, stops when nothing gets better, and resumes to the same bits", async () => {
-  const whole = await session(Infinity);
+  const whole = await learned(Infinity);
   expect(whole.result.state).toBe("done");
   expect(whole.result.step).toBeGreaterThan(config.patience);
   expect(whole.result.step).toBeLessThan(config.epochs);
   expect(whole.result.evaluations.at(-1)!.step).toBe(whole.result.step);
   expect(whole.result.evaluations.at(-1)!.metrics.accuracy).toBeGreaterThan(0.9);
 
-  const first = await session(7);
+  const first = await learned(7);
   expect([first.result.state, first.result.step]).toEqual(["partial", 7]);
-  const second = await session(Infinity, first.checkpoint);
+  const second = await learned(Infinity, first.checkpoint);
   expect(second.result.losses).toEqual(whole.result.losses);
   expect(second.result.evaluations.map(({ step, metrics }) => ({ step, metrics }))).toEqual(
     whole.result.evaluations.map(({ step, metrics }) => ({ step, metrics })),

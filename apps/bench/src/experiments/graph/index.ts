@@ -2,6 +2,7 @@ import { classification } from "../../classification/classification.ts";
 import type { Experiment, PlanContext, RunPlan } from "../../experiment.ts";
 import type { Reference } from "../../report/outcome.ts";
 import { wholeNumber } from "../whole-number.ts";
+import { someOf } from "../some-of.ts";
 
 const models = ["gat", "gatv2", "no-edges"] as const;
 export type ModelName = (typeof models)[number];
@@ -21,7 +22,7 @@ Without --data it looks for Cora in ../shared/data/cora beside the repository.`,
     full: { summary: "twenty seeds; some minutes", seeds: 20, epochs: 1000, patience: 100, models: ["gat", "gatv2", "no-edges"] },
   },
   options: [
-    { flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: chosen },
+    { flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: someOf(models) },
     { flags: "--seeds <count>", description: "how many seeds (default: by profile)", parse: wholeNumber },
   ],
   stages: [{ name: "train", title: "train", plan }],
@@ -48,10 +49,4 @@ function plan(context: PlanContext): readonly RunPlan[] {
       config: { model, epochs: profile.epochs!, patience: profile.patience! },
     })),
   );
-}
-
-function chosen(text: string): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (!names.every((name) => (models as readonly string[]).includes(name))) throw new Error(`must be some of ${models.join(", ")}`);
-  return names;
 }

@@ -1,6 +1,7 @@
 import type { Experiment, OutcomeContext, PlanContext, RunPlan, RunResult } from "../../experiment.ts";
 import { compact, deviation, duration, mean, number } from "../../format.ts";
 import type { GraphSample, Outcome, Section } from "../../report/outcome.ts";
+import { someOf } from "../some-of.ts";
 
 export const tasks = ["esol", "tox21"] as const;
 export type TaskName = (typeof tasks)[number];
@@ -27,7 +28,7 @@ Without --data it looks into ../shared/data/molecules beside the repository.`,
     quick: { summary: "one seed, fewer epochs; a few minutes", seeds: 1, limit: 0, esol: 60, tox21: 12, width: 64 },
     full: { summary: "three seeds; about twenty minutes", seeds: 3, limit: 0, esol: 120, tox21: 30, width: 64 },
   },
-  options: [{ flags: "--tasks <names>", description: `some of ${tasks.join(", ")}, separated by commas`, parse: chosen }],
+  options: [{ flags: "--tasks <names>", description: `some of ${tasks.join(", ")}, separated by commas`, parse: someOf(tasks) }],
   stages: [{ name: "train", title: "train", plan }],
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
@@ -147,9 +148,3 @@ function outcome({ results, settings, data }: OutcomeContext): Outcome {
 }
 
 const orNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
-
-function chosen(text: string): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (!names.every((name) => (tasks as readonly string[]).includes(name))) throw new Error(`must be some of ${tasks.join(", ")}`);
-  return names;
-}

@@ -1,6 +1,7 @@
 import type { Experiment, OutcomeContext, PlanContext, RunPlan, RunResult } from "../../experiment.ts";
 import { compact, deviation, mean, percentWithDeviation } from "../../format.ts";
 import type { Outcome, Section, WeightsSample } from "../../report/outcome.ts";
+import { someOf } from "../some-of.ts";
 
 export const countingModels = ["popularity", "markov"] as const;
 export const networks = ["gru", "narm", "self-attention"] as const;
@@ -31,7 +32,7 @@ Without --data it looks into ../shared/data/eshop-clickstream beside the reposit
     quick: { summary: "one seed, 4 epochs; some minutes", seeds: 1, limit: 0, epochs: 4, width: 128 },
     full: { summary: "three seeds, 10 epochs; about half an hour", seeds: 3, limit: 0, epochs: 10, width: 128 },
   },
-  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: chosen }],
+  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: someOf(models) }],
   stages: [{ name: "train", title: "train", plan }],
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
@@ -138,9 +139,3 @@ function outcome(context: OutcomeContext): Outcome {
 }
 
 const orNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
-
-function chosen(text: string): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (!names.every((name) => (models as readonly string[]).includes(name))) throw new Error(`must be some of ${models.join(", ")}`);
-  return names;
-}

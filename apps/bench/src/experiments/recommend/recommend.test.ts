@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RunPlan, RunResult } from "../../experiment.ts";
+import type { RunResult } from "../../experiment.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
-import { train } from "../../runner/train.ts";
+import { session, type Session } from "../../runner/testing.ts";
 import { beside, parts, prepareRecommend, type RecommendData } from "./data.ts";
 import { networks, recommend, type NetworkName, type RecommendDetails } from "./index.ts";
 import { Ranking } from "./ranking.ts";
@@ -42,51 +42,29 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function session(
-  model: NetworkName | "markov" | "popularity",
-  stopAfter = Infinity,
-  from?: Checkpoint,
-  of = data,
-): Promise<{ result: RunResult; checkpoint: Checkpoint }> {
+function learned(model: NetworkName | "markov" | "popularity", stopAfter = Infinity, from?: Checkpoint, of = data): Promise<Session> {
   const config = model === "markov" || model === "popularity" ? { model } : { model, epochs: 25, width: 32, draw: true };
-  const plan: RunPlan = { id: `${model}-seed-1`, model, seed: 1, config };
-  const run = await runs.create(config, of, { settings, seed: 1, checkStop: () => {} });
-  let checkpoint: Checkpoint | undefined;
-  let told = 0;
-  const result = await train(run, {
-    plan,
-    stage: "train",
-    from,
-    checkpointSeconds: Infinity,
-    stop: {
-      get requested() {
-        return told++ >= stopAfter;
-      },
-    },
-    save: (saved) => void (checkpoint = saved),
-  });
-  run.release?.();
-  return { result, checkpoint: checkpoint! };
+  return session(runs, { plan: { id: `${model}-seed-1`, model, seed: 1, config }, data: of, settings, stopAfter, from });
 }
 const metricsOf = ({ evaluations }: RunResult) => evaluations.at(-1)!.metrics as { recall1: number; recall20: number; mrr20: number };
 
 describe("in a shop where visitors go round a ring, one way or the other", () => {
   it("a Markov chain cannot tell which way", async () => {
-    const { recall1, recall20, mrr20 } = metricsOf((await session("markov")).result);
+    const { recall1, recall20, mrr20 } = metricsOf((await learned("markov")).result);
     expect(recall20).toBe(1);
     expect(recall1).toBeLessThan(0.7);
     // Either neighbour is the first, and the other the second.
     expect(mrr20).toBeCloseTo(recall1 + (1 - recall1) / 2, 12);
-    expect(metricsOf((await session("popularity")).result).recall1).toBeLessThan(0.1);
+    expect(metricsOf((await learned("popularity")).result).recall1).toBeLessThan(0.1);
   });
 
   it.each(networks)(
     "%s resumes to the same bits, and sees which way",
     async (model) => {
-      const whole = await session(model);
-      const first = await session(model, 9);
+      const whole = await learned(model);
+      const first = await learned(model, 9);
       expect([first.result.state, first.result.step]).toEqual(["partial", 9]);
-      const second = await session(model, Infinity, first.checkpoint);
+      const second = await learned(model, Infinity, first.checkpoint);
       expect(second.result.losses).toEqual(whole.result.losses);
       expect(second.result.stateSha256).toBe(whole.result.stateSha256);
       // Of 4 to 10 steps of a session the first is a guess.
@@ -105,7 +83,7 @@ describe("in a shop where visitors go round a ring, one way or the other", () =>
   );
 
   it("learns each step once an epoch, long sessions in pieces", async () => {
-    const { result } = await session("gru", Math.ceil((400 + 3) / 64));
+    const { result } = await learned("gru", Math.ceil((400 + 3) / 64));
     const { offsets } = data.train;
     expect(result.step).toBe(7);
     expect(result.examples).toBe(offsets.at(-1)! - (offsets.length - 1));
@@ -113,7 +91,7 @@ describe("in a shop where visitors go round a ring, one way or the other", () =>
 
   it("reports who is better than counting", async () => {
     const { description } = await prepareRecommend(settings, context);
-    const results = await Promise.all((["popularity", "markov"] as const).map(async (model) => (await session(model)).result));
+    const results = await Promise.all((["popularity", "markov"] as const).map(async (model) => (await learned(model)).result));
     const report = recommend.outcome({
       settings,
       profile: recommend.profiles.quick,
@@ -162,12 +140,12 @@ describe("prepareRecommend", () => {
     const { data: clicks, description } = await prepareRecommend(own, context);
     expect([clicks.itemNames.length, clicks.test.offsets.length - 1]).toEqual([217, 1924]);
     expect(description.steps).toMatchObject({ test: 12_224 });
-    const markov = metricsOf((await session("markov", Infinity, undefined, clicks)).result);
+    const markov = metricsOf((await learned("markov", Infinity, undefined, clicks)).result);
     // Its README: 70.4, 25.8, 14.1 and 23.7 %, with an order of ties that it does not say.
     expect(Math.abs(markov.recall20 - 0.704)).toBeLessThan(0.001);
     expect(Math.abs(markov.mrr20 - 0.258)).toBeLessThan(0.001);
     expect(Math.abs(markov.recall1 - 0.141)).toBeLessThan(0.001);
-    expect(metricsOf((await session("popularity", Infinity, undefined, clicks)).result).recall20).toBeCloseTo(0.237, 3);
+    expect(metricsOf((await learned("popularity", Infinity, undefined, clicks)).result).recall20).toBeCloseTo(0.237, 3);
   });
 
   it("gives each item what the shop says of it", () => {

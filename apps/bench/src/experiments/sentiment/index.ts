@@ -1,6 +1,7 @@
 import { classification, type ClassificationDetails } from "../../classification/classification.ts";
 import type { Experiment, OutcomeContext, PlanContext, RunPlan } from "../../experiment.ts";
 import type { Outcome, Reference, Section, WordsSample } from "../../report/outcome.ts";
+import { someOf } from "../some-of.ts";
 
 export const models = ["bag-of-words", "lstm", "attention-pooling", "attention-pooling-from-chance", "encoder"] as const;
 export type ModelName = (typeof models)[number];
@@ -27,7 +28,7 @@ Without --data it looks into ../shared/data/sentence-polarity beside the reposit
     quick: { summary: "one seed, 4 epochs; a few minutes", seeds: 1, limit: 0, epochs: 4 },
     full: { summary: "three seeds, 6 epochs; about ten minutes", seeds: 3, limit: 0, epochs: 6 },
   },
-  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: chosen }],
+  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: someOf(models) }],
   stages: [{ name: "train", title: "train", plan }],
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
@@ -73,10 +74,4 @@ function outcome(context: OutcomeContext): Outcome {
   });
   const [accuracy, ...rest] = of.sections;
   return { ...of, sections: [accuracy!, ...weighed, ...rest] };
-}
-
-function chosen(text: string): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (!names.every((name) => (models as readonly string[]).includes(name))) throw new Error(`must be some of ${models.join(", ")}`);
-  return names;
 }

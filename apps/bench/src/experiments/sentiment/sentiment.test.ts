@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunPlan, RunResult } from "../../experiment.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
-import { train } from "../../runner/train.ts";
+import { session, type Session } from "../../runner/testing.ts";
 import { sentenceBatch, special } from "../../text/sentences.ts";
 import { prepareSentiment, type SentimentData } from "./data.ts";
 import { models, sentiment, type ModelName, type SentimentDetails } from "./index.ts";
@@ -37,26 +37,9 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function session(model: ModelName, stopAfter: number, from?: Checkpoint): Promise<{ result: RunResult; checkpoint: Checkpoint }> {
-  const config = { model, epochs: 6, draw: true };
-  const plan: RunPlan = { id: `${model}-seed-1`, model, seed: 1, config };
-  const run = await runs.create(config, data, { settings, seed: 1, checkStop: () => {} });
-  let checkpoint: Checkpoint | undefined;
-  let told = 0;
-  const result = await train(run, {
-    plan,
-    stage: "train",
-    from,
-    checkpointSeconds: Infinity,
-    stop: {
-      get requested() {
-        return told++ >= stopAfter;
-      },
-    },
-    save: (saved) => void (checkpoint = saved),
-  });
-  run.release?.();
-  return { result, checkpoint: checkpoint! };
+function learned(model: ModelName, stopAfter: number, from?: Checkpoint): Promise<Session> {
+  const plan: RunPlan = { id: `${model}-seed-1`, model, seed: 1, config: { model, epochs: 6, draw: true } };
+  return session(runs, { plan, data, settings, stopAfter, from });
 }
 
 const wholes = new Map<ModelName, RunResult>();
@@ -64,11 +47,11 @@ const wholes = new Map<ModelName, RunResult>();
 it.each(models)(
   "%s learns which words tell, and resumes to the same bits",
   async (model) => {
-    const whole = await session(model, Infinity);
+    const whole = await learned(model, Infinity);
     wholes.set(model, whole.result);
-    const first = await session(model, 9);
+    const first = await learned(model, 9);
     expect([first.result.state, first.result.step]).toEqual(["partial", 9]);
-    const second = await session(model, Infinity, first.checkpoint);
+    const second = await learned(model, Infinity, first.checkpoint);
     expect(second.result.losses).toEqual(whole.result.losses);
     expect(second.result.details).toEqual(whole.result.details);
     expect(second.result.stateSha256).toEqual(whole.result.stateSha256);
@@ -80,7 +63,7 @@ it.each(models)(
 );
 
 it("shows which words a pooling model weighs, as shares that sum to 1", async () => {
-  const result = wholes.get("attention-pooling") ?? (await session("attention-pooling", Infinity)).result;
+  const result = wholes.get("attention-pooling") ?? (await learned("attention-pooling", Infinity)).result;
   const weighed = (result.details as unknown as SentimentDetails).weighed!;
   expect(weighed).toHaveLength(8);
   for (const { words, weights } of weighed) {

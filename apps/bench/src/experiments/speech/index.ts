@@ -1,6 +1,7 @@
 import type { Experiment } from "../../experiment.ts";
 import { outcome } from "./outcome.ts";
-import { chosen, measurements, modelNames, trainings } from "./plans.ts";
+import { measurements, modelNames, trainings } from "./plans.ts";
+import { someOf } from "../some-of.ts";
 
 /** All recordings, unless a profile says less. */
 const shared = { takes: 1e6, speakers: 1e6, bands: 40, width: 64 };
@@ -40,7 +41,7 @@ Without --data it looks into ../shared/data/fsdd beside the repository.`,
       minutes: [1, 5, 10],
     },
   },
-  options: [{ flags: "--models <names>", description: `some of ${modelNames.join(", ")}, separated by commas`, parse: chosen }],
+  options: [{ flags: "--models <names>", description: `some of ${modelNames.join(", ")}, separated by commas`, parse: someOf(modelNames) }],
   stages: [
     { name: "train", title: "train", plan: trainings },
     { name: "measure", title: "measure times", alone: true, plan: measurements },

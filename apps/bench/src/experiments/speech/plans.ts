@@ -119,9 +119,3 @@ function shapeOf(name: ModelName, { width, bands }: PlanContext["profile"], clas
 }
 
 /** Reads `--models`. */
-export function chosen(text: string): ModelName[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (names.length === 0 || names.some((name) => !modelNames.includes(name as ModelName)))
-    throw new Error(`must be some of ${modelNames.join(", ")}, separated by commas`);
-  return names as ModelName[];
-}

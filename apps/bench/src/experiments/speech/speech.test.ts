@@ -10,7 +10,7 @@ import { machine } from "../../machine/machine.ts";
 import { htmlReport } from "../../report/html-report.ts";
 import type { Report } from "../../report/report.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
-import { train } from "../../runner/train.ts";
+import { session, type Session } from "../../runner/testing.ts";
 import { augmented } from "./augmented.ts";
 import { partOf, prepareSpeech, recording, type SpeechData } from "./data.ts";
 import { speech } from "./index.ts";
@@ -149,42 +149,20 @@ it("looks no further than its window", () => {
   expect(lastWeights(new SpeechNet({ ...shape, ...models.lstm }, key), { frames, lengths })).toBeUndefined();
 });
 
-async function session(
-  plan: RunPlan,
-  stage: string,
-  stopAfter = Infinity,
-  from?: Checkpoint,
-): Promise<{ result: RunResult; checkpoint: Checkpoint }> {
-  const run = await runs.create(plan.config as never, data, { settings, seed: plan.seed, checkStop: () => {} });
-  let checkpoint: Checkpoint | undefined;
-  let told = 0;
-  const result = await train(run, {
-    plan,
-    stage,
-    from,
-    checkpointSeconds: Infinity,
-    stop: {
-      get requested() {
-        return told++ >= stopAfter;
-      },
-    },
-    save: (saved) => void (checkpoint = saved),
-  });
-  run.release?.();
-  return { result, checkpoint: checkpoint! };
-}
+const learned = (plan: RunPlan, stage: string, stopAfter = Infinity, from?: Checkpoint): Promise<Session> =>
+  session(runs, { plan, data, settings, stage, stopAfter, from });
 
 const context = { settings, seeds: [1], data: { name: "tones", counts: { test: 30 }, speakers: ["ada", "bob"] } };
 
 it("ends with the same bits when it was stopped and resumed", async () => {
   const profile = { ...speech.profiles.smoke, digit: 12, width: 32 };
   const plan = speech.stages[0]!.plan({ ...context, profile, results: [] }).find(({ id }) => id === "digit-window-8-seed-1")!;
-  const whole = await session(plan, "train");
+  const whole = await learned(plan, "train");
   expect(whole.result.state).toBe("done");
   expect(whole.result.losses.at(-1)!).toBeLessThan(whole.result.losses[0]!);
-  const first = await session(plan, "train", 5);
+  const first = await learned(plan, "train", 5);
   expect([first.result.state, first.result.step]).toEqual(["partial", 5]);
-  const second = await session(plan, "train", Infinity, first.checkpoint);
+  const second = await learned(plan, "train", Infinity, first.checkpoint);
   expect(second.result.stateSha256).toBe(whole.result.stateSha256);
   expect(second.result.losses).toEqual(whole.result.losses);
   expect(second.result.details).toEqual(whole.result.details);
@@ -194,7 +172,7 @@ it("runs all of the smoke profile, and reports it, whole or interrupted", async 
   const profile = speech.profiles.smoke;
   const results: RunResult[] = [];
   for (const stage of speech.stages)
-    for (const plan of stage.plan({ ...context, profile, results })) results.push((await session(plan, stage.name)).result);
+    for (const plan of stage.plan({ ...context, profile, results })) results.push((await learned(plan, stage.name)).result);
   expect(new Set(results.map(({ id }) => id)).size).toBe(results.length);
   const html = (some: readonly RunResult[], partial: boolean): string => {
     const report = {

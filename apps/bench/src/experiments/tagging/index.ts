@@ -2,6 +2,7 @@ import { classification, type ClassificationDetails } from "../../classification
 import type { Experiment, OutcomeContext, PlanContext, RunPlan, RunResult } from "../../experiment.ts";
 import { deviation, mean, percentWithDeviation } from "../../format.ts";
 import type { Outcome, Reference, Section, TableSection, WeightsSample } from "../../report/outcome.ts";
+import { someOf } from "../some-of.ts";
 
 export const models = ["fully-connected", "window", "lstm", "attention", "attention-no-positions"] as const;
 export type ModelName = (typeof models)[number];
@@ -29,7 +30,7 @@ Without --data it looks into ../shared/data/ud-english-ewt beside the repository
     quick: { summary: "one seed, 5 epochs; some minutes", seeds: 1, limit: 0, epochs: 5 },
     full: { summary: "three seeds, 10 epochs; about twenty minutes", seeds: 3, limit: 0, epochs: 10 },
   },
-  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: chosen }],
+  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: someOf(models) }],
   stages: [{ name: "train", title: "train", plan }],
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
@@ -116,10 +117,4 @@ function knownAndUnknown(groups: Groups): Section {
       rows: groups.map(({ name, runs }) => [name, told(runs, "known"), told(runs, "unknown"), told(runs, "validation")]),
     },
   };
-}
-
-function chosen(text: string): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (!names.every((name) => (models as readonly string[]).includes(name))) throw new Error(`must be some of ${models.join(", ")}`);
-  return names;
 }

@@ -7,7 +7,7 @@ import { configure, randomKey } from "@heed/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunPlan, RunResult } from "../../experiment.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
-import { train } from "../../runner/train.ts";
+import { session, type Session } from "../../runner/testing.ts";
 import { sentenceBatch } from "../../text/sentences.ts";
 import { prepareTagging, type TaggingData } from "./data.ts";
 import { models, tagging, type TaggingDetails } from "./index.ts";
@@ -40,40 +40,23 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 type Model = (typeof models)[number];
 
-async function session(model: Model, stopAfter: number, from?: Checkpoint): Promise<{ result: RunResult; checkpoint: Checkpoint }> {
-  const config = { model, epochs: 24, draw: true };
-  const plan: RunPlan = { id: `${model}-seed-1`, model, seed: 1, config };
-  const run = await runs.create(config, data, { settings, seed: 1, checkStop: () => {} });
-  let checkpoint: Checkpoint | undefined;
-  let told = 0;
-  const result = await train(run, {
-    plan,
-    stage: "train",
-    from,
-    checkpointSeconds: Infinity,
-    stop: {
-      get requested() {
-        return told++ >= stopAfter;
-      },
-    },
-    save: (saved) => void (checkpoint = saved),
-  });
-  run.release?.();
-  return { result, checkpoint: checkpoint! };
+function learned(model: Model, stopAfter: number, from?: Checkpoint): Promise<Session> {
+  const plan: RunPlan = { id: `${model}-seed-1`, model, seed: 1, config: { model, epochs: 24, draw: true } };
+  return session(runs, { plan, data, settings, stopAfter, from });
 }
 
 const knownOf = ({ evaluations }: RunResult): number => evaluations.at(-1)!.metrics.known!;
-const wholes = new Map<Model, Awaited<ReturnType<typeof session>>>();
+const wholes = new Map<Model, Awaited<ReturnType<typeof learned>>>();
 const saidOf = ({ details }: RunResult): readonly string[] => (details as unknown as TaggingDetails).shown.said;
 
 describe("on sentences like that with the two saws", () => {
   it.each(models)(
     "%s resumes to the same bits, and tells the two apart if it can",
     async (model) => {
-      const whole = await session(model, Infinity);
-      const first = await session(model, 3);
+      const whole = await learned(model, Infinity);
+      const first = await learned(model, 3);
       expect([first.result.state, first.result.step]).toEqual(["partial", 3]);
-      const second = await session(model, Infinity, first.checkpoint);
+      const second = await learned(model, Infinity, first.checkpoint);
       expect(second.result.losses).toEqual(whole.result.losses);
       expect(second.result.details).toEqual(whole.result.details);
       expect(second.result.stateSha256).toEqual(whole.result.stateSha256);
@@ -146,7 +129,7 @@ it("says what is wrong with a folder", async () => {
 });
 
 it("reports what each model says of both saws", async () => {
-  const { result } = wholes.get("attention") ?? (await session("attention", Infinity));
+  const { result } = wholes.get("attention") ?? (await learned("attention", Infinity));
   const { description } = await prepareTagging(settings, context);
   const report = tagging.outcome({
     settings: { ...settings, options: { models: ["attention"] } },

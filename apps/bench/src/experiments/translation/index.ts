@@ -1,5 +1,6 @@
 import type { Experiment, PlanContext, RunPlan } from "../../experiment.ts";
 import { translationOutcome } from "./outcome.ts";
+import { someOf } from "../some-of.ts";
 
 /** "longer" is "attention" with more epochs, of the first direction alone: the one that others may load. */
 export const models = ["attention", "fixed", "transformer", "longer"] as const;
@@ -69,11 +70,11 @@ Without --data it looks into ../shared/data/tatoeba-eng-fra beside the repositor
     },
   },
   options: [
-    { flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: (text) => chosen(text, models) },
+    { flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: someOf(models) },
     {
       flags: "--directions <names>",
       description: `some of ${directions.join(", ")}, separated by commas`,
-      parse: (text) => chosen(text, directions),
+      parse: someOf(directions),
     },
     { flags: "--python <program>", description: "a Python; where it has sacrebleu, that judges too", default: "python3" },
   ],
@@ -102,10 +103,4 @@ function plan({ settings, profile, seeds }: PlanContext): readonly RunPlan[] {
         }),
     ),
   );
-}
-
-function chosen(text: string, all: readonly string[]): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (!names.every((name) => all.includes(name))) throw new Error(`must be some of ${all.join(", ")}`);
-  return names;
 }

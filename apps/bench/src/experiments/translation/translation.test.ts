@@ -5,12 +5,12 @@ import { gzipSync } from "node:zlib";
 import { Subwords, Vocabulary } from "@heed/datasets";
 import { randomKey, randomStream } from "@heed/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { JsonObject, RunPlan, RunResult } from "../../experiment.ts";
+import type { JsonObject, RunPlan } from "../../experiment.ts";
 import { htmlReport } from "../../report/html-report.ts";
 import { markdownReport } from "../../report/markdown.ts";
 import type { Report } from "../../report/report.ts";
 import type { Checkpoint } from "../../results/checkpoint.ts";
-import { train } from "../../runner/train.ts";
+import { session, type Session } from "../../runner/testing.ts";
 import { lengthsOf, sentence } from "../../text/sentences.ts";
 import { prepareTranslation, type Parts, type TranslationData } from "./data.ts";
 import { lengthClasses, models, translation, type ModelName, type TranslationDetails } from "./index.ts";
@@ -111,36 +111,19 @@ const plan = (model: ModelName, epochs: number): RunPlan => ({
   config: { direction: "fr-en", model, epochs, width: 24, hidden: 24, layers: 1, dropoutP: 0.1 },
 });
 
-async function session(planned: RunPlan, stopAfter: number, from?: Checkpoint): Promise<{ result: RunResult; checkpoint: Checkpoint }> {
-  const run = await runs.create(planned.config as never, data, { settings, seed: 1, checkStop: () => {} });
-  let checkpoint: Checkpoint | undefined;
-  let told = 0;
-  const result = await train(run, {
-    plan: planned,
-    stage: "train",
-    from,
-    checkpointSeconds: Infinity,
-    stop: {
-      get requested() {
-        return told++ >= stopAfter;
-      },
-    },
-    save: (saved) => void (checkpoint = saved),
-  });
-  run.release?.();
-  return { result, checkpoint: checkpoint! };
-}
+const learned = (planned: RunPlan, stopAfter: number, from?: Checkpoint): Promise<Session> =>
+  session(runs, { plan: planned, data, settings, stopAfter, from });
 
 describe.each(models)("%s", (model) => {
   it("trains, and resumes in the middle of an epoch to the same bits", async () => {
     const planned = plan(model, 4);
-    const whole = await session(planned, Infinity);
+    const whole = await learned(planned, Infinity);
     expect(whole.result.state).toBe("done");
     const { losses } = whole.result;
     expect(losses.at(-1)!).toBeLessThan(0.8 * losses[0]!);
-    const first = await session(planned, Math.floor(losses.length / 2) + 1);
+    const first = await learned(planned, Math.floor(losses.length / 2) + 1);
     expect(first.result.state).toBe("partial");
-    const second = await session(planned, Infinity, first.checkpoint);
+    const second = await learned(planned, Infinity, first.checkpoint);
     expect(second.result.losses).toEqual(losses);
     expect(second.result.stateSha256).toBe(whole.result.stateSha256);
     expect(second.result.evaluations.map(({ metrics }) => metrics)).toEqual(whole.result.evaluations.map(({ metrics }) => metrics));
@@ -148,7 +131,7 @@ describe.each(models)("%s", (model) => {
 });
 
 it("learns to translate backwards, shows where it looked, and reports it", async () => {
-  const { result } = await session(plan("attention", 30), Infinity);
+  const { result } = await learned(plan("attention", 30), Infinity);
   const details = result.details as unknown as TranslationDetails;
   expect(details.beam).toBeGreaterThan(50);
   expect(result.evaluations.at(-1)!.metrics.bleu).toBe(details.greedy);
