@@ -7,7 +7,7 @@ import { defineProduct } from "../streaming/product.ts";
 import { defineCollect, defineSpread } from "../streaming/relative.ts";
 import type { ScorePass } from "../streaming/score-pass.ts";
 import { defineScores } from "../streaming/scores.ts";
-import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
+import { cutter, definePlace, flagsOf, packsRows, setFactors, STRIP_PADDING } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
@@ -34,13 +34,14 @@ import { definePairGradients, defineUnpack } from "./pairs.ts";
  */
 export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
-  const product = defineProduct(m, true);
+  const product = defineProduct(m);
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
   const scores = defineScores(m, product, mask, spread, draw, pass, true);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
   const pack = definePack(m, panel);
+  const packRows = definePack(m, stripRows);
   const copyRows = defineCopyRows(m);
   const place = definePlace(m);
   const softmaxGradient = defineSoftmaxGradient(m);
@@ -102,9 +103,9 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       rows: w.int("rows"),
       panels: i32.divU(w.int("width"), panel),
       steps: E,
-      a: w.int("cotangent"),
-      rowA: w.int("cotangentRow"),
-      stepA: 4,
+      a: w.int("cotangentFactors"),
+      rowA: w.int("cotangentFactorsRow"),
+      stepA: w.int("cotangentFactorsStep"),
       b: i32.add(w.int("valuePanels"), i32.mul(i32.shl(i32.sub(w.int("column"), w.int("tile")), 2), E)),
       stepB: 4 * panel,
       panelB: i32.mul(E, 4 * panel),
@@ -221,8 +222,15 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const gradients = cut(i32.mul(blockRows, stripRow));
     const queryRoom = cut(i32.mul(blockRows, widthD));
     const cotangentRoom = cut(i32.mul(blockRows, widthE));
-    const sumRoom = cut(i32.mul(widthD, stripRows));
     const isPairwise = f.let(i32.ne(job.int("scoreForm"), SCORE_FORMS.dot));
+    const panelsOf = (width: Int) => {
+      const panels = f.local("i32");
+      f.if(packsRows(job.int("S"), width), () => panels.set(cut(i32.shl(i32.mul(blockRows, width), 2))));
+      return panels;
+    };
+    const [queryPanels, cotangentPanels] = [panelsOf(D), panelsOf(E)];
+    const sumRoom = cut(i32.mul(widthD, stripRows));
+    f.if(isPairwise, () => queryPanels.set(0));
     const pairRoom = cut(i32.shl(D, 5));
     const spans = cut(i32.shl(blockRows, 3));
     const keepIf = (wanted: ReturnType<typeof i32.ne>) => i32.mul(cut(i32.mul(stripRow, stripRows)), wanted);
@@ -311,6 +319,13 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
               block("outputGradient", E, cotangents, cotangentRow, cotangentRoom, widthE);
               w.set("queryRow", queryRow);
               w.set("cotangentRow", cotangentRow);
+              const panels = (packed: Int, source: Int, lineStride: Int, width: Int): void =>
+                f.if(packed, () => {
+                  const lines = i32.mul(i32.divU(rows, stripRows), stripRows);
+                  f.call(packRows, { lines, from: 0, steps: width, source, lineStride, stepStride: 4, packed });
+                });
+              panels(queryPanels, queries, queryRow, D);
+              panels(cotangentPanels, cotangents, cotangentRow, E);
 
               end.set(i32.add(first, rows));
               span.set(spans);
@@ -321,6 +336,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
                 offset.set(i32.sub(row, first));
                 w.set("query", i32.add(queries, i32.mul(offset, queryRow)));
                 w.set("cotangent", i32.add(cotangents, i32.mul(offset, cotangentRow)));
+                setFactors(f, w, "query", { panels: queryPanels, row: offset, width: D, stripRows });
+                setFactors(f, w, "cotangent", { panels: cotangentPanels, row: offset, width: E, stripRows });
                 offset.set(i32.mul(offset, stripRow));
                 strip.set(i32.add(weights, offset));
                 low.set(tileEnd);

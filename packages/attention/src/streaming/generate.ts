@@ -11,7 +11,7 @@ import type { ScorePass } from "./score-pass.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows, defineTouchRows } from "./tile.ts";
 import { inPairs } from "./strip.ts";
-import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
+import { cutter, definePlace, flagsOf, packsRows, setFactors, STRIP_PADDING } from "./setup.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
 // A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
@@ -37,6 +37,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
   const scores = defineScores(m, product, mask, spread, draw, pass);
   const pack = definePack(m, tileColumns(build));
+  const packQueries = definePack(m, tileRows(build));
   const [copyRows, touchRows] = [defineCopyRows(m), defineTouchRows(m)];
   const normalise = defineNormalise(m);
   const share = defineShare(m);
@@ -212,6 +213,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     });
     w.set("query", source);
     w.set("queryRow", sourceRow);
+    const [panels, row, width] = [w.local("queryPanels"), i32.sub(w.int("row"), w.int("firstRow")), job.local("D")];
+    setFactors(f, w, "query", { panels, row, width, stripRows });
   });
 
   /** Goes over the tiles that the block sees, and over the strips of rows [first, last) in each. */
@@ -325,6 +328,9 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const keyBytes = f.let(i32.shl(job.int("D"), 2));
     w.set("room", cut(i32.mul(tileNumbers, i32.maxS(outRow, keyBytes))));
     w.set("queryRoom", cut(i32.mul(keyBytes, stripRows)));
+    w.set("queryPanels", 0);
+    const areDots = i32.eqz(i32.or(job.int("badQuery"), job.int("scoreForm")));
+    f.if(i32.and(areDots, packsRows(w.int("S"), job.local("D"))), () => w.set("queryPanels", cut(i32.mul(blockRows, keyBytes))));
     const stripRow = f.let(i32.add(i32.shl(tileNumbers, 2), STRIP_PADDING));
     w.set("stripRoom", cut(i32.mul(stripRow, stripRows)));
     w.set("stripRoomRow", stripRow);
@@ -362,6 +368,22 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       const tiles = f.let(i32.divU(i32.sub(i32.add(width, tileNumbers), 1), tileNumbers));
       w.set("from", start);
       w.set("to", end);
+      f.if(w.int("queryPanels"), () =>
+        f.call(packQueries, {
+          lines: i32.mul(i32.divU(rows, stripRows), stripRows),
+          from: 0,
+          steps: job.int("D"),
+          source: job.address(
+            "query",
+            [w.int("b"), "queryBatch"],
+            [w.int("h"), "queryHead"],
+            [i32.add(w.int("firstQuery"), first), "queryRow"],
+          ),
+          lineStride: i32.shl(job.int("queryRow"), 2),
+          stepStride: 4,
+          packed: w.int("queryPanels"),
+        }),
+      );
       w.set("columnsOfTile", i32.and(i32.add(i32.divU(i32.sub(i32.add(width, tiles), 1), tiles), 15), -16));
       f.if(
         job.int("heldBytes"),

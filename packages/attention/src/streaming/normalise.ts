@@ -179,6 +179,7 @@ function defineSoftmax(m: ModuleBuilder): Normalise {
       [one, other].forEach((half, side) => f.store(work, half, PAIR + 16 * side));
       [one, other].forEach((half, side) => half.set(v128.load(work, PAIR + 16 * side)));
     };
+    const first = f.let(state);
     overRows(f, w, (at, end) => {
       left.set(lowest);
       right.set(lowest);
@@ -203,7 +204,12 @@ function defineSoftmax(m: ModuleBuilder): Normalise {
         });
       });
       f.store(state, factor, FACTOR);
-      most.set(f32x4.splat(after));
+      f.increment(state, ROW_BYTES);
+    });
+    // Rows in a loop of their own: a row's powers need not wait for the comparisons of its maximum.
+    state.set(first);
+    overRows(f, w, (at, end) => {
+      most.set(v128.load32Splat(state, MAXIMUM));
       most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
       sumLeft.set(zero);
       sumRight.set(zero);
@@ -215,7 +221,7 @@ function defineSoftmax(m: ModuleBuilder): Normalise {
       joined(sumLeft, sumRight);
       sumLeft.set(f32x4.add(sumLeft, sumRight));
       const sum = acrossLanes(f, sumLeft, (a, b) => f32x4.add(a, b));
-      f.store(state, f32.add(f32.mul(f32.load(state, SUM), factor), sum), SUM);
+      f.store(state, f32.add(f32.mul(f32.load(state, SUM), f32.load(state, FACTOR)), sum), SUM);
       f.increment(state, ROW_BYTES);
     });
     f.return(isRescaled);

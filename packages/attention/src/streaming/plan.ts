@@ -13,6 +13,8 @@ const COLUMN_UNIT = 16;
 /** Keys of a tile, and most numbers of its packed form. */
 const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
+/** Most numbers of a query (and of a cotangent) that are packed: rows of more make long sums anyway, and would take much room. */
+export const MOST_PACKED = 128;
 const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 192, 16_384];
 
 /** Most bytes of scores that a thread holds, four rows of 65,536: so two threads stay below 4 MiB. And where it may hold more than a strip of rows. */
@@ -73,6 +75,8 @@ const ROWS_OF_STRIP = 6;
 const ROW_NUMBERS = 3;
 /** And of its threshold: `HOLD_BYTES` of hold.ts. */
 const HELD_NUMBERS = 12;
+/** Numbers of a packed row: `setFactors` of setup.ts. */
+const packed = (n: number) => (n <= MOST_PACKED ? n : 0);
 const padded = (n: number) => Math.ceil(n / COLUMN_UNIT) * COLUMN_UNIT;
 /** The struct of work.ts, and what alignment takes. */
 const FIXED_BYTES = 2048;
@@ -81,7 +85,7 @@ const FIXED_BYTES = 2048;
 export function forwardScratchBytes({ D, E, blockRows, tileColumns, heldBytes }: Sizes & Blocks): number {
   const panels = tileColumns * (D + Math.max(padded(D), padded(E))) + ROWS_OF_STRIP * D;
   const strips = (2 * ROWS_OF_STRIP + 1) * (tileColumns + COLUMN_UNIT);
-  const rows = blockRows * (padded(E) + ROW_NUMBERS + (heldBytes > 0 ? HELD_NUMBERS : 0));
+  const rows = blockRows * (packed(D) + padded(E) + ROW_NUMBERS + (heldBytes > 0 ? HELD_NUMBERS : 0));
   return FIXED_BYTES + REAL * (panels + strips + rows) + heldBytes;
 }
 
@@ -91,6 +95,6 @@ export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientCo
   const stripRow = gradientColumns + COLUMN_UNIT;
   const panels = gradientColumns * (D + 2 * E + width + padded(D));
   const strips = (2 * gradientRows + 4 * ROWS_OF_STRIP + 1) * stripRow;
-  const rows = gradientRows * (width + 2) + (ROWS_OF_STRIP + 8) * padded(D);
+  const rows = gradientRows * (width + packed(D) + packed(E) + 2) + (ROWS_OF_STRIP + 8) * padded(D);
   return FIXED_BYTES + REAL * (panels + strips + rows + (H / Hkv) * L);
 }

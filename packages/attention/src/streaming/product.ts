@@ -1,6 +1,6 @@
 import { i32, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 import { defineFlat, panelsOfFlat } from "./flat.ts";
-import { defineTile, tileColumns, tileRows } from "@heed/kernels/building-blocks";
+import { defineTile, defineTiles, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 
 const PRODUCT = {
   rows: "i32",
@@ -22,13 +22,12 @@ export type Product = FunctionHandle<typeof PRODUCT, undefined>;
 
 /**
  * `c = a · b` (or +=) for the few rows of a strip, tile after tile of its columns. Strides are in bytes; without steps it is 0.
- *
- * @param closeRows whether `a` may be columns of a strip, rows 4 bytes apart: those get a tile of their own
+ * Whole strips whose rows are 4 bytes apart, which packed rows and columns of another strip are, go fastest.
  */
-export function defineProduct(m: ModuleBuilder, closeRows = false): Product {
+export function defineProduct(m: ModuleBuilder): Product {
   const columns = tileColumns(m.build);
   const tiles = Array.from({ length: tileRows(m.build) }, (_, index) => defineTile(m, index + 1, columns));
-  const close = closeRows ? defineTile(m, tiles.length, columns, 4) : undefined;
+  const close = defineTiles(m, tiles.length, 4);
   const flats = [1, 2].map((rows) => defineFlat(m, rows));
   return m.internal("product", { params: PRODUCT }, (f, { rows, panels, steps, a, rowA, stepA, b, stepB, panelB, c, rowC, load }) => {
     f.if(i32.eqz(steps), () => {
@@ -54,12 +53,13 @@ export function defineProduct(m: ModuleBuilder, closeRows = false): Product {
       });
     }
     const height = tiles.length;
-    const cases = [
-      ...(close === undefined ? [] : [{ tile: close, fits: i32.and(i32.eq(rows, height), i32.eq(rowA, 4)) }]),
-      ...tiles.map((tile, index) => ({ tile, fits: i32.eq(rows, index + 1) })).reverse(),
-    ];
-    for (const { tile, fits } of cases) {
-      f.if(fits, () => {
+    f.if(i32.and(i32.eq(rows, height), i32.eq(rowA, 4)), () => {
+      f.if(i32.gtS(panels, 0), () => f.call(close, { tiles: panels, steps, a, stepA, b, stepB, nextB: panelB, c, rowC, load }));
+      f.return();
+    });
+    for (let count = height; count > 0; count--) {
+      const tile = tiles[count - 1];
+      f.if(i32.eq(rows, count), () => {
         f.forRange(0, panels, 1, () => {
           start.set(i32.mul(c, load));
           f.call(tile, { steps, a, rowA, stepA, b, stepB, c, rowC, start, rowStart: rowC });

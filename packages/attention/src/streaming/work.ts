@@ -46,6 +46,10 @@ const WORK_FIELDS = {
   query: "i32",
   queryRow: "i32",
   queryRoom: "i32",
+  /** The same as the product reads them: packed for whole strips, else in place; bytes from row to row and from number to number. */
+  queryFactors: "i32",
+  queryFactorsRow: "i32",
+  queryFactorsStep: "i32",
   /** What the strip's numbers must still be multiplied with: the scale where no pass needed it, else 1. */
   factor: "f32",
   /** Room for the dropout factors of a strip: addresses of its rows, then the rows, `wordRow` bytes each. */
@@ -70,6 +74,7 @@ const WORK_FIELDS = {
   states: "i32",
   holds: "i32",
   /** Room for a strip, and for the scores of held rows from `firstHeld` on, `heldRow` bytes each; 0 = none are held. */
+  queryPanels: "i32",
   stripRoom: "i32",
   stripRoomRow: "i32",
   held: "i32",
@@ -93,6 +98,9 @@ const WORK_FIELDS = {
   /** Cotangents of the strip's outputs. */
   cotangent: "i32",
   cotangentRow: "i32",
+  cotangentFactors: "i32",
+  cotangentFactorsRow: "i32",
+  cotangentFactorsStep: "i32",
   /** δ of the head's rows. */
   deltas: "i32",
   /** 1: the tiles are gone through for δ first, since no product with the output gives it. */

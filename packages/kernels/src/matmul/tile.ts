@@ -1,5 +1,5 @@
 import { i32, v128 } from "../assembler/index.ts";
-import type { Build, FunctionHandle, Local, ModuleBuilder } from "../assembler/index.ts";
+import type { Build, FunctionBuilder, FunctionHandle, Local, ModuleBuilder } from "../assembler/index.ts";
 import { tileColumns } from "./blocking.ts";
 
 const TILE = {
@@ -18,11 +18,33 @@ const TILE = {
 /** A function that computes one tile of C. Strides are in bytes; sums start from what lies at `start`, or where that is 0, from 0. */
 export type Tile = FunctionHandle<typeof TILE, undefined>;
 
+const TILES = {
+  tiles: "i32",
+  steps: "i32",
+  a: "i32",
+  stepA: "i32",
+  b: "i32",
+  stepB: "i32",
+  nextB: "i32",
+  c: "i32",
+  rowC: "i32",
+  load: "i32",
+} as const;
+
+/**
+ * A function that computes a row of `tiles` (at least 1) tiles of C, side by side; their panels of B lie `nextB` bytes apart. Sums start from what
+ * C holds where `load` is not 0, else from 0.
+ */
+export type Tiles = FunctionHandle<typeof TILES, undefined>;
+
 /**
  * Rows of a full tile. With fused multiply-add 6 × 2 vectors need 12 sums + 2 of B + 1 of A = 15 vector registers, all that V8 has
  * on x64. Without it each product takes one more, and 4 × 2 fit.
  */
 export const tileRows = (build: Build): 4 | 6 => (build === "simd" ? 4 : 6);
+
+type Int = Local<"i32">;
+type Sums = readonly (readonly Local<"v128">[])[];
 
 /**
  * A tile of `rows` × `columns` (a multiple of 4): the sums stay in registers while A and B go by, each step of the sum one row of B and `rows`
@@ -35,63 +57,114 @@ export const tileRows = (build: Build): 4 | 6 => (build === "simd" ? 4 : 6);
 export function defineTile(m: ModuleBuilder, rows: number, columns: number = tileColumns(m.build), pitch?: number): Tile {
   const name = `tile${rows}x${columns}${pitch === undefined ? "" : `by${pitch}`}`;
   return m.internal(name, { params: TILE }, (f, { steps, a, rowA, stepA, b, stepB, c, rowC, start, rowStart }) => {
-    const vectors = Array.from({ length: columns / 4 }, (_, vector) => 16 * vector);
-    const rowPointers = (first: typeof a, stride: typeof rowA) => {
-      const pointers = [first];
-      for (let row = 1; row < rows; row++) pointers.push(f.let(i32.add(pointers[row - 1], stride)));
-      return pointers;
-    };
-    const sums = Array.from({ length: rows }, () => f.locals("v128", vectors.length));
+    const sums = sumsOf(f, rows, columns);
+    f.if(start, () => loadSums(f, sums, start, rowStart));
+    sumUp(f, sums, { steps, inputs: pitch === undefined ? rowPointers(f, rows, a, rowA) : [a], stepA, b, stepB, pitch });
+    storeSums(f, sums, c, rowC);
+  });
+}
 
-    // What sums start from is loaded before the loop, never added in stores after it: interleaved loads and stores halve the speed.
-    f.if(start, () => {
-      const starts = rowPointers(start, rowStart);
+/**
+ * A row of tiles in one call: into a function and out of it again for each was 4 % of the time of tiles of 64 steps. (Of products by panels of
+ * 192 to 512 steps it was nothing that could be measured.)
+ *
+ * @param pitch bytes between rows of A, as of `defineTile`
+ */
+export function defineTiles(m: ModuleBuilder, rows: number, pitch: number): Tiles {
+  const columns = tileColumns(m.build);
+  const name = `tiles${rows}x${columns}by${pitch}`;
+  return m.internal(name, { params: TILES }, (f, { tiles, steps, a, stepA, b, stepB, nextB, c, rowC, load }) => {
+    const sums = sumsOf(f, rows, columns);
+    const [count, fromA, fromB] = f.locals("i32", 3);
+    const zero = f.local("v128");
+    f.doWhile(tiles, () => {
+      f.if(
+        load,
+        () => loadSums(f, sums, c, rowC),
+        () => sums.flat().forEach((sum) => sum.set(zero)),
+      );
+      count.set(steps);
+      fromA.set(a);
+      fromB.set(b);
+      sumUp(f, sums, { steps: count, inputs: [fromA], stepA, b: fromB, stepB, pitch });
+      storeSums(f, sums, c, rowC);
+      f.increment(b, nextB);
+      f.increment(c, 4 * columns);
+      f.increment(tiles, -1);
+    });
+  });
+}
+
+const sumsOf = (f: FunctionBuilder, rows: number, columns: number): Sums =>
+  Array.from({ length: rows }, () => f.locals("v128", columns / 4));
+
+function rowPointers(f: FunctionBuilder, rows: number, first: Int, stride: Int): Int[] {
+  const pointers = [first];
+  for (let row = 1; row < rows; row++) pointers.push(f.let(i32.add(pointers[row - 1], stride)));
+  return pointers;
+}
+
+/** What sums start from is loaded before the loop, never added in stores after it: interleaved loads and stores halve the speed. */
+function loadSums(f: FunctionBuilder, sums: Sums, start: Int, rowStart: Int): void {
+  const starts = rowPointers(f, sums.length, start, rowStart);
+  for (const [row, sumsOfRow] of sums.entries()) {
+    for (const [vector, sum] of sumsOfRow.entries()) sum.set(v128.load(starts[row], 16 * vector));
+  }
+}
+
+function storeSums(f: FunctionBuilder, sums: Sums, c: Int, rowC: Int): void {
+  const outputs = rowPointers(f, sums.length, c, rowC);
+  for (const [row, sumsOfRow] of sums.entries()) {
+    for (const [vector, sum] of sumsOfRow.entries()) f.store(outputs[row], sum, 16 * vector);
+  }
+}
+
+interface Factors {
+  /** Counts down to 0. */
+  readonly steps: Int;
+  /** Where each row of A is read, or with a pitch the first; they move, as `b` does. */
+  readonly inputs: readonly Int[];
+  readonly stepA: Int;
+  readonly b: Int;
+  readonly stepB: Int;
+  readonly pitch: number | undefined;
+}
+
+/** `sums += a · b`, step after step. */
+function sumUp(f: FunctionBuilder, sums: Sums, { steps, inputs, stepA, b, stepB, pitch }: Factors): void {
+  // Registers hold the sums, and of the factors those of the shorter side; those of the longer side come one after the other.
+  const vectors = sums[0].length;
+  const isTall = sums.length > vectors;
+  const [factors, others] = [f.locals("v128", isTall ? 1 : sums.length), f.locals("v128", isTall ? vectors : 1)];
+  const nextFactor = (row: number): Local<"v128"> => {
+    const factor = factors[row % factors.length];
+    factor.set(pitch === undefined ? v128.load32Splat(inputs[row]) : v128.load32Splat(inputs[0], row * pitch));
+    if (pitch === undefined) f.increment(inputs[row], stepA);
+    return factor;
+  };
+  const nextOther = (vector: number): Local<"v128"> => {
+    const other = others[vector % others.length];
+    other.set(v128.load(b, 16 * vector));
+    return other;
+  };
+  // One step per turn: unrolling makes older engines hoist every load, and spill.
+  f.doWhile(steps, () => {
+    if (isTall) {
+      others.forEach((_, vector) => nextOther(vector));
+      f.increment(b, stepB);
       for (const [row, sumsOfRow] of sums.entries()) {
-        for (const [vector, offset] of vectors.entries()) sumsOfRow[vector].set(v128.load(starts[row], offset));
+        const factor = nextFactor(row);
+        for (const [vector, sum] of sumsOfRow.entries()) sum.set(f.madd(factor, others[vector], sum));
       }
-    });
-
-    const inputs = pitch === undefined ? rowPointers(a, rowA) : [];
-    // Registers hold the sums, and of the factors those of the shorter side; those of the longer side come one after the other.
-    const isTall = rows > vectors.length;
-    const [factors, others] = [f.locals("v128", isTall ? 1 : rows), f.locals("v128", isTall ? vectors.length : 1)];
-    const nextFactor = (row: number): Local<"v128"> => {
-      const factor = factors[row % factors.length];
-      if (pitch === undefined) {
-        factor.set(v128.load32Splat(inputs[row]));
-        f.increment(inputs[row], stepA);
-      } else factor.set(v128.load32Splat(a, row * pitch));
-      return factor;
-    };
-    const nextOther = (vector: number): Local<"v128"> => {
-      const other = others[vector % others.length];
-      other.set(v128.load(b, vectors[vector]));
-      return other;
-    };
-    // One step per turn: unrolling makes older engines hoist every load, and spill.
-    f.doWhile(steps, () => {
-      if (isTall) {
-        others.forEach((_, vector) => nextOther(vector));
-        f.increment(b, stepB);
-        for (const [row, sumsOfRow] of sums.entries()) {
-          const factor = nextFactor(row);
-          for (const [vector, sum] of sumsOfRow.entries()) sum.set(f.madd(factor, others[vector], sum));
-        }
-      } else {
-        factors.forEach((_, row) => nextFactor(row));
-        for (const vector of vectors.keys()) {
-          const other = nextOther(vector);
-          for (const [row, factor] of factors.entries()) sums[row][vector].set(f.madd(factor, other, sums[row][vector]));
-        }
-        f.increment(b, stepB);
+    } else {
+      factors.forEach((_, row) => nextFactor(row));
+      for (let vector = 0; vector < vectors; vector++) {
+        const other = nextOther(vector);
+        for (const [row, factor] of factors.entries()) sums[row][vector].set(f.madd(factor, other, sums[row][vector]));
       }
-      if (pitch !== undefined) f.increment(a, stepA);
-      f.increment(steps, -1);
-    });
-
-    const outputs = rowPointers(c, rowC);
-    for (const [row, sumsOfRow] of sums.entries()) {
-      for (const [vector, offset] of vectors.entries()) f.store(outputs[row], sumsOfRow[vector], offset);
+      f.increment(b, stepB);
     }
+    if (pitch !== undefined) f.increment(inputs[0], stepA);
+    f.increment(steps, -1);
   });
 }
