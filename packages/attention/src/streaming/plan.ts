@@ -4,8 +4,12 @@ import { NORMALISERS, type Job } from "./job.ts";
 export type Sizes = Pick<Job, "B" | "H" | "Hkv" | "L" | "S" | "D" | "E">;
 export type Blocks = Pick<Job, "blockRows" | "tileColumns" | "gradientRows" | "gradientColumns" | "heldBytes">;
 
-/** Most query rows of a forward chunk: two strips of it and a tile of keys and values stay in the second cache. */
-const BLOCK_ROWS = 252;
+/**
+ * Most query rows of a forward chunk. A tile of keys is packed again for each, so many is better; but rows are wide, or chunks too few to share
+ * among threads, where they are fewer.
+ */
+const [BLOCK_ROWS, FEWER_BLOCK_ROWS] = [516, 252];
+const ENOUGH_CHUNKS = 16;
 /** Strips have 6 rows, or 4 without fused multiply-add. */
 const ROW_UNIT = 12;
 /** Panels are 8 columns wide, or 16. */
@@ -36,9 +40,10 @@ export function heldRows(rows: number, columns: number, heldBytes: number, strip
  * How a job of these sizes is cut: by shape alone, so that equal calls give equal bits. Spread it into the job.
  * @param normaliser one of NORMALISERS
  */
-export function blocksOf({ L, S, D, E }: Sizes, normaliser = 0): Blocks {
+export function blocksOf({ B, H, L, S, D, E }: Sizes, normaliser = 0): Blocks {
   const width = Math.max(D, E, 1);
-  const blockRows = evenly(L, BLOCK_ROWS, ROW_UNIT);
+  const isLarge = width <= MOST_PACKED && B * H * Math.ceil(L / BLOCK_ROWS) >= ENOUGH_CHUNKS;
+  const blockRows = evenly(L, isLarge ? BLOCK_ROWS : FEWER_BLOCK_ROWS, ROW_UNIT);
   const row = heldRowBytes(S);
   return {
     blockRows,
