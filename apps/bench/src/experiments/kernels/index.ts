@@ -1,6 +1,7 @@
 import type { EdgesTiming } from "@heed/graph-attention/benchmarks";
 import type { Experiment, RunResult } from "../../experiment.ts";
 import { number, percent, quantile, whole } from "../../format.ts";
+import { quietnessOf, waitOption } from "../../quiet-machine.ts";
 import type { Outcome, Section } from "../../report/outcome.ts";
 import { judgeKernels, type KernelFigure, type KernelGate } from "./gates.ts";
 import type { EdgeSamples, KernelSamples, OperationSamples } from "./samples.ts";
@@ -20,6 +21,7 @@ export const kernels: Experiment = {
       steps: 3,
       rounds: 1,
       sampleMilliseconds: 1,
+      waitSeconds: 0,
     },
     quick: {
       summary: "n = 64 … 1024, 12 times, operations 5 times; about a minute",
@@ -29,6 +31,7 @@ export const kernels: Experiment = {
       steps: 12,
       rounds: 5,
       sampleMilliseconds: 20,
+      waitSeconds: 20,
     },
     full: {
       summary: "everything 40 times; about eight minutes",
@@ -38,24 +41,34 @@ export const kernels: Experiment = {
       steps: 40,
       rounds: 40,
       sampleMilliseconds: 40,
+      waitSeconds: 300,
     },
   },
+  options: [waitOption("kind of measurement")],
   alone: true,
   stages: [
     {
       name: "measure",
       title: "measure",
-      plan: ({ profile, settings }) => [
-        { id: "matmul", model: "matmul", seed: settings.seed, config: { sizes: profile.sizes!, steps: profile.steps! } },
-        {
-          id: "operations",
-          model: "operations",
-          seed: settings.seed,
-          config: { steps: profile.rounds!, sampleMilliseconds: profile.sampleMilliseconds! },
-          cost: 3,
-        },
-        { id: "edges", model: "edges", seed: settings.seed, config: { edgeCounts: profile.edgeCounts!, steps: profile.rounds! } },
-      ],
+      plan: ({ profile, settings }) => {
+        const waitSeconds = (settings.options.wait ?? profile.waitSeconds) as number;
+        return [
+          { id: "matmul", model: "matmul", seed: settings.seed, config: { sizes: profile.sizes!, steps: profile.steps!, waitSeconds } },
+          {
+            id: "operations",
+            model: "operations",
+            seed: settings.seed,
+            config: { steps: profile.rounds!, sampleMilliseconds: profile.sampleMilliseconds!, waitSeconds },
+            cost: 3,
+          },
+          {
+            id: "edges",
+            model: "edges",
+            seed: settings.seed,
+            config: { edgeCounts: profile.edgeCounts!, steps: profile.rounds!, waitSeconds },
+          },
+        ];
+      },
     },
   ],
   runs: new URL("./runs.ts", import.meta.url),
@@ -99,7 +112,8 @@ function outcome(result: RunResult | undefined, operations: RunResult | undefine
     const [best, median] = [Math.max(...gflops), quantile(gflops, 0.5)];
     return { name, shape, build, gflops: best, ofPeak: best / peak, medianGflops: median, medianOfPeak: median / medianPeak };
   });
-  const measured = operations?.details === undefined ? [] : figures(operations.details as unknown as OperationSamples);
+  const operationSamples = operations?.details as unknown as OperationSamples | undefined;
+  const measured = operationSamples === undefined ? [] : figures(operationSamples);
   const edges = graphs?.details === undefined ? [] : edgeFigures(graphs.details as unknown as EdgeSamples);
   const gates = judgeKernels([...rows.map((row) => ({ ...row, threads: 1, milliseconds: 0 })), ...measured], edges);
   const judged = rows.filter(({ name, build, shape }) => build === rows[0]!.build && shape[0]! >= 256 && name === `matmul-${shape[0]}`);
@@ -118,7 +132,7 @@ function outcome(result: RunResult | undefined, operations: RunResult | undefine
         percent(row.ofPeak),
         percent(row.medianOfPeak),
       ]),
-      note: `GFLOP/s: the fastest sample, then the median of ${samples.peak.length}. Of peak: the fastest against the fastest probe, the median against the median probe. nt: B transposed, tn: A transposed. One thread.`,
+      note: `GFLOP/s: the fastest sample, then the median of ${samples.peak.length}. Of peak: the fastest against the fastest probe, the median against the median probe. nt: B transposed, tn: A transposed. One thread. ${quietnessOf([samples.quietness, operationSamples?.quietness])}`,
     },
     sections: [
       plot(rows, Math.max(...samples.multiplyAdd) / peak),

@@ -25,6 +25,7 @@ import {
   tensor,
   type Tensor,
 } from "@heed/tensor";
+import type { QuietMachine } from "../../quiet-machine.ts";
 import { flops, type AttentionShape } from "../peers/work.ts";
 
 export type OperationBuild = "relaxed" | "simd" | "wide";
@@ -145,10 +146,12 @@ export async function roundOf(
   all: readonly Operation[],
   builds: readonly OperationBuild[],
   sampleMilliseconds: number,
+  machine: QuietMachine,
 ): Promise<OperationRound> {
   const times: OperationRound["times"][number][] = [];
   let peak = 0;
-  const take = (operation: Operation, build: OperationBuild, count: number): void => {
+  const take = async (operation: Operation, build: OperationBuild, count: number): Promise<void> => {
+    await machine.settle();
     const probe = measurePeak(2);
     peak = Math.max(peak, probe.fma ?? probe.mulAdd);
     times.push({ name: operation.name, build, threads: count, milliseconds: sample(operation, sampleMilliseconds) });
@@ -157,10 +160,10 @@ export async function roundOf(
     configure({ threads: 1, wide: build === "wide", backend: build === "simd" ? "simd" : "auto" });
     for (const operation of all) {
       if (!(operation.builds ?? builds).includes(build)) continue;
-      take(operation, build, 1);
+      await take(operation, build, 1);
       if (operation.shared !== true || build !== builds[0]) continue;
       configure({ threads: 2 });
-      if ((await takesPart(operation)) === 2) take(operation, build, 2);
+      if ((await takesPart(operation)) === 2) await take(operation, build, 2);
       configure({ threads: 1 });
     }
   }

@@ -2,6 +2,7 @@ import { benchmarkEdges, type EdgesTiming } from "@heed/graph-attention/benchmar
 import { benchmarkMatmul, type KernelBenchmark } from "@heed/kernels/benchmarks";
 import type { JsonObject, Run, Runs } from "../../experiment.ts";
 import { buildsHere, type Operation, type OperationBuild, type OperationRound, operations, roundOf } from "./operations.ts";
+import { QuietMachine } from "../../quiet-machine.ts";
 import type { EdgeSamples, KernelSamples, OperationSamples } from "./samples.ts";
 
 interface Config extends JsonObject {
@@ -11,6 +12,8 @@ interface Config extends JsonObject {
   /** Attention along so many edges. Neither: operations. */
   readonly edgeCounts?: readonly number[];
   readonly sampleMilliseconds?: number;
+  /** For how long samples wait for a quiet machine, all together. */
+  readonly waitSeconds: number;
 }
 
 /** The first round of a step learns how many calls fill a sample, the second measures. */
@@ -18,9 +21,12 @@ const roundsPerStep = 2;
 
 const runs: Runs<Config, null> = {
   prepare: () => ({ description: { name: "kernels" }, data: null }),
-  create: ({ sizes, edgeCounts, sampleMilliseconds = 20, steps }) => {
-    if (sizes !== undefined) return new Measurement(sizes, steps);
-    return edgeCounts === undefined ? new OperationMeasurement(sampleMilliseconds, steps) : new EdgeMeasurement(edgeCounts, steps);
+  create: ({ sizes, edgeCounts, sampleMilliseconds = 20, steps, waitSeconds }) => {
+    const machine = new QuietMachine(waitSeconds);
+    if (sizes !== undefined) return new Measurement(sizes, steps, machine);
+    return edgeCounts === undefined
+      ? new OperationMeasurement(sampleMilliseconds, steps, machine)
+      : new EdgeMeasurement(edgeCounts, steps, machine);
   },
 };
 export default runs;
@@ -31,15 +37,18 @@ class Measurement implements Run {
   readonly evaluateEvery: number;
   readonly facts = {};
   readonly #sizes: readonly number[];
+  readonly #machine: QuietMachine;
   #measured: KernelBenchmark[] = [];
 
-  constructor(sizes: readonly number[], steps: number) {
+  constructor(sizes: readonly number[], steps: number, machine: QuietMachine) {
+    this.#machine = machine;
     this.#sizes = sizes;
     this.totalSteps = steps;
     this.evaluateEvery = steps;
   }
 
-  step() {
+  async step(): Promise<{ examples: number }> {
+    await this.#machine.settle();
     const measured = benchmarkMatmul({ sizes: this.#sizes, rounds: roundsPerStep });
     this.#measured.push(measured);
     return { examples: measured.kernels.length };
@@ -65,6 +74,7 @@ class Measurement implements Run {
   #samples(): KernelSamples {
     const all = this.#measured;
     return {
+      quietness: this.#machine.counts,
       fused: all.every(({ peak }) => peak.fma !== undefined),
       peak: all.map(({ peak }) => peak.fma ?? peak.mulAdd),
       multiplyAdd: all.map(({ peak }) => peak.mulAdd),
@@ -86,16 +96,18 @@ class OperationMeasurement implements Run {
   readonly #sampleMilliseconds: number;
   readonly #operations: readonly Operation[] = operations();
   readonly #builds: readonly OperationBuild[] = buildsHere();
+  readonly #machine: QuietMachine;
   #rounds: OperationRound[] = [];
 
-  constructor(sampleMilliseconds: number, steps: number) {
+  constructor(sampleMilliseconds: number, steps: number, machine: QuietMachine) {
+    this.#machine = machine;
     this.#sampleMilliseconds = sampleMilliseconds;
     this.totalSteps = steps;
     this.evaluateEvery = steps;
   }
 
   async step(): Promise<{ examples: number }> {
-    this.#rounds.push(await roundOf(this.#operations, this.#builds, this.#sampleMilliseconds));
+    this.#rounds.push(await roundOf(this.#operations, this.#builds, this.#sampleMilliseconds, this.#machine));
     return { examples: this.#operations.length };
   }
 
@@ -105,6 +117,7 @@ class OperationMeasurement implements Run {
 
   finish(): JsonObject {
     const samples: OperationSamples = {
+      quietness: this.#machine.counts,
       peak: this.#rounds.map(({ peak }) => peak),
       operations: this.#rounds[0]!.times.map(({ name, build, threads }) => {
         const { flops, bytes } = this.#operations.find((operation) => operation.name === name)!;
@@ -132,15 +145,18 @@ class EdgeMeasurement implements Run {
   readonly evaluateEvery: number;
   readonly facts = {};
   readonly #edgeCounts: readonly number[];
+  readonly #machine: QuietMachine;
   #steps: EdgesTiming[][] = [];
 
-  constructor(edgeCounts: readonly number[], steps: number) {
+  constructor(edgeCounts: readonly number[], steps: number, machine: QuietMachine) {
+    this.#machine = machine;
     this.#edgeCounts = edgeCounts;
     this.totalSteps = steps;
     this.evaluateEvery = steps;
   }
 
-  step(): { examples: number } {
+  async step(): Promise<{ examples: number }> {
+    await this.#machine.settle();
     this.#steps.push(benchmarkEdges(this.#edgeCounts, 3));
     return { examples: this.#edgeCounts.length };
   }

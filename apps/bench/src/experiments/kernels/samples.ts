@@ -1,7 +1,9 @@
 import type { EdgesTiming } from "@heed/graph-attention/benchmarks";
+import type { Quietness } from "../../quiet-machine.ts";
 
 /** What the measuring run hands to the report: one figure per step. */
 export interface KernelSamples {
+  readonly quietness?: Quietness;
   /** GFLOP/s of the probe that judges: fused multiply-add where the engine has it. */
   readonly peak: readonly number[];
   readonly fused: boolean;
@@ -21,6 +23,7 @@ export interface EdgeSamples {
 
 /** The same of whole operations. */
 export interface OperationSamples {
+  readonly quietness?: Quietness;
   readonly peak: readonly number[];
   readonly operations: readonly OperationTimes[];
 }

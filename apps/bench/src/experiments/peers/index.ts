@@ -1,4 +1,5 @@
-import type { Experiment, PlanContext, ProfileSettings, RunPlan } from "../../experiment.ts";
+import type { Experiment, PlanContext, ProfileSettings, RunPlan, Settings } from "../../experiment.ts";
+import { waitOption } from "../../quiet-machine.ts";
 import { chosenNames, chosenTasks, parseNames, parseThreads, parseWorks } from "./choice.ts";
 import { outcome } from "./outcome.ts";
 import { type Attendance, ours, rivals } from "./roster.ts";
@@ -26,6 +27,7 @@ export const peers: Experiment = {
       rounds: 3,
       sampleMilliseconds: 5,
       patienceSeconds: 1,
+      waitSeconds: 0,
     },
     quick: {
       summary: "all works, 7 rounds; about ten minutes",
@@ -36,6 +38,7 @@ export const peers: Experiment = {
       rounds: 7,
       sampleMilliseconds: 30,
       patienceSeconds: 2,
+      waitSeconds: 10,
     },
     full: {
       summary: "all works, 25 rounds; about half an hour",
@@ -46,6 +49,7 @@ export const peers: Experiment = {
       rounds: 25,
       sampleMilliseconds: 60,
       patienceSeconds: 8,
+      waitSeconds: 30,
     },
   },
   options: [
@@ -56,6 +60,7 @@ export const peers: Experiment = {
       description: "threads that every library may use, separated by commas (default: 1,2)",
       parse: parseThreads,
     },
+    waitOption("work"),
     { flags: "--python <program>", description: "a Python that may have torch", default: "python3" },
   ],
   alone: true,
@@ -79,16 +84,23 @@ function plan({ settings, profile, data }: PlanContext): RunPlan[] {
           task: task.id,
           threads,
           names: [...ours.filter(({ wide }) => wide !== true || task.measure === "time").map(({ name }) => name), ...present],
-          ...roundsOf(task, profile),
+          ...roundsOf(task, profile, settings),
         },
         cost: task.id.includes("4096") ? 6 : 1,
       })),
   );
 }
 
+type Times = Record<"rounds" | "sampleMilliseconds" | "patienceSeconds" | "waitSeconds", number>;
+
 /** A size does not vary, and a start takes what it takes: the rivals' table has nine of them. */
-function roundsOf({ measure }: Task, profile: ProfileSettings): { rounds: number; sampleMilliseconds: number; patienceSeconds: number } {
-  const { rounds, sampleMilliseconds, patienceSeconds } = profile as unknown as ReturnType<typeof roundsOf>;
+function roundsOf({ measure }: Task, profile: ProfileSettings, settings: Settings) {
+  const { rounds, sampleMilliseconds, patienceSeconds, waitSeconds } = profile as unknown as Times;
   const own = { time: rounds, memory: Math.min(rounds, 3), startup: Math.max(rounds, 9), size: 1 }[measure];
-  return { rounds: own, sampleMilliseconds, patienceSeconds: measure === "startup" ? 60 : patienceSeconds };
+  return {
+    rounds: own,
+    sampleMilliseconds,
+    patienceSeconds: measure === "startup" ? 60 : patienceSeconds,
+    waitSeconds: measure === "size" ? 0 : ((settings.options.wait as number | undefined) ?? waitSeconds),
+  };
 }

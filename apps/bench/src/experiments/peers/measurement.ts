@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { quantile } from "../../format.ts";
+import { QuietMachine } from "../../quiet-machine.ts";
 import { difference } from "./contestants/spots.ts";
 import type { PreparedAnswer, Question } from "./contestants/protocol.ts";
 import { hasProgram, nothing, pageBytes, startUp } from "./first-attention.ts";
@@ -23,6 +24,8 @@ export interface MeasurementOptions {
   readonly sampleMilliseconds: number;
   /** Whoever has taken so long, and three samples, sits out. */
   readonly patienceMilliseconds: number;
+  /** For how long samples wait for a quiet machine, all together. */
+  readonly waitSeconds: number;
 }
 
 interface Record_ {
@@ -40,10 +43,12 @@ interface Record_ {
 export abstract class Measurement {
   protected readonly options: MeasurementOptions;
   protected readonly records: Record_[];
+  readonly #machine: QuietMachine;
   #rounds = 0;
 
   constructor(options: MeasurementOptions) {
     this.options = options;
+    this.#machine = new QuietMachine(options.waitSeconds);
     this.records = options.names.map((name) => ({ contestant: contestant(name), values: [], spent: 0 }));
   }
 
@@ -65,6 +70,7 @@ export abstract class Measurement {
         record.values.push(null);
         continue;
       }
+      await this.#machine.settle();
       const start = performance.now();
       try {
         record.values.push(await this.sample(record));
@@ -86,6 +92,7 @@ export abstract class Measurement {
 
   samples(): TaskSamples {
     return {
+      quietness: this.#machine.counts,
       contestants: this.records.map(({ contestant: { name }, values, route, tried, difference: away, absent }): ContestantSamples => ({
         name,
         values: absent === undefined ? values : [],

@@ -13,6 +13,7 @@ interface Config extends JsonObject {
   readonly rounds: number;
   readonly sampleMilliseconds: number;
   readonly patienceSeconds: number;
+  readonly waitSeconds: number;
 }
 
 const runs: Runs<Config, null> = {
@@ -25,7 +26,7 @@ const runs: Runs<Config, null> = {
       data: null,
     };
   },
-  create: async ({ task, threads, names, rounds, sampleMilliseconds, patienceSeconds }, _data, { settings, checkStop }) => {
+  create: async ({ task, threads, names, rounds, sampleMilliseconds, patienceSeconds, waitSeconds }, _data, { settings, checkStop }) => {
     const measurement = measurementOf({
       task: tasks.find(({ id }) => id === task)!,
       threads,
@@ -34,6 +35,7 @@ const runs: Runs<Config, null> = {
       python: settings.options.python as string,
       sampleMilliseconds,
       patienceMilliseconds: 1000 * patienceSeconds,
+      waitSeconds,
     });
     try {
       await measurement.start(checkStop);

@@ -1,7 +1,9 @@
 import type { JsonObject } from "../../experiment.ts";
+import type { Quietness } from "../../quiet-machine.ts";
 
 /** What measuring one task hands to the report. */
 export interface TaskSamples {
+  readonly quietness?: Quietness;
   readonly contestants: readonly ContestantSamples[];
 }
 

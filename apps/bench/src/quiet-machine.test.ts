@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import { quietnessOf, QuietMachine, waitOption } from "./quiet-machine.ts";
+
+describe("QuietMachine", () => {
+  const machineOf = (rates: number[], seconds: number) => {
+    let waited = 0;
+    const machine = new QuietMachine(seconds, () => rates.shift()!);
+    return {
+      settle: () => machine.settle((milliseconds) => Promise.resolve((waited += milliseconds))),
+      counts: () => machine.counts,
+      waited: () => waited,
+    };
+  };
+
+  it("waits while the probe is slower than it was, and no longer", async () => {
+    const { settle, counts, waited } = machineOf([1000, 700, 910, 930, 990], 10);
+    await settle();
+    expect(waited()).toBe(0);
+    await settle();
+    expect(waited()).toBe(500);
+    await settle();
+    expect(waited()).toBe(500);
+    expect(counts()).toEqual({ quiet: 3, disturbed: 0 });
+  });
+
+  it("gives up when its seconds are used up, for all samples together", async () => {
+    const { settle, counts, waited } = machineOf([1000, ...Array<number>(10).fill(500)], 1);
+    for (let sample = 0; sample < 4; sample++) await settle();
+    expect(waited()).toBe(1000);
+    expect(counts()).toEqual({ quiet: 1, disturbed: 3 });
+  });
+
+  it("does not wait where it may not", async () => {
+    const { settle, waited } = machineOf([1000, 10], 0);
+    await settle();
+    await settle();
+    expect(waited()).toBe(0);
+  });
+});
+
+it("quietnessOf adds works up, without those of earlier sessions", () => {
+  expect(quietnessOf([{ quiet: 3, disturbed: 1 }, undefined, { quiet: 2, disturbed: 0 }])).toMatch(/^5 of 6 samples/);
+});
+
+it("--wait takes seconds", () => {
+  const { parse } = waitOption("work");
+  expect(parse!("2.5")).toBe(2.5);
+  for (const wrong of ["", "-1", "soon", "1e9"]) expect(() => parse!(wrong)).toThrow("must be a number of seconds from 0 to 3600");
+});
