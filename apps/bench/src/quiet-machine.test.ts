@@ -4,7 +4,7 @@ import { quietnessOf, QuietMachine, waitOption } from "./quiet-machine.ts";
 describe("QuietMachine", () => {
   const machineOf = (rates: number[], seconds: number) => {
     let waited = 0;
-    const machine = new QuietMachine(seconds, () => rates.shift()!);
+    const machine = new QuietMachine(seconds, () => [rates.shift()!]);
     return {
       settle: () => machine.settle((milliseconds) => Promise.resolve((waited += milliseconds))),
       counts: () => machine.counts,
@@ -28,6 +28,12 @@ describe("QuietMachine", () => {
     for (let sample = 0; sample < 4; sample++) await settle();
     expect(waited()).toBe(1000);
     expect(counts()).toEqual({ quiet: 1, disturbed: 3 });
+  });
+
+  it("knows from the best moment of a probe what quiet is, and judges by its middle", async () => {
+    const machine = new QuietMachine(0, () => [800, 700, 1000, 700, 700]);
+    await machine.settle();
+    expect(machine.counts).toEqual({ quiet: 0, disturbed: 1 });
   });
 
   it("does not wait where it may not", async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { quantile } from "../../format.ts";
 import { QuietMachine } from "../../quiet-machine.ts";
 import { difference } from "./contestants/spots.ts";
@@ -27,6 +28,9 @@ export interface MeasurementOptions {
   /** For how long samples wait for a quiet machine, all together. */
   readonly waitSeconds: number;
 }
+
+/** Between samples on several threads: some libraries' threads keep a core busy for a while after their work, waiting for more. */
+const restMilliseconds = 200;
 
 interface Record_ {
   readonly contestant: Contestant;
@@ -70,6 +74,7 @@ export abstract class Measurement {
         record.values.push(null);
         continue;
       }
+      if (this.options.threads > 1) await sleep(restMilliseconds);
       await this.#machine.settle();
       const start = performance.now();
       try {

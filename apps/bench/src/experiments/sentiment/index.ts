@@ -1,10 +1,12 @@
 import { classification, type ClassificationDetails } from "../../classification/classification.ts";
-import type { Experiment, OutcomeContext, PlanContext, RunPlan } from "../../experiment.ts";
+import type { Experiment, OutcomeContext } from "../../experiment.ts";
 import type { Outcome, Reference, Section, WordsSample } from "../../report/outcome.ts";
-import { someOf } from "../some-of.ts";
+import { modelsBySeed } from "../models-by-seed.ts";
 
-export const models = ["bag-of-words", "lstm", "attention-pooling", "attention-pooling-from-chance", "encoder"] as const;
-export type ModelName = (typeof models)[number];
+const costs = { "bag-of-words": 2, lstm: 3, "attention-pooling": 3, "attention-pooling-from-chance": 3, encoder: 4 };
+export type ModelName = keyof typeof costs;
+const { chosen: modelsOf, names: models, option, plan } = modelsBySeed(costs);
+export { models };
 
 /** What `finish` of a run returns. */
 export interface SentimentDetails extends ClassificationDetails {
@@ -28,36 +30,11 @@ Without --data it looks into ../shared/data/sentence-polarity beside the reposit
     quick: { summary: "one seed, 4 epochs; a few minutes", seeds: 1, limit: 0, epochs: 4 },
     full: { summary: "three seeds, 6 epochs; about ten minutes", seeds: 3, limit: 0, epochs: 6 },
   },
-  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: someOf(models) }],
+  options: [option],
   stages: [{ name: "train", title: "train", plan }],
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
 };
-
-function modelsOf({ settings }: PlanContext): readonly ModelName[] {
-  return (settings.options.models ?? models) as readonly ModelName[];
-}
-
-const costs: Readonly<Record<ModelName, number>> = {
-  "bag-of-words": 2,
-  lstm: 3,
-  "attention-pooling": 3,
-  "attention-pooling-from-chance": 3,
-  encoder: 4,
-};
-
-function plan(context: PlanContext): readonly RunPlan[] {
-  const { seeds, profile } = context;
-  return seeds.flatMap((seed) =>
-    modelsOf(context).map((model) => ({
-      id: `${model}-seed-${seed}`,
-      model,
-      seed,
-      cost: costs[model],
-      config: { model, epochs: profile.epochs!, draw: seed === seeds[0] },
-    })),
-  );
-}
 
 function outcome(context: OutcomeContext): Outcome {
   const references = (context.data.references ?? []) as unknown as readonly Reference[];

@@ -1,11 +1,13 @@
 import { classification, type ClassificationDetails } from "../../classification/classification.ts";
-import type { Experiment, OutcomeContext, PlanContext, RunPlan, RunResult } from "../../experiment.ts";
+import type { Experiment, OutcomeContext, RunResult } from "../../experiment.ts";
 import { deviation, mean, percentWithDeviation } from "../../format.ts";
 import type { Outcome, Reference, Section, TableSection, WeightsSample } from "../../report/outcome.ts";
-import { someOf } from "../some-of.ts";
+import { modelsBySeed } from "../models-by-seed.ts";
 
-export const models = ["fully-connected", "window", "lstm", "attention", "attention-no-positions"] as const;
-export type ModelName = (typeof models)[number];
+const costs = { "fully-connected": 1, window: 2, lstm: 3, attention: 8, "attention-no-positions": 8 };
+export type ModelName = keyof typeof costs;
+const { chosen: modelsOf, names: models, option, plan } = modelsBySeed(costs);
+export { models };
 
 /** What `finish` of a run returns. */
 export interface TaggingDetails extends ClassificationDetails {
@@ -21,7 +23,7 @@ export const tagging: Experiment = {
   summary: "who must see a word's neighbours to tell its class",
   description: `Universal part-of-speech tags of UD English-EWT by its official split: parameters are those that were best on the dev part, figures are of the test part.
 All models get the same: an embedding of the word as it is written, learned here. No letters, no shapes, no vectors from elsewhere; by chance words become
-unknown in training, rare ones more often. Fully connected: the word alone. Window: five words before and after. LSTM: both directions. Attention: two layers of
+unknown in training, rare ones more often. Fully connected: the word alone. Window: five words before and after, by two layers that look at two neighbours and at three on either side. LSTM: both directions. Attention: two layers of
 an encoder, with a learned number per head and distance added to its scores, and without it. To compare with: each word's most frequent tag, NOUN for unknown ones.
 Without --data it looks into ../shared/data/ud-english-ewt beside the repository.`,
   data: "a folder with …-train.conllu, …-dev.conllu and …-test.conllu, or those with .gz",
@@ -30,35 +32,10 @@ Without --data it looks into ../shared/data/ud-english-ewt beside the repository
     quick: { summary: "one seed, 5 epochs; some minutes", seeds: 1, limit: 0, epochs: 5 },
     full: { summary: "three seeds, 10 epochs; about twenty minutes", seeds: 3, limit: 0, epochs: 10 },
   },
-  options: [{ flags: "--models <names>", description: `some of ${models.join(", ")}, separated by commas`, parse: someOf(models) }],
+  options: [option],
   stages: [{ name: "train", title: "train", plan }],
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
-};
-
-function modelsOf({ settings }: PlanContext): readonly ModelName[] {
-  return (settings.options.models ?? models) as readonly ModelName[];
-}
-
-function plan(context: PlanContext): readonly RunPlan[] {
-  const { seeds, profile } = context;
-  return seeds.flatMap((seed) =>
-    modelsOf(context).map((model) => ({
-      id: `${model}-seed-${seed}`,
-      model,
-      seed,
-      cost: costs[model],
-      config: { model, epochs: profile.epochs!, draw: seed === seeds[0] },
-    })),
-  );
-}
-
-const costs: Readonly<Record<ModelName, number>> = {
-  "fully-connected": 1,
-  window: 2,
-  lstm: 3,
-  attention: 8,
-  "attention-no-positions": 8,
 };
 
 function outcome(context: OutcomeContext): Outcome {

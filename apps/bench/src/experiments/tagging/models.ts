@@ -2,7 +2,7 @@ import { padding } from "@heed/masks";
 import { Dropout, Embedding, Linear, Module, Parameter } from "@heed/nn";
 import { initT5Bias, t5Bias } from "@heed/positional";
 import { LSTM } from "@heed/rnn-baseline";
-import { indexSelect, relu, reshape, tensor, type RandomKey, type Tensor } from "@heed/tensor";
+import { concat, indexSelect, relu, reshape, tensor, zeros, type RandomKey, type Tensor } from "@heed/tensor";
 import { TransformerEncoder } from "@heed/transformer";
 import { padId, type SentenceBatch } from "../../text/sentences.ts";
 import type { ModelName } from "./index.ts";
@@ -21,8 +21,8 @@ export interface TaggerShape {
   readonly dropoutP: number;
 }
 
-/** Words before and after that the window sees. */
-const reach = 5;
+/** Words before and after that the layers of the window see: five together. */
+const reaches = { near: 2, far: 3 };
 /** Distances with a number of their own, and where the last shared one begins. */
 const buckets = { numBuckets: 32, maxDistance: 64 };
 
@@ -63,37 +63,46 @@ class WordTagger extends Tagger {
   }
 }
 
-/** The word and its neighbours side by side, through a hidden layer. */
+/**
+ * Five words before and five after, by two layers that look at neighbours side by side: at two on either side, then at three on either side of what
+ * the first made of them. Both are the same for all places of a sentence (Waibel et al. 1989), so that a word is read alike wherever it stands.
+ */
 class WindowTagger extends Tagger {
-  readonly inner: Linear;
+  readonly near: Linear;
+  readonly far: Linear;
 
   constructor(shape: TaggerShape, key: RandomKey) {
     super(shape, shape.width, key);
-    this.inner = new Linear((2 * reach + 1) * shape.wordDim, shape.width, { key: key.split("inner") });
+    const { wordDim, width } = shape;
+    this.near = new Linear(sideBySide(reaches.near) * wordDim, width, { key: key.split("near") });
+    this.far = new Linear(sideBySide(reaches.far) * width, width, { key: key.split("far") });
   }
 
   protected hidden(batch: SentenceBatch): Tensor {
-    const windows = this.dropout.forward(this.embed.forward(windowsOf(batch)));
-    const [words, seen, wordDim] = windows.shape as [number, number, number];
-    return relu(this.inner.forward(reshape(windows, [words, seen * wordDim])));
+    const { ids, places, lengths } = batch;
+    const words = this.dropout.forward(this.embed.forward(indexSelect(reshape(ids, [ids.size]), places)));
+    const near = relu(this.near.forward(neighbours(words, lengths, reaches.near)));
+    return relu(this.far.forward(neighbours(near, lengths, reaches.far)));
   }
 }
 
-/** The numbers of each word and its neighbours, int32 `[words, 2 · reach + 1]`; beyond the sentence the one that fills up. */
-function windowsOf({ ids, lengths }: SentenceBatch): Tensor {
-  const all = ids.toTypedArray();
-  const L = ids.shape[1]!;
-  const seen = 2 * reach + 1;
-  const windows = new Int32Array(seen * lengths.reduce((sum, length) => sum + length, 0)).fill(padId);
-  let at = 0;
-  lengths.forEach((length, row) => {
-    for (let word = 0; word < length; word++, at += seen) {
-      for (let j = Math.max(0, word - reach); j <= Math.min(length - 1, word + reach); j++) {
-        windows[at + j - word + reach] = Number(all[row * L + j]);
-      }
+const sideBySide = (reach: number): number => 2 * reach + 1;
+
+/** Of each word's row, `[words, width]`, with those of its neighbours: `[words, (2 · reach + 1) · width]`, zeros beyond its sentence. */
+function neighbours(rows: Tensor, lengths: Int32Array, reach: number): Tensor {
+  const [words, width] = rows.shape as [number, number];
+  const seen = sideBySide(reach);
+  const index = new Int32Array(words * seen).fill(words);
+  let first = 0;
+  for (const length of lengths) {
+    for (let word = 0; word < length; word++) {
+      const at = (first + word) * seen + reach - word;
+      for (let j = Math.max(0, word - reach); j <= Math.min(length - 1, word + reach); j++) index[at + j] = first + j;
     }
-  });
-  return tensor(windows, { shape: [windows.length / seen, seen] });
+    first += length;
+  }
+  const withNothing = concat([rows, zeros([1, width])], 0);
+  return reshape(indexSelect(withNothing, tensor(index)), [words, seen * width]);
 }
 
 /** Forward and backward through the sentence. */

@@ -98,6 +98,25 @@ it("draws weights as rows that sum to 1; without positions equal words have equa
   }
 });
 
+it("the window sees five words before and after, and no other sentence", () => {
+  configure({ precision: "deterministic" });
+  const shape = { words: 9, tags: 3, wordDim: 4, width: 8, layers: 2, heads: 2, dropoutP: 0.1 };
+  const tagger = makeTagger({ ...shape, model: "window" }, randomKey(4));
+  const [length, middle] = [13, 6];
+  const logitsOf = (...sentences: Int32Array[]) => predict(tagger, sentenceBatch(sentences)).toArray() as number[][];
+  const plain = Int32Array.from({ length }, (_, i) => 2 + (i % 5));
+  const before = logitsOf(plain)[middle]!;
+  for (let place = 0; place < length; place++) {
+    const changed = Int32Array.from(plain);
+    changed[place] = 8;
+    const after = logitsOf(changed)[middle]!;
+    expect([place, after.every((logit, tag) => logit === before[tag])]).toEqual([place, Math.abs(place - middle) > 5]);
+  }
+  const short = Int32Array.of(2, 3);
+  const between = logitsOf(plain, short, plain).slice(length, length + 2);
+  logitsOf(short).forEach((row, i) => row.forEach((logit, tag) => expect(between[i]![tag]).toBeCloseTo(logit, 5)));
+});
+
 it("counts the most frequent tag of each word, and nouns for new ones", async () => {
   // Of the words in two classes half are right at most, by symmetry of the made-up treebank; "I", "a" and new words always.
   const { description } = await prepareTagging(settings, context);
