@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { quantile } from "../../format.ts";
 import { QuietMachine } from "../../quiet-machine.ts";
 import { difference } from "./contestants/spots.ts";
@@ -28,9 +27,6 @@ export interface MeasurementOptions {
   /** For how long samples wait for a quiet machine, all together. */
   readonly waitSeconds: number;
 }
-
-/** Between samples on several threads: some libraries' threads keep a core busy for a while after their work, waiting for more. */
-const restMilliseconds = 200;
 
 interface Record_ {
   readonly contestant: Contestant;
@@ -74,7 +70,6 @@ export abstract class Measurement {
         record.values.push(null);
         continue;
       }
-      if (this.options.threads > 1) await sleep(restMilliseconds);
       await this.#machine.settle();
       const start = performance.now();
       try {
@@ -152,6 +147,7 @@ class TimeMeasurement extends Measurement {
         this.#processes.set(record, { process, calls });
         // Engines compile hot code anew while it runs.
         if (answer.milliseconds < sampleMilliseconds) await process.ask({ ask: "sample", calls });
+        process.pause();
       } catch (error) {
         record.absent = reason(error);
         this.#processes.get(record)?.process.end();
@@ -161,7 +157,9 @@ class TimeMeasurement extends Measurement {
 
   protected async sample(record: Record_): Promise<number> {
     const { process, calls } = this.#processes.get(record)!;
+    process.resume();
     const answer = await process.ask({ ask: "sample", calls });
+    process.pause();
     if (!("milliseconds" in answer)) throw new Error("internal: a wrong answer to sample");
     return answer.milliseconds;
   }

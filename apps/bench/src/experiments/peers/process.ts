@@ -9,6 +9,8 @@ import type { Contestant } from "./roster.ts";
 /** The longest that an answer may take: a rival that hangs must not hold up the rest. */
 const patienceSeconds = 180;
 
+const canStop = process.platform !== "win32";
+
 type Reply = Answer | { readonly ready: { readonly version: string } } | { readonly error: string };
 
 /** A contestant's process, which answers questions one at a time, until `end`. */
@@ -50,6 +52,18 @@ export class ContestantProcess {
     if ("error" in reply) throw new Error(reply.error);
     if ("ready" in reply) throw new Error("internal: it said twice that it is ready");
     return reply;
+  }
+
+  /**
+   * Stops it until `resume`, while others are timed: threads of some libraries keep a core busy for a while after their work, waiting for more, and
+   * engines go on compiling. Windows has no such signal; there it runs on.
+   */
+  pause(): void {
+    if (canStop) this.#child.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    if (canStop) this.#child.kill("SIGCONT");
   }
 
   end(): void {
