@@ -337,7 +337,7 @@ describe("a vocabulary's file", () => {
             expect(Vocabulary.parse(data).size).toBeLessThanOrEqual(data.length);
           } catch (error) {
             expect(error).toBeInstanceOf(FormatError);
-            expect((error as Error).message).toMatch(/offset \d+|number \d+|takes \{ tokens|unknown is one of the tokens/);
+            expect((error as Error).message).toMatch(/offset \d+/);
           }
         },
       ),
@@ -350,10 +350,13 @@ describe("a vocabulary's file", () => {
     ['{"tokens":["é" "b"]}', "offset 16"],
     ['{"tokens":["a"', "offset 14"],
     ["", "offset 0"],
-    ["[]", 'takes { tokens: strings, unknown?: string }; got tokens "undefined"'],
-    ['{"tokens":["a",1]}', 'tokens are strings; got number 1, token "number"'],
-    ['{"tokens":["a","b","a"]}', 'each token occurs once; got token "a", number 0'],
-    ['{"tokens":[],"unknown":"a"}', "unknown is one of the tokens"],
+    ["[]", 'takes { tokens: strings, unknown?: string }; got tokens "undefined", unknown "undefined", file "v", offset 0'],
+    [' { "tokens" : 5 }', 'got tokens "number", unknown "undefined", file "v", offset 14'],
+    ['{"tokens":["a"],"unknown":[1]}', 'unknown "object", file "v", offset 26'],
+    ['{"tokens":["a",1]}', 'tokens are strings; got number 1, token "number", file "v", offset 15'],
+    ['{"tokens":["é\\"]", [2, {"tokens": 3}], "b"]}', 'tokens are strings; got number 1, token "object", file "v", offset 20'],
+    ['{"tokens":["a","b","a"]}', 'each token occurs once; got token "a", number 0, file "v", offset 11'],
+    ['{"a":{"unknown":1,"tokens":[2]},"tokens":[],"unknown":"a"}', 'unknown is one of the tokens; got unknown "a", file "v", offset 54'],
   ])("says of %s what is wrong", (text, message) => {
     expect(() => Vocabulary.parse(bytes(text), { name: "v" })).toThrow(message);
     expect(() => Vocabulary.parse(bytes(text))).toThrow(FormatError);

@@ -40,8 +40,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
   const scores = defineScores(m, product, mask, spread, draw, pass, true);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
-  const pack = definePack(m, panel);
-  const packRows = definePack(m, stripRows);
+  const pack = definePack(m, panel, { contiguous: true });
+  const packRows = definePack(m, stripRows, { contiguous: true, whole: true });
   const copyRows = defineCopyRows(m);
   const place = definePlace(m);
   const softmaxGradient = defineSoftmaxGradient(m);

@@ -36,8 +36,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
   const scores = defineScores(m, product, mask, spread, draw, pass);
-  const pack = definePack(m, tileColumns(build));
-  const packQueries = definePack(m, tileRows(build));
+  const pack = definePack(m, tileColumns(build), { contiguous: true });
+  const packQueries = definePack(m, tileRows(build), { contiguous: true, whole: true });
   const [copyRows, touchRows] = [defineCopyRows(m), defineTouchRows(m)];
   const normalise = defineNormalise(m);
   const share = defineShare(m);

@@ -29,11 +29,8 @@ export class Vocabulary {
     this.tokens = [...tokens];
     this.#ids = new Map(tokens.map((token, id) => [token, id]));
     this.unknown = unknown;
-    if (this.#ids.size !== tokens.length) {
-      const first = tokens.findIndex((token, id) => this.#ids.get(token) !== id);
-      throw new FormatError("Vocabulary", "each token occurs once", { token: tokens[first], number: first });
-    }
-    if (unknown !== undefined && !this.#ids.has(unknown)) throw new FormatError("Vocabulary", "unknown is one of the tokens", { unknown });
+    const fault = faultIn(tokens, unknown, this.#ids);
+    if (fault !== undefined) throw new FormatError("Vocabulary", fault.rule, fault.got);
   }
 
   /** Counts tokens, of one pass over sentences. */
@@ -90,29 +87,26 @@ export class Vocabulary {
    * Time O(tokens). Memory: with the text and its JSON at most 32 times the text.
    */
   static fromJSON(json: unknown): Vocabulary {
-    const { tokens, unknown } = (typeof json === "object" && json !== null ? json : {}) as { tokens?: unknown; unknown?: unknown };
-    if (!Array.isArray(tokens) || (unknown !== undefined && typeof unknown !== "string")) {
-      const got = { tokens: Array.isArray(tokens) ? "an array" : typeof tokens, unknown: typeof unknown };
-      throw new FormatError("Vocabulary.fromJSON", "takes { tokens: strings, unknown?: string }", got);
-    }
-    const other = tokens.findIndex((token) => typeof token !== "string");
-    if (other >= 0) throw new FormatError("Vocabulary.fromJSON", "tokens are strings", { number: other, token: typeof tokens[other] });
-    return new Vocabulary(tokens as string[], unknown === undefined ? {} : { unknown });
+    const fault = faultOfJson(json);
+    if (fault !== undefined) throw new FormatError("Vocabulary.fromJSON", fault.rule, fault.got);
+    const { tokens, unknown } = json as { tokens: string[]; unknown?: string };
+    return new Vocabulary(tokens, unknown === undefined ? {} : { unknown });
   }
 
   /**
    * Reads a vocabulary's file: the JSON of one, in UTF-8.
-   * @throws {FormatError} with the byte offset for what is not UTF-8 or no JSON; else as `fromJSON`.
+   * @throws {FormatError} with the byte offset of what is not UTF-8, no JSON, or no vocabulary.
    *
    * Time O(bytes). Memory: at most 32 times the bytes.
    */
   static parse(bytes: Uint8Array, { name }: { readonly name?: string } = {}): Vocabulary {
     const file = name === undefined ? {} : { file: name };
-    const fail = (rule: string, offset: number, cause: unknown): never => {
-      const error = new FormatError("Vocabulary.parse", rule, { ...file, offset }, "Is this a vocabulary's file?");
+    const fail = (rule: string, offset: number, cause: unknown, got: object = {}): never => {
+      const error = new FormatError("Vocabulary.parse", rule, { ...got, ...file, offset }, "Is this a vocabulary's file?");
       error.cause = cause;
       throw error;
     };
+    const bytesBefore = (place: number): number => new TextEncoder().encode(text.slice(0, place)).length;
     let text = "";
     try {
       text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -123,10 +117,71 @@ export class Vocabulary {
     try {
       json = JSON.parse(text);
     } catch (cause) {
-      fail("the text is no JSON", new TextEncoder().encode(text.slice(0, placeOf(cause, text))).length, cause);
+      fail("the text is no JSON", bytesBefore(placeOf(cause, text)), cause);
     }
+    const fault = faultOfJson(json);
+    if (fault !== undefined) fail(fault.rule, bytesBefore(placeOfValue(text, fault.key, fault.number)), undefined, fault.got);
     return Vocabulary.fromJSON(json);
   }
+}
+
+interface Fault {
+  readonly rule: string;
+  readonly got: Readonly<Record<string, unknown>>;
+  /** Of the JSON, where it is the token of that number, or the whole value. */
+  readonly key: "tokens" | "unknown";
+  readonly number?: number;
+}
+
+/** The first token that is there twice, or what stands for unknown ones and is none. */
+function faultIn(tokens: readonly string[], unknown: string | undefined, ids: ReadonlyMap<string, number>): Fault | undefined {
+  if (ids.size !== tokens.length) {
+    const number = tokens.findIndex((token, id) => ids.get(token) !== id);
+    return { rule: "each token occurs once", got: { token: tokens[number], number }, key: "tokens", number };
+  }
+  if (unknown === undefined || ids.has(unknown)) return undefined;
+  return { rule: "unknown is one of the tokens", got: { unknown }, key: "unknown" };
+}
+
+/** Why this is not what `toJSON` gives. */
+function faultOfJson(json: unknown): Fault | undefined {
+  const { tokens, unknown } = (typeof json === "object" && json !== null ? json : {}) as { tokens?: unknown; unknown?: unknown };
+  if (!Array.isArray(tokens) || (unknown !== undefined && typeof unknown !== "string")) {
+    const got = { tokens: Array.isArray(tokens) ? "an array" : typeof tokens, unknown: typeof unknown };
+    return { rule: "takes { tokens: strings, unknown?: string }", got, key: Array.isArray(tokens) ? "unknown" : "tokens" };
+  }
+  const number = tokens.findIndex((token) => typeof token !== "string");
+  if (number >= 0) return { rule: "tokens are strings", got: { number, token: typeof tokens[number] }, key: "tokens", number };
+  return faultIn(tokens as string[], unknown, new Map((tokens as string[]).map((token, id) => [token, id])));
+}
+
+/** Where in the text of a JSON object the value of a key begins, or an element of that value; 0 where there is none. The last of equal keys counts. */
+function placeOfValue(text: string, wanted: string, number?: number): number {
+  if (!text.trimStart().startsWith("{")) return 0;
+  let [found, depth, element] = [0, 0, 0];
+  let key: string | undefined;
+  for (let at = 0; at < text.length; at++) {
+    const start = at;
+    const c = text[at]!;
+    if (" \t\n\r:".includes(c)) continue;
+    if (c === "}" || c === "]") depth--;
+    else if (c === ",") {
+      if (depth === 1) key = undefined;
+      if (depth === 2) element++;
+    } else {
+      if (c === '"') for (at++; text[at] !== '"'; at++) at += Number(text[at] === "\\");
+      if (depth === 1 && key === undefined) {
+        key = JSON.parse(text.slice(start, at + 1)) as string;
+        continue;
+      }
+      if (key === wanted && (number === undefined ? depth === 1 : depth === 2 && element === number)) found = start;
+      if (c === "{" || c === "[") {
+        depth++;
+        if (depth === 2) element = 0;
+      } else if (c !== '"') while (/[^\s,\]}]/.test(text[at + 1] ?? ",")) at++;
+    }
+  }
+  return found;
 }
 
 /** How many bytes are UTF-8: where the first one stands that is not. */

@@ -7,15 +7,24 @@ const panelsAtOnce = (height: number): number => (height === 16 ? 2 : height ===
 const PACK = { lines: "i32", from: "i32", steps: "i32", source: "i32", lineStride: "i32", stepStride: "i32", packed: "i32" } as const;
 export type Pack = FunctionHandle<typeof PACK, undefined>;
 
+export interface PackOptions {
+  /** `stepStride` is always 4: the elements of a line are neighbours. */
+  readonly contiguous?: boolean;
+  /** There are always enough lines for whole panels. */
+  readonly whole?: boolean;
+}
+
 /**
  * Packs lines (rows of A, columns of B) into panels of `height` lines, in the order in which tiles read them: step after step, the
  * elements of all lines. The last panel is filled up with zeros. Strides are in bytes.
  *
  * @param height a multiple of 2
+ * @param options what need not be catered for makes the function smaller
  * Parameters of the function: `lines` from `from` on are packed, over `steps` steps, from `source` (where line 0 begins) to `packed`.
  */
-export function definePack(m: ModuleBuilder, height: number): Pack {
-  return m.internal(`pack${height}`, { params: PACK }, (f, { lines, from, steps, source, lineStride, stepStride, packed }) => {
+export function definePack(m: ModuleBuilder, height: number, { contiguous = false, whole = false }: PackOptions = {}): Pack {
+  const name = `pack${height}${contiguous ? "rows" : ""}${whole ? "whole" : ""}`;
+  return m.internal(name, { params: PACK }, (f, { lines, from, steps, source, lineStride, stepStride, packed }) => {
     const wholeSteps = f.let(i32.and(steps, -4));
     const end = f.let(i32.add(from, i32.mul(i32.divS(i32.sub(lines, from), height), height)));
     const line = f.let(i32.add(source, i32.mul(from, lineStride)), "line");
@@ -38,7 +47,7 @@ export function definePack(m: ModuleBuilder, height: number): Pack {
       });
     };
 
-    f.if(i32.eq(lineStride, 4), () => {
+    const copyNeighbours = (): void => {
       // Neighbouring lines are neighbours in memory: copy. Several panels at once use whole cache lines of the source.
       const panelBytes = f.let(i32.mul(steps, 4 * height));
       const atOnce = panelsAtOnce(height);
@@ -65,26 +74,24 @@ export function definePack(m: ModuleBuilder, height: number): Pack {
       const groups = f.let(i32.sub(end, atOnce * height));
       f.if(i32.leS(from, groups), () => f.doWhile(i32.leS(from, groups), () => copyPanels(atOnce)));
       f.if(i32.ltS(from, end), () => f.doWhile(i32.ltS(from, end), () => copyPanels(1)));
-    });
+    };
+    if (!contiguous) f.if(i32.eq(lineStride, 4), copyNeighbours);
 
     f.forRange(from, end, height, () => {
       placePointers();
-      f.if(
-        i32.eq(stepStride, 4),
-        () => {
-          f.forRange(0, wholeSteps, 4, () => {
-            transposeFour(pointers);
-            f.increment(packed, 16 * height);
-          });
-          stepByStep(i32.sub(steps, wholeSteps));
-        },
-        () => stepByStep(steps),
-      );
+      const fourByFour = (): void => {
+        f.forRange(0, wholeSteps, 4, () => {
+          transposeFour(pointers);
+          f.increment(packed, 16 * height);
+        });
+        stepByStep(i32.sub(steps, wholeSteps));
+      };
+      if (contiguous) fourByFour();
+      else f.if(i32.eq(stepStride, 4), fourByFour, () => stepByStep(steps));
       f.increment(line, i32.mul(lineStride, height));
     });
 
-    const rest = f.let(i32.sub(lines, end));
-    f.if(rest, () => {
+    const padRest = (rest: Local<"i32">): void =>
       f.forRange(0, steps, 1, () => {
         pointers[0].set(line);
         for (let index = 0; index < height; index++) {
@@ -98,7 +105,10 @@ export function definePack(m: ModuleBuilder, height: number): Pack {
         f.increment(line, stepStride);
         f.increment(packed, 4 * height);
       });
-    });
+    if (!whole) {
+      const rest = f.let(i32.sub(lines, end));
+      f.if(rest, () => padRest(rest));
+    }
 
     /** Four steps of every line, a vector each, become four groups of `height`. */
     function transposeFour(inputs: readonly Local<"i32">[]): void {
