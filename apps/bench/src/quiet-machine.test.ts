@@ -4,7 +4,7 @@ import { quietnessOf, QuietMachine, waitOption } from "./quiet-machine.ts";
 describe("QuietMachine", () => {
   const machineOf = (rates: number[], seconds: number) => {
     let waited = 0;
-    const machine = new QuietMachine(seconds, () => [rates.shift()!]);
+    const machine = new QuietMachine(seconds, () => [rates.shift()!], 0);
     return {
       settle: () => machine.settle((milliseconds) => Promise.resolve((waited += milliseconds))),
       counts: () => machine.counts,
@@ -13,7 +13,7 @@ describe("QuietMachine", () => {
   };
 
   it("waits while the probe is slower than it was, and no longer", async () => {
-    const { settle, counts, waited } = machineOf([1000, 700, 910, 930, 990], 10);
+    const { settle, counts, waited } = machineOf([1000, 1000, 700, 910, 930, 990], 10);
     await settle();
     expect(waited()).toBe(0);
     await settle();
@@ -24,20 +24,26 @@ describe("QuietMachine", () => {
   });
 
   it("gives up when its seconds are used up, for all samples together", async () => {
-    const { settle, counts, waited } = machineOf([1000, ...Array<number>(10).fill(500)], 1);
+    const { settle, counts, waited } = machineOf([1000, 1000, ...Array<number>(10).fill(500)], 1);
     for (let sample = 0; sample < 4; sample++) await settle();
     expect(waited()).toBe(1000);
     expect(counts()).toEqual({ quiet: 1, disturbed: 3 });
   });
 
   it("knows from the best moment of a probe what quiet is, and judges by its middle", async () => {
-    const machine = new QuietMachine(0, () => [800, 700, 1000, 700, 700]);
+    const machine = new QuietMachine(0, () => [800, 700, 1000, 700, 700], 0);
     await machine.settle();
     expect(machine.counts).toEqual({ quiet: 0, disturbed: 1 });
   });
 
+  it("looks for the best before it judges the first sample", async () => {
+    const { settle, counts } = machineOf([1000, 500], 0);
+    await settle();
+    expect(counts()).toEqual({ quiet: 0, disturbed: 1 });
+  });
+
   it("does not wait where it may not", async () => {
-    const { settle, waited } = machineOf([1000, 10], 0);
+    const { settle, waited } = machineOf([1000, 1000, 10], 0);
     await settle();
     await settle();
     expect(waited()).toBe(0);

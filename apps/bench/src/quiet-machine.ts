@@ -7,6 +7,8 @@ import { quantile } from "./format.ts";
 const QUIET = 0.92;
 const PROBES = 25;
 const PAUSE_MILLISECONDS = 250;
+/** Where somebody works beside us all the time, free moments are short and rare. */
+const SEARCH_MILLISECONDS = 400;
 
 /** How samples began. */
 export interface Quietness {
@@ -17,30 +19,39 @@ export interface Quietness {
 /**
  * Waits for moments in which nobody else uses the machine. Cores are often shared, unseen, with another thread of the processor, and who keeps the
  * arithmetic units busy loses more by that than who waits for memory: samples taken then are of the neighbour, not of the code. So before a sample
- * arithmetic in registers is timed for some milliseconds, and while it runs slower than it did before, the sample waits; no longer than a budget of
- * seconds lasts, for all samples together. No sample is ever taken back: it is begun, then it counts.
+ * arithmetic in registers is timed for some milliseconds, and while it runs slower than in its best tenth of a millisecond, the sample waits; no
+ * longer than a budget of seconds lasts, for all samples together. No sample is ever taken back: it is begun, then it counts. What it cannot see is a
+ * neighbour who leaves arithmetic alone and takes caches and memory, or one on a core that the probe did not run on.
  */
 export class QuietMachine {
-  /** Of this process: a work that begins in the noise still knows what quiet is. */
-  static #best = 0;
+  #best = 0;
   #left: number;
   #quiet = 0;
   #disturbed = 0;
   readonly #probe: () => readonly number[];
+  readonly #searchMilliseconds: number;
 
-  /** @param probe GFLOP/s of arithmetic right now, some short samples */
-  constructor(seconds: number, probe: () => readonly number[] = probeNow) {
+  /**
+   * @param probe GFLOP/s of arithmetic right now, some short samples
+   * @param searchMilliseconds how long the best is looked for before the first sample
+   */
+  constructor(seconds: number, probe: () => readonly number[] = probeNow, searchMilliseconds = SEARCH_MILLISECONDS) {
     this.#left = 1000 * seconds;
     this.#probe = probe;
+    this.#searchMilliseconds = searchMilliseconds;
   }
 
   /** Resolves when the machine is quiet, or the budget is used up: `wait` of another 250 ms at a time. */
   async settle(wait: (milliseconds: number) => Promise<unknown> = sleep): Promise<void> {
+    if (this.#best === 0) {
+      const until = performance.now() + this.#searchMilliseconds;
+      do this.#best = Math.max(this.#best, ...this.#probe());
+      while (performance.now() < until);
+    }
     for (;;) {
-      // The best is of a single sample, a tenth of a millisecond: such moments come in the noise too, whole samples of some milliseconds may not.
       const rates = this.#probe();
-      QuietMachine.#best = Math.max(QuietMachine.#best, ...rates);
-      if (quantile(rates, 0.5) >= QUIET * QuietMachine.#best) {
+      this.#best = Math.max(this.#best, ...rates);
+      if (quantile(rates, 0.5) >= QUIET * this.#best) {
         this.#quiet++;
         return;
       }

@@ -5,8 +5,8 @@ export type Sizes = Pick<Job, "B" | "H" | "Hkv" | "L" | "S" | "D" | "E">;
 export type Blocks = Pick<Job, "blockRows" | "tileColumns" | "gradientRows" | "gradientColumns" | "heldBytes">;
 
 /**
- * Most query rows of a forward chunk. A tile of keys is packed again for each, so many is better; but rows are wide, or chunks too few to share
- * among threads, where they are fewer.
+ * Most query rows of a forward chunk: many, since a tile of keys is packed again for each chunk; fewer where rows are wide, or where chunks of so
+ * many would be too few to share among threads.
  */
 const [BLOCK_ROWS, FEWER_BLOCK_ROWS] = [516, 252];
 const ENOUGH_CHUNKS = 16;

@@ -30,7 +30,7 @@ export const peers: Experiment = {
       waitSeconds: 0,
     },
     quick: {
-      summary: "all works, 7 rounds; about ten minutes",
+      summary: "all works, 7 rounds; about half an hour",
       seeds: 1,
       rivals: rivals.map(({ name }) => name),
       works: groups,
@@ -41,7 +41,7 @@ export const peers: Experiment = {
       waitSeconds: 10,
     },
     full: {
-      summary: "all works, 25 rounds; about half an hour",
+      summary: "all works, 25 rounds; more than an hour",
       seeds: 1,
       rivals: rivals.map(({ name }) => name),
       works: groups,

@@ -117,5 +117,3 @@ function shapeOf(name: ModelName, { width, bands }: PlanContext["profile"], clas
   const wide = width as number;
   return { ...models[name], bands: bands as number, width: wide, heads: 4, hidden: 2 * wide, classes, dropoutP: 0.1 };
 }
-
-/** Reads `--models`. */
