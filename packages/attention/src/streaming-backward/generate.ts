@@ -1,4 +1,4 @@
-import { f32, f32x4, f64, i32, ModuleBuilder, v128, type Build } from "@heed/kernels/assembler";
+import { f32, f32x4, f64, i32, ModuleBuilder, v128, type Build, type Expression } from "@heed/kernels/assembler";
 import { definePack, tileColumns, tileRows } from "@heed/kernels/building-blocks";
 import { defineDraw, defineDrop, wordsBytes } from "../streaming/dropout.ts";
 import { NORMALISERS, SCORE_FORMS } from "../streaming/job.ts";
@@ -7,7 +7,8 @@ import { defineProduct } from "../streaming/product.ts";
 import { defineCollect, defineSpread } from "../streaming/relative.ts";
 import type { ScorePass } from "../streaming/score-pass.ts";
 import { defineScores } from "../streaming/scores.ts";
-import { cutter, definePlace, flagsOf, packsRows, setFactors, STRIP_PADDING } from "../streaming/setup.ts";
+import { packsRows, packStrips, setFactors } from "../streaming/factors.ts";
+import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
@@ -223,14 +224,13 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const queryRoom = cut(i32.mul(blockRows, widthD));
     const cotangentRoom = cut(i32.mul(blockRows, widthE));
     const isPairwise = f.let(i32.ne(job.int("scoreForm"), SCORE_FORMS.dot));
-    const panelsOf = (width: Int) => {
+    const panelsOf = (width: Int, wanted: Expression<"i32"> = i32.const(1)) => {
       const panels = f.local("i32");
-      f.if(packsRows(job.int("S"), width), () => panels.set(cut(i32.shl(i32.mul(blockRows, width), 2))));
+      f.if(i32.and(wanted, packsRows(job.int("S"), width)), () => panels.set(cut(i32.shl(i32.mul(blockRows, width), 2))));
       return panels;
     };
-    const [queryPanels, cotangentPanels] = [panelsOf(D), panelsOf(E)];
+    const [queryPanels, cotangentPanels] = [panelsOf(D, i32.eqz(isPairwise)), panelsOf(E)];
     const sumRoom = cut(i32.mul(widthD, stripRows));
-    f.if(isPairwise, () => queryPanels.set(0));
     const pairRoom = cut(i32.shl(D, 5));
     const spans = cut(i32.shl(blockRows, 3));
     const keepIf = (wanted: ReturnType<typeof i32.ne>) => i32.mul(cut(i32.mul(stripRow, stripRows)), wanted);
@@ -319,13 +319,10 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
               block("outputGradient", E, cotangents, cotangentRow, cotangentRoom, widthE);
               w.set("queryRow", queryRow);
               w.set("cotangentRow", cotangentRow);
-              const panels = (packed: Int, source: Int, lineStride: Int, width: Int): void =>
-                f.if(packed, () => {
-                  const lines = i32.mul(i32.divU(rows, stripRows), stripRows);
-                  f.call(packRows, { lines, from: 0, steps: width, source, lineStride, stepStride: 4, packed });
-                });
-              panels(queryPanels, queries, queryRow, D);
-              panels(cotangentPanels, cotangents, cotangentRow, E);
+              const packBlock = (panels: Int, source: Int, sourceRow: Int, width: Int): void =>
+                f.if(panels, () => packStrips(f, packRows, { panels, rows, width, source, sourceRow, stripRows }));
+              packBlock(queryPanels, queries, queryRow, D);
+              packBlock(cotangentPanels, cotangents, cotangentRow, E);
 
               end.set(i32.add(first, rows));
               span.set(spans);

@@ -11,7 +11,8 @@ import type { ScorePass } from "./score-pass.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows, defineTouchRows } from "./tile.ts";
 import { inPairs } from "./strip.ts";
-import { cutter, definePlace, flagsOf, packsRows, setFactors, STRIP_PADDING } from "./setup.ts";
+import { packsRows, packStrips, setFactors } from "./factors.ts";
+import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
 // A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
@@ -369,19 +370,18 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       w.set("from", start);
       w.set("to", end);
       f.if(w.int("queryPanels"), () =>
-        f.call(packQueries, {
-          lines: i32.mul(i32.divU(rows, stripRows), stripRows),
-          from: 0,
-          steps: job.int("D"),
+        packStrips(f, packQueries, {
+          rows,
+          width: job.int("D"),
           source: job.address(
             "query",
             [w.int("b"), "queryBatch"],
             [w.int("h"), "queryHead"],
             [i32.add(w.int("firstQuery"), first), "queryRow"],
           ),
-          lineStride: i32.shl(job.int("queryRow"), 2),
-          stepStride: 4,
-          packed: w.int("queryPanels"),
+          sourceRow: i32.shl(job.int("queryRow"), 2),
+          panels: w.int("queryPanels"),
+          stripRows,
         }),
       );
       w.set("columnsOfTile", i32.and(i32.add(i32.divU(i32.sub(i32.add(width, tiles), 1), tiles), 15), -16));

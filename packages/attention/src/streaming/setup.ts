@@ -1,5 +1,4 @@
 import { f32, i32, select, type Expression, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
-import { MOST_PACKED } from "./plan.ts";
 import { jobOf, workOf, type Int, type Work } from "./work.ts";
 
 /** Moves to a sample and a head: the sequence's place and lengths, the head of its keys, its scale. */
@@ -51,37 +50,6 @@ export function flagsOf(
 export function savedAt(w: Work, job: ReturnType<typeof jobOf>, row: Int): ReturnType<typeof i32.shl> {
   const ofHead = i32.add(i32.mul(w.int("b"), job.int("savedBatch")), i32.mul(w.int("h"), job.int("savedHead")));
   return i32.shl(i32.add(ofHead, i32.mul(i32.add(w.int("firstQuery"), row), job.int("savedRow"))), 2);
-}
-
-/** Fewer keys than this are not worth packing the rows that meet them. */
-const LEAST_KEYS = 64;
-
-/** Whether queries (or cotangents) of so many numbers are packed for their products with `keys` keys: `setFactors`. */
-export const packsRows = (keys: Expression<"i32">, width: Int): Expression<"i32"> =>
-  i32.and(i32.leS(width, MOST_PACKED), i32.geS(keys, LEAST_KEYS));
-
-/** Where a strip's rows of `operand` lie as products read them best: `panels` when they hold it, which are of whole strips, else in place. */
-export function setFactors(
-  f: FunctionBuilder,
-  w: Work,
-  operand: "query" | "cotangent",
-  from: { readonly panels: Int; readonly row: Expression<"i32">; readonly width: Int; readonly stripRows: number },
-): void {
-  const { panels, stripRows } = from;
-  const row = f.let(from.row);
-  f.if(
-    i32.and(i32.ne(panels, 0), i32.and(i32.eq(w.int("rows"), stripRows), i32.eqz(i32.remU(row, stripRows)))),
-    () => {
-      w.set(`${operand}Factors`, i32.add(panels, i32.shl(i32.mul(row, from.width), 2)));
-      w.set(`${operand}FactorsRow`, 4);
-      w.set(`${operand}FactorsStep`, 4 * stripRows);
-    },
-    () => {
-      w.set(`${operand}Factors`, w.int(operand));
-      w.set(`${operand}FactorsRow`, w.int(`${operand}Row`));
-      w.set(`${operand}FactorsStep`, 4);
-    },
-  );
 }
 
 /** Cuts scratch space: each call gives an address, aligned to 64. */
