@@ -191,3 +191,13 @@ it("prints a table that fits: as a grid, or in a narrow terminal row by row", ()
   expect(textTable(table)).toBe("model      accuracy\n─────────  ────────\nattention      80 %\nrnn             7 %\n\ndone");
   expect(textTable(table, 12)).toBe("attention\n  accuracy  80 %\n\nrnn\n  accuracy  7 %\n\ndone");
 });
+
+it("gives long names of models the room that they take", () => {
+  const [name, letter] = ["attention-no-positions-of-any-kind", 7.4];
+  const results = [run(name, 1, 0.5)];
+  const outcome = classification({ results, data: { name: "two", classes }, models: [name] });
+  const page = htmlReport({ ...report(results), outcome });
+  const places = [...page.matchAll(/class="row-label" x="([\d.]+)"/g)].map(([, x]) => Number(x));
+  expect(places.length).toBeGreaterThan(1);
+  for (const x of places) expect(x - letter * name.length).toBeGreaterThanOrEqual(0);
+});

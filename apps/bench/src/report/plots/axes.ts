@@ -10,6 +10,11 @@ export interface Frame {
   readonly bottom: number;
 }
 
+/** Room to the left of rows with these names, in the bold letters of `row-label`. */
+export function roomForNames(names: readonly string[]): number {
+  return Math.max(84, 16 + 7.6 * Math.max(...names.map(({ length }) => length)));
+}
+
 type Scale = ScaleContinuousNumeric<number, number>;
 type Format = (value: number) => string;
 

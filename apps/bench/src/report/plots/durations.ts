@@ -2,7 +2,7 @@ import { scaleLinear } from "d3-scale";
 import { number, quantile } from "../../format.ts";
 import { type Markup, html, px } from "../html.ts";
 import type { DurationSection } from "../outcome.ts";
-import { type Frame, xAxis } from "./axes.ts";
+import { type Frame, roomForNames, xAxis } from "./axes.ts";
 import type { SeriesStyles } from "./series-style.ts";
 
 const rowHeight = 40;
@@ -13,7 +13,8 @@ export function durationsPlot({ rows: all, label }: DurationSection, styles: Ser
     .filter(({ values }) => values.length > 0)
     .map(({ name, values }) => ({ name, q: [0.1, 0.25, 0.5, 0.75, 0.9].map((share) => quantile(values, share)) }));
   if (rows.length === 0) return html`<p class="empty">Nothing was measured before the interruption.</p>`;
-  const frame: Frame = { width: 440, height: rows.length * rowHeight + 54, left: 84, right: 24, top: 10, bottom: 44 };
+  const left = roomForNames(rows.map(({ name }) => name));
+  const frame: Frame = { width: left + 356, height: rows.length * rowHeight + 54, left, right: 24, top: 10, bottom: 44 };
   const x = scaleLinear([0, Math.max(...rows.map(({ q }) => q[4]!)) * 1.05], [frame.left, frame.width - frame.right]);
   const base = frame.height - frame.bottom;
   return html`<svg

@@ -3,7 +3,7 @@ import { scaleLinear } from "d3-scale";
 import { deviation, mean, number, percent } from "../../format.ts";
 import { type Markup, html, px } from "../html.ts";
 import type { ScoresSection } from "../outcome.ts";
-import { type Frame, xAxis } from "./axes.ts";
+import { type Frame, roomForNames, xAxis } from "./axes.ts";
 import type { SeriesStyles } from "./series-style.ts";
 
 const rowHeight = 44;
@@ -13,7 +13,9 @@ export function scoresPlot(section: ScoresSection, styles: SeriesStyles): Markup
   const rows = section.rows.filter(({ values }) => values.length > 0);
   const references = section.references ?? [];
   const labelSpace = 12 + 14 * references.length;
-  const frame: Frame = { width: 440, height: labelSpace + rows.length * rowHeight + 44, left: 84, right: 24, top: labelSpace, bottom: 44 };
+  const left = roomForNames(rows.map(({ name }) => name));
+  const height = labelSpace + rows.length * rowHeight + 44;
+  const frame: Frame = { width: left + 356, height, left, right: 24, top: labelSpace, bottom: 44 };
   const [, high = 1] = extent([...rows.flatMap(({ values }) => values), ...references.map(({ value }) => value)]);
   const x = scaleLinear([0, section.percent ? Math.min(1, high * 1.08) : high * 1.08], [frame.left, frame.width - frame.right]).nice(5);
   const show = (value: number) => (section.percent ? percent(value) : number(value));
