@@ -102,7 +102,9 @@ export class Job {
   /** Waits until workers have settled so many tasks. */
   #await(count: number, patience: number): void {
     const { words } = this.#pool;
-    for (let spins = 0; spins < LAYOUT.spins; spins++) if (Atomics.load(words, LAYOUT.settled) >= count) return;
+    const sleep = performance.now() + LAYOUT.mostPatience;
+    do for (let looks = 0; looks < 100; looks++) if (Atomics.load(words, LAYOUT.settled) >= count) return;
+    while (performance.now() < sleep);
     if (!mayWait(words)) {
       const end = performance.now() + 1000 * patience;
       while (Atomics.load(words, LAYOUT.settled) < count) if (performance.now() > end) throw silence(patience);

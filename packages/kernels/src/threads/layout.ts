@@ -33,8 +33,12 @@ export interface Layout {
   readonly calls: number;
   /** Kernels per module, as kernels are numbered: module · this + place among its exports. */
   readonly kernels: number;
-  /** Times that a thread looks before it sleeps. */
-  readonly spins: number;
+  /**
+   * Milliseconds for which a thread looks out for what it waits for before it sleeps: at least, and at most. To wake one that sleeps takes some
+   * 10 µs, and 50 to 100 on virtual machines: many times what small products take.
+   */
+  readonly leastPatience: number;
+  readonly mostPatience: number;
 }
 
 /** At most so many tasks are one job, workers one pool, and floats one job's calls. */
@@ -63,5 +67,6 @@ export const LAYOUT: Layout = /* @__PURE__ */ (() => ({
   returnedTasks: (5 + MOST_WORKERS) * LINE + MOST_TASKS + LINE,
   calls: ((5 + MOST_WORKERS) * LINE + 2 * (MOST_TASKS + LINE)) / 2,
   kernels: 256,
-  spins: 2000,
+  leastPatience: 0.05,
+  mostPatience: 0.4,
 }))();

@@ -34,6 +34,7 @@ export function workerMain(layout: Layout): void {
   let received = 0;
   let seen = 0;
   let pages = 0;
+  let patience = layout.leastPatience;
 
   function receive({ start, modules }: WorkerMessage): void {
     if (start !== undefined) {
@@ -53,20 +54,34 @@ export function workerMain(layout: Layout): void {
     serve();
   }
 
-  /** Does jobs until there is a message, which only arrives in the event loop. */
+  /**
+   * Does jobs until there is a message, which only arrives in the event loop. Where one job follows soon after another it stays awake in between,
+   * and where none did it looks out half as long the next time: on a busy machine who waits is in the way of who works.
+   */
   function serve(): void {
     while (Atomics.load(words, line) <= received) {
-      let job = Atomics.load(words, layout.job);
-      for (let spins = 0; job === seen && spins < layout.spins; spins++) job = Atomics.load(words, layout.job);
-      if (job === seen) {
+      if (nextJob() === seen) {
         Atomics.add(words, layout.asleep, 1);
+        const start = performance.now();
         Atomics.wait(words, layout.job, seen);
         Atomics.sub(words, layout.asleep, 1);
+        patience = performance.now() - start < layout.mostPatience ? layout.mostPatience : Math.max(layout.leastPatience, patience / 2);
       } else {
-        seen = job;
+        patience = Math.min(2 * patience, layout.mostPatience);
+        seen = Atomics.load(words, layout.job);
         work();
       }
     }
+  }
+
+  /** The number of the newest job, once there is another, or patience ends. */
+  function nextJob(): number {
+    let job = Atomics.load(words, layout.job);
+    if (job !== seen) return job;
+    const end = performance.now() + patience;
+    do for (let looks = 0; job === seen && looks < 100; looks++) job = Atomics.load(words, layout.job);
+    while (job === seen && performance.now() < end);
+    return job;
   }
 
   /** A task once taken keeps its job from ending, so all that describes it stays as it is until the task is settled. */
