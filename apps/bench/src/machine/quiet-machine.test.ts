@@ -4,7 +4,7 @@ import { quietnessOf, QuietMachine, waitOption } from "./quiet-machine.ts";
 describe("QuietMachine", () => {
   const machineOf = (rates: number[], seconds: number) => {
     let waited = 0;
-    const machine = new QuietMachine(seconds, () => [rates.shift()!], 0);
+    const machine = new QuietMachine(seconds, () => Promise.resolve([[rates.shift()!]]), 0);
     return {
       settle: () => machine.settle((milliseconds) => Promise.resolve((waited += milliseconds))),
       counts: () => machine.counts,
@@ -13,25 +13,25 @@ describe("QuietMachine", () => {
   };
 
   it("waits while the probe is slower than it was, and no longer", async () => {
-    const { settle, counts, waited } = machineOf([1000, 1000, 700, 910, 930, 990], 10);
+    const { settle, counts, waited } = machineOf([1000, 1000, 700, 870, 890, 990], 10);
     await settle();
     expect(waited()).toBe(0);
     await settle();
-    expect(waited()).toBe(500);
+    expect(waited()).toBe(20);
     await settle();
-    expect(waited()).toBe(500);
+    expect(waited()).toBe(20);
     expect(counts()).toEqual({ quiet: 3, disturbed: 0 });
   });
 
   it("gives up when its seconds are used up, for all samples together", async () => {
-    const { settle, counts, waited } = machineOf([1000, 1000, ...Array<number>(10).fill(500)], 1);
+    const { settle, counts, waited } = machineOf([1000, 1000, ...Array<number>(10).fill(500)], 0.04);
     for (let sample = 0; sample < 4; sample++) await settle();
-    expect(waited()).toBe(1000);
+    expect(waited()).toBe(40);
     expect(counts()).toEqual({ quiet: 1, disturbed: 3 });
   });
 
   it("knows from the best moment of a probe what quiet is, and judges by its middle", async () => {
-    const machine = new QuietMachine(0, () => [800, 700, 1000, 700, 700], 0);
+    const machine = new QuietMachine(0, () => Promise.resolve([[800, 700, 1000, 700, 700]]), 0);
     await machine.settle();
     expect(machine.counts).toEqual({ quiet: 0, disturbed: 1 });
   });
@@ -40,6 +40,19 @@ describe("QuietMachine", () => {
     const { settle, counts } = machineOf([1000, 500], 0);
     await settle();
     expect(counts()).toEqual({ quiet: 0, disturbed: 1 });
+  });
+
+  it("waits for all cores, each measured by itself", async () => {
+    const rates = [
+      [[1000], [500]],
+      [[990], [400]],
+      [[700], [500]],
+      [[990], [490]],
+    ];
+    let waited = 0;
+    const machine = new QuietMachine(1, () => Promise.resolve(rates.shift()!), 0);
+    await machine.settle((milliseconds) => Promise.resolve((waited += milliseconds)));
+    expect([waited, rates.length]).toEqual([20, 0]);
   });
 
   it("does not wait where it may not", async () => {

@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { measurePeak } from "@heed/kernels/benchmarks";
-import type { Option } from "./experiment.ts";
-import { quantile } from "./format.ts";
+import { measurePace } from "@heed/kernels/benchmarks";
+import type { Option } from "../experiment.ts";
+import { quantile } from "../format.ts";
 
 /** Of the best that was seen: with less, somebody else is at work on the core. */
-const QUIET = 0.92;
-const PROBES = 25;
-const PAUSE_MILLISECONDS = 250;
+const QUIET = 0.88;
+/** Samples of some 20 µs. */
+export const PROBES = 30;
+const PAUSE_MILLISECONDS = 10;
 /** Where somebody works beside us all the time, free moments are short and rare. */
-const SEARCH_MILLISECONDS = 400;
+const SEARCH_MILLISECONDS = 600;
+
+/** GFLOP/s of each core that the samples will run on, some short samples. */
+export type Probe = () => Promise<readonly (readonly number[])[]>;
 
 /** How samples began. */
 export interface Quietness {
@@ -17,41 +21,38 @@ export interface Quietness {
 }
 
 /**
- * Waits for moments in which nobody else uses the machine. Cores are often shared, unseen, with another thread of the processor, and who keeps the
- * arithmetic units busy loses more by that than who waits for memory: samples taken then are of the neighbour, not of the code. So before a sample
- * arithmetic in registers is timed for some milliseconds, and while it runs slower than in its best tenth of a millisecond, the sample waits; no
- * longer than a budget of seconds lasts, for all samples together. No sample is ever taken back: it is begun, then it counts. What it cannot see is a
- * neighbour who leaves arithmetic alone and takes caches and memory, or one on a core that the probe did not run on.
+ * Waits for moments in which nobody else uses the machine. Cores are often shared, unseen, with another thread of the processor, and who keeps a core's
+ * units busy loses more by that than who waits for memory: samples taken then are of the neighbour, not of the code. So before a sample small matrix
+ * products are timed for some 0.6 ms, and while their middle is slower than 88 % of the best 20 µs seen, the sample waits; no longer than a budget of
+ * seconds lasts, for all samples together. No sample is ever taken back: it is begun, then it counts. What it cannot see is who comes during a sample.
  */
 export class QuietMachine {
-  #best = 0;
+  #best: number[] = [];
   #left: number;
   #quiet = 0;
   #disturbed = 0;
-  readonly #probe: () => readonly number[];
+  readonly #probe: Probe;
   readonly #searchMilliseconds: number;
 
   /**
-   * @param probe GFLOP/s of arithmetic right now, some short samples
+   * @param probe default: this thread's core
    * @param searchMilliseconds how long the best is looked for before the first sample
    */
-  constructor(seconds: number, probe: () => readonly number[] = probeNow, searchMilliseconds = SEARCH_MILLISECONDS) {
+  constructor(seconds: number, probe: Probe = () => Promise.resolve([measurePace(PROBES)]), searchMilliseconds = SEARCH_MILLISECONDS) {
     this.#left = 1000 * seconds;
     this.#probe = probe;
     this.#searchMilliseconds = searchMilliseconds;
   }
 
-  /** Resolves when the machine is quiet, or the budget is used up: `wait` of another 250 ms at a time. */
+  /** Resolves when the machine is quiet, or the budget is used up: `wait` of another 10 ms at a time. */
   async settle(wait: (milliseconds: number) => Promise<unknown> = sleep): Promise<void> {
-    if (this.#best === 0) {
+    if (this.#best.length === 0) {
       const until = performance.now() + this.#searchMilliseconds;
-      do this.#best = Math.max(this.#best, ...this.#probe());
+      do await this.#isQuiet();
       while (performance.now() < until);
     }
     for (;;) {
-      const rates = this.#probe();
-      this.#best = Math.max(this.#best, ...rates);
-      if (quantile(rates, 0.5) >= QUIET * this.#best) {
+      if (await this.#isQuiet()) {
         this.#quiet++;
         return;
       }
@@ -64,16 +65,15 @@ export class QuietMachine {
     }
   }
 
+  async #isQuiet(): Promise<boolean> {
+    const cores = await this.#probe();
+    this.#best = cores.map((rates, core) => Math.max(this.#best[core] ?? 0, ...rates));
+    return cores.every((rates, core) => quantile(rates, 0.5) >= QUIET * this.#best[core]!);
+  }
+
   get counts(): Quietness {
     return { quiet: this.#quiet, disturbed: this.#disturbed };
   }
-}
-
-function probeNow(): readonly number[] {
-  return Array.from({ length: PROBES }, () => {
-    const { fma, mulAdd } = measurePeak(1);
-    return fma ?? mulAdd;
-  });
 }
 
 /** "312 of 350 samples began on a quiet machine." */
@@ -81,7 +81,7 @@ export function quietnessOf(all: readonly (Quietness | undefined)[]): string {
   const known = all.filter((one) => one !== undefined);
   const quiet = known.reduce((sum, one) => sum + one.quiet, 0);
   const samples = known.reduce((sum, one) => sum + one.quiet + one.disturbed, 0);
-  return `${quiet} of ${samples} samples began on a quiet machine: arithmetic in registers, timed just before, ran at 92 % or more of the fastest seen.`;
+  return `${quiet} of ${samples} samples began on a quiet machine: small matrix products, timed just before on each core in use, ran at 88 % or more of the fastest seen.`;
 }
 
 /** `--wait`, for one of what. */

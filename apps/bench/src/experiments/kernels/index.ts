@@ -1,7 +1,7 @@
 import type { EdgesTiming } from "@heed/graph-attention/benchmarks";
 import type { Experiment, RunResult } from "../../experiment.ts";
 import { number, percent, quantile, whole } from "../../format.ts";
-import { quietnessOf, waitOption } from "../../quiet-machine.ts";
+import { quietnessOf, waitOption } from "../../machine/quiet-machine.ts";
 import type { Outcome, Section } from "../../report/outcome.ts";
 import { judgeKernels, type KernelFigure, type KernelGate } from "./gates.ts";
 import type { EdgeSamples, KernelSamples, OperationSamples } from "./samples.ts";

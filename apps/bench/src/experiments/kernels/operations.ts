@@ -25,7 +25,7 @@ import {
   tensor,
   type Tensor,
 } from "@heed/tensor";
-import type { QuietMachine } from "../../quiet-machine.ts";
+import type { QuietMachine } from "../../machine/quiet-machine.ts";
 import { flops, type AttentionShape } from "../peers/work.ts";
 
 export type OperationBuild = "relaxed" | "simd" | "wide";

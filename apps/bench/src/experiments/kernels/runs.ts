@@ -2,7 +2,7 @@ import { benchmarkEdges, type EdgesTiming } from "@heed/graph-attention/benchmar
 import { benchmarkMatmul, type KernelBenchmark } from "@heed/kernels/benchmarks";
 import type { JsonObject, Run, Runs } from "../../experiment.ts";
 import { buildsHere, type Operation, type OperationBuild, type OperationRound, operations, roundOf } from "./operations.ts";
-import { QuietMachine } from "../../quiet-machine.ts";
+import { QuietMachine } from "../../machine/quiet-machine.ts";
 import type { EdgeSamples, KernelSamples, OperationSamples } from "./samples.ts";
 
 interface Config extends JsonObject {

@@ -1,5 +1,5 @@
 import type { EdgesTiming } from "@heed/graph-attention/benchmarks";
-import type { Quietness } from "../../quiet-machine.ts";
+import type { Quietness } from "../../machine/quiet-machine.ts";
 
 /** What the measuring run hands to the report: one figure per step. */
 export interface KernelSamples {

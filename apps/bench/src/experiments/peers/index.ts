@@ -1,5 +1,5 @@
 import type { Experiment, PlanContext, ProfileSettings, RunPlan, Settings } from "../../experiment.ts";
-import { waitOption } from "../../quiet-machine.ts";
+import { waitOption } from "../../machine/quiet-machine.ts";
 import { chosenNames, chosenTasks, parseNames, parseThreads, parseWorks } from "./choice.ts";
 import { outcome } from "./outcome.ts";
 import { type Attendance, ours, rivals } from "./roster.ts";
@@ -26,17 +26,19 @@ export const peers: Experiment = {
       threads: [1, 2],
       rounds: 3,
       sampleMilliseconds: 5,
+      warmMilliseconds: 0,
       patienceSeconds: 1,
       waitSeconds: 0,
     },
     quick: {
-      summary: "all works, 7 rounds; about half an hour",
+      summary: "all works, 11 rounds; about half an hour",
       seeds: 1,
       rivals: rivals.map(({ name }) => name),
       works: groups,
       threads: [1, 2],
-      rounds: 7,
-      sampleMilliseconds: 30,
+      rounds: 11,
+      sampleMilliseconds: 10,
+      warmMilliseconds: 1000,
       patienceSeconds: 2,
       waitSeconds: 10,
     },
@@ -47,7 +49,8 @@ export const peers: Experiment = {
       works: groups,
       threads: [1, 2],
       rounds: 25,
-      sampleMilliseconds: 60,
+      sampleMilliseconds: 20,
+      warmMilliseconds: 3000,
       patienceSeconds: 8,
       waitSeconds: 30,
     },
@@ -91,15 +94,16 @@ function plan({ settings, profile, data }: PlanContext): RunPlan[] {
   );
 }
 
-type Times = Record<"rounds" | "sampleMilliseconds" | "patienceSeconds" | "waitSeconds", number>;
+type Times = Record<"rounds" | "sampleMilliseconds" | "warmMilliseconds" | "patienceSeconds" | "waitSeconds", number>;
 
 /** A size does not vary, and a start takes what it takes: the rivals' table has nine of them. */
 function roundsOf({ measure }: Task, profile: ProfileSettings, settings: Settings) {
-  const { rounds, sampleMilliseconds, patienceSeconds, waitSeconds } = profile as unknown as Times;
+  const { rounds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds } = profile as unknown as Times;
   const own = { time: rounds, memory: Math.min(rounds, 3), startup: Math.max(rounds, 9), size: 1 }[measure];
   return {
     rounds: own,
     sampleMilliseconds,
+    warmMilliseconds,
     patienceSeconds: measure === "startup" ? 60 : patienceSeconds,
     waitSeconds: measure === "size" ? 0 : ((settings.options.wait as number | undefined) ?? waitSeconds),
   };

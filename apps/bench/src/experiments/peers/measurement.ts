@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { quantile } from "../../format.ts";
-import { QuietMachine } from "../../quiet-machine.ts";
+import { CoreProbes } from "../../machine/core-probes.ts";
+import { allowedCores } from "../../machine/cores.ts";
+import { QuietMachine } from "../../machine/quiet-machine.ts";
 import { difference } from "./contestants/spots.ts";
 import type { PreparedAnswer, Question } from "./contestants/protocol.ts";
 import { hasProgram, nothing, pageBytes, startUp } from "./first-attention.ts";
@@ -22,6 +24,8 @@ export interface MeasurementOptions {
   readonly python: string;
   /** A sample is as many calls as fill this. */
   readonly sampleMilliseconds: number;
+  /** For how long everybody works before the first sample. */
+  readonly warmMilliseconds: number;
   /** Whoever has taken so long, and three samples, sits out. */
   readonly patienceMilliseconds: number;
   /** For how long samples wait for a quiet machine, all together. */
@@ -43,20 +47,27 @@ interface Record_ {
 export abstract class Measurement {
   protected readonly options: MeasurementOptions;
   protected readonly records: Record_[];
+  /** As many as threads. */
+  protected readonly cores: readonly number[];
+  readonly #probes: CoreProbes;
   readonly #machine: QuietMachine;
   #rounds = 0;
 
   constructor(options: MeasurementOptions) {
     this.options = options;
-    this.#machine = new QuietMachine(options.waitSeconds);
+    this.cores = allowedCores().slice(0, options.threads);
+    this.#probes = new CoreProbes(this.cores);
+    this.#machine = new QuietMachine(options.waitSeconds, () => this.#probes.rates());
     this.records = options.names.map((name) => ({ contestant: contestant(name), values: [], spent: 0 }));
   }
 
   /** Sets everybody up; who fails is absent, with the reason. */
   abstract start(checkStop: () => void): Promise<void>;
   protected abstract sample(record: Record_): Promise<number>;
-  /** Ends what `start` began. */
-  end(): void {}
+  /** Ends what it began. */
+  end(): void {
+    this.#probes.end();
+  }
 
   /** Everybody once; who begins moves on by one each time, so that nobody always follows the same neighbour. */
   async round(): Promise<void> {
@@ -118,7 +129,7 @@ class TimeMeasurement extends Measurement {
   readonly #processes = new Map<Record_, { readonly process: ContestantProcess; readonly calls: number }>();
 
   async start(checkStop: () => void): Promise<void> {
-    const { task, threads, seed, python, sampleMilliseconds } = this.options;
+    const { task, threads, seed, python } = this.options;
     const learns = task.work.kind.endsWith("Training");
     let expected: readonly number[] | undefined;
     for (const record of this.records) {
@@ -128,7 +139,7 @@ class TimeMeasurement extends Measurement {
         const process = await ContestantProcess.start(
           one,
           { threads: Math.min(threads, one.mostThreads ?? threads), wide: one.wide === true, seed },
-          python,
+          { python, cores: this.cores },
         );
         this.#processes.set(record, { process, calls: 0 });
         const question: Question = { ask: "prepare", work: task.work, calls: learns ? 3 : 1 };
@@ -143,16 +154,26 @@ class TimeMeasurement extends Measurement {
             `its result is another: off by ${record.difference.toPrecision(2)} of its size, ${tolerance(task.work).toPrecision(2)} allowed`,
           );
         }
-        const calls = Math.max(1, Math.round(sampleMilliseconds / answer.milliseconds));
-        this.#processes.set(record, { process, calls });
-        // Engines compile hot code anew while it runs.
-        if (answer.milliseconds < sampleMilliseconds) await process.ask({ ask: "sample", calls });
+        this.#processes.set(record, { process, calls: await this.#warm(process, answer.milliseconds) });
         process.pause();
       } catch (error) {
         record.absent = reason(error);
         this.#processes.get(record)?.process.end();
       }
     }
+  }
+
+  /** Engines compile hot code anew while it runs, for a second or so of it; gives the calls that then fill a sample. */
+  async #warm(process: ContestantProcess, expected: number): Promise<number> {
+    const { sampleMilliseconds, warmMilliseconds } = this.options;
+    const callsOf = (milliseconds: number): number => Math.max(1, Math.round(sampleMilliseconds / milliseconds));
+    let fastest = expected;
+    for (const end = performance.now() + warmMilliseconds; performance.now() < end;) {
+      const answer = await process.ask({ ask: "sample", calls: callsOf(fastest) });
+      if (!("milliseconds" in answer)) throw new Error("internal: a wrong answer to sample");
+      fastest = Math.min(fastest, answer.milliseconds);
+    }
+    return callsOf(fastest);
   }
 
   protected async sample(record: Record_): Promise<number> {
@@ -165,6 +186,7 @@ class TimeMeasurement extends Measurement {
   }
 
   override end(): void {
+    super.end();
     for (const { process } of this.#processes.values()) process.end();
   }
 }
@@ -180,7 +202,7 @@ class MemoryMeasurement extends Measurement {
     const process = await ContestantProcess.start(
       one,
       { threads: Math.min(threads, one.mostThreads ?? threads), wide: one.wide === true, seed },
-      python,
+      { python, cores: this.cores },
     );
     try {
       const work = task.work as Work & AttentionShape;
@@ -223,6 +245,7 @@ class StartMeasurement extends Measurement {
   }
 
   override end(): void {
+    super.end();
     if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -3,7 +3,7 @@ import { number } from "../../format.ts";
 import type { Outcome, Section, Table } from "../../report/outcome.ts";
 import { type Judged, judge } from "./gates.ts";
 import { type Attendance, rivals } from "./roster.ts";
-import { quietnessOf } from "../../quiet-machine.ts";
+import { quietnessOf } from "../../machine/quiet-machine.ts";
 import { type Row, rowsOf } from "./rows.ts";
 import type { ContestantSamples, TaskSamples } from "./samples.ts";
 import { flops, type Task, tasks } from "./work.ts";
@@ -48,7 +48,7 @@ export function outcome({ results, data, partial }: OutcomeContext): Outcome {
       {
         kind: "text",
         title: "How it was measured",
-        caption: `Every library runs in a process of its own, which stays alive while a work is measured; the libraries take turns, sample by sample, all others stopped meanwhile, and who begins a round moves on. A sample is as many calls as fill some ten milliseconds. One call goes from operands in place (in whatever memory the library keeps them) to the result as a typed array. Figures are medians. A ratio is the median over the rounds of their time over ours in the same round: it can differ from the quotient of the medians where others used the machine. Results were compared with ours before any time counted. Memory: a fresh process each, the highest resident memory of the first call above the state with the operands in JavaScript. Start: from asking for the process to the first number of the result; the program makes its operands. Size: minified, gzip, script and WebAssembly together, 1 KB = 1000 bytes. ${quietnessOf(measured.map(({ samples }) => samples.quietness))}`,
+        caption: `Every library runs in a process of its own, which stays alive while a work is measured, on as many cores as it may use threads where the system can keep it there; it works for a second or more before anything counts, since engines compile hot code anew while it runs. Then the libraries take turns, sample by sample, all others stopped meanwhile, and who begins a round moves on. A sample is as many calls as fill some ten milliseconds. One call goes from operands in place (in whatever memory the library keeps them) to the result as a typed array. Figures are medians. A ratio is the median over the rounds of their time over ours in the same round: it can differ from the quotient of the medians where others used the machine. Results were compared with ours before any time counted. Memory: a fresh process each, the highest resident memory of the first call above the state with the operands in JavaScript. Start: from asking for the process to the first number of the result; the program makes its operands. Size: minified, gzip, script and WebAssembly together, 1 KB = 1000 bytes. ${quietnessOf(measured.map(({ samples }) => samples.quietness))}`,
       },
     ],
     extra: { rows, gates: judged, works: measured.map(workOf) },

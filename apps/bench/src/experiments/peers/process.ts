@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { conditions } from "../../machine/conditions.ts";
+import { onCores } from "../../machine/cores.ts";
 import type { AdapterOptions } from "./contestants/adapter.ts";
 import type { Answer, Question } from "./contestants/protocol.ts";
 import type { Contestant } from "./roster.ts";
@@ -12,6 +14,13 @@ const patienceSeconds = 180;
 const canStop = process.platform !== "win32";
 
 type Reply = Answer | { readonly ready: { readonly version: string } } | { readonly error: string };
+
+/** Where contestants run. */
+export interface Place {
+  readonly python: string;
+  /** One per thread; none: wherever the system puts them. */
+  readonly cores: readonly number[];
+}
 
 /** A contestant's process, which answers questions one at a time, until `end`. */
 export class ContestantProcess {
@@ -26,13 +35,13 @@ export class ContestantProcess {
   }
 
   /** @throws {Error} saying why the library does not run here */
-  static async start({ program }: Contestant, options: AdapterOptions, python: string): Promise<ContestantProcess> {
+  static async start({ program }: Contestant, options: AdapterOptions, { python, cores }: Place): Promise<ContestantProcess> {
     const file = (name: string) => fileURLToPath(new URL(`./contestants/${name}`, import.meta.url));
-    const [command, words] =
+    const [command, words]: [string, string[]] =
       program === "torch"
         ? [python, [file("torch.py")]]
         : [process.execPath, [...conditions(), "--disable-warning=ExperimentalWarning", "--expose-gc", file("serve.ts"), program]];
-    const child = spawn(command, [...words, JSON.stringify(options)], {
+    const child = spawn(...onCores(cores, command, [...words, JSON.stringify(options)]), {
       stdio: ["pipe", "ignore", "pipe", "pipe"],
       env: { ...process.env, OMP_NUM_THREADS: String(options.threads), OPENBLAS_NUM_THREADS: String(options.threads) },
     });
@@ -109,11 +118,5 @@ class Replies {
     else this.#lines.push(reply);
   }
 }
-
-/** Source or built packages, as in this process. */
-const conditions = (): string[] =>
-  process.execArgv.flatMap((word, i, all) =>
-    /^(--conditions|-C)$/.test(word) ? [`--conditions=${all[i + 1]}`] : word.startsWith("--conditions=") ? [word] : [],
-  );
 
 const lastLine = (text: string): string => text.trim().split("\n").at(-1) ?? "";

@@ -12,6 +12,7 @@ interface Config extends JsonObject {
   readonly names: readonly string[];
   readonly rounds: number;
   readonly sampleMilliseconds: number;
+  readonly warmMilliseconds: number;
   readonly patienceSeconds: number;
   readonly waitSeconds: number;
 }
@@ -26,7 +27,11 @@ const runs: Runs<Config, null> = {
       data: null,
     };
   },
-  create: async ({ task, threads, names, rounds, sampleMilliseconds, patienceSeconds, waitSeconds }, _data, { settings, checkStop }) => {
+  create: async (
+    { task, threads, names, rounds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds },
+    _data,
+    { settings, checkStop },
+  ) => {
     const measurement = measurementOf({
       task: tasks.find(({ id }) => id === task)!,
       threads,
@@ -34,6 +39,7 @@ const runs: Runs<Config, null> = {
       seed: settings.seed,
       python: settings.options.python as string,
       sampleMilliseconds,
+      warmMilliseconds,
       patienceMilliseconds: 1000 * patienceSeconds,
       waitSeconds,
     });

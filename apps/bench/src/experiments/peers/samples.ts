@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../experiment.ts";
-import type { Quietness } from "../../quiet-machine.ts";
+import type { Quietness } from "../../machine/quiet-machine.ts";
 
 /** What measuring one task hands to the report. */
 export interface TaskSamples {
