@@ -12,7 +12,7 @@ type Build = (typeof builds)[number] | "wide";
  *
  * - `dist/wasm/<family>.<build>.wasm`: the bytes as they are; the wide build's where they are its own;
  * - `dist/wasm/pages.js`: per family a function of the build that gives both builds in one compressed stream, for pages, where bytes count
- *   more than a few milliseconds at the first call;
+ *   more than a few milliseconds at the first call; families that export the same `stream` by name share one, and who imports one has all of it;
  * - `dist/wasm/node.js`: the same functions over those files, the wide build's too, or the stream where a bundler left them behind;
  * - `dist/wasm/workerd.js`: the same over those files, for engines that refuse to compile bytes.
  *
@@ -22,10 +22,10 @@ type Build = (typeof builds)[number] | "wide";
 export async function buildWasm(packageFolder: string): Promise<string[]> {
   const out = join(packageFolder, "dist/wasm");
   rmSync(out, { recursive: true, force: true });
-  const families: Family[] = [];
+  const made: Made[] = [];
   for (const path of globSync("src/*/generate.ts", { cwd: packageFolder }).sort()) {
     const name = basename(dirname(path));
-    const { wasm } = (await import(pathToFileURL(join(packageFolder, path)).href)) as { wasm?: (build: Build) => Uint8Array };
+    const { wasm, stream = name } = (await import(pathToFileURL(join(packageFolder, path)).href)) as Generator;
     if (wasm === undefined) continue;
     mkdirSync(out, { recursive: true });
     const [relaxed, simd] = builds.map((build) => wasm(build)) as [Uint8Array, Uint8Array];
@@ -33,23 +33,40 @@ export async function buildWasm(packageFolder: string): Promise<string[]> {
     writeFileSync(join(out, `${name}.simd.wasm`), simd);
     const wide = wasm("wide");
     if (!Buffer.from(wide).equals(relaxed)) writeFileSync(join(out, `${name}.wide.wasm`), wide);
-    families.push({ name, exported: exportOf(name), ...packed(relaxed, simd) });
+    made.push({ name, stream: exportOf(stream), relaxed, simd });
   }
+  const streams = new Set(made.map(({ stream }) => stream));
+  const families = [...streams].flatMap((one) => packed(made.filter(({ stream }) => stream === one)));
   if (families.length > 0) {
-    writeFileSync(join(out, "pages.js"), families.map(pageFunction).join("\n"));
+    writeFileSync(join(out, "pages.js"), [...textsOf(families), ...families.map(pageFunction)].join("\n"));
     writeFileSync(join(out, "node.js"), nodeModule(families));
     writeFileSync(join(out, "workerd.js"), families.map(workerdFunction).join("\n"));
   }
   assertImports(packageFolder, families);
-  return families.map(({ name }) => name);
+  return made.map(({ name }) => name);
+}
+
+interface Generator {
+  readonly wasm?: (build: Build) => Uint8Array;
+  readonly stream?: string;
+}
+
+interface Made {
+  readonly name: string;
+  /** As modules call it. */
+  readonly stream: string;
+  readonly relaxed: Uint8Array;
+  readonly simd: Uint8Array;
 }
 
 interface Family {
   readonly name: string;
   /** As modules export it. */
   readonly exported: string;
-  /** Both builds, compressed, and where each lies in what it unpacks to. */
+  readonly stream: string;
+  /** Of the whole stream, compressed. */
   readonly text: string;
+  /** Where each build lies in what it unpacks to. */
   readonly relaxed: readonly [start: number, end: number];
   readonly simd: readonly [start: number, end: number];
 }
@@ -59,23 +76,38 @@ const { LZMA } = createRequire(import.meta.url)("lzma/src/lzma_worker.js") as {
 };
 const HEADER_BYTES = 13;
 
-/** What `unpack` of `@heed/kernels` reads. The second build is like the first, so that it costs a tenth. */
-function packed(relaxed: Uint8Array, simd: Uint8Array): Pick<Family, "text" | "relaxed" | "simd"> {
-  const isSame = Buffer.from(relaxed).equals(simd);
-  const stream = LZMA.compress(isSame ? relaxed : Buffer.concat([relaxed, simd]), 9);
-  return {
-    text: Buffer.from(Uint8Array.from(stream).subarray(HEADER_BYTES)).toString("base64"),
-    relaxed: [0, relaxed.length],
-    simd: isSame ? [0, relaxed.length] : [relaxed.length, relaxed.length + simd.length],
+/**
+ * What `unpack` of `@heed/kernels` reads. A second build is like the first, so that it costs a tenth. Small families come first, since unpacking one
+ * unpacks all before it.
+ */
+function packed(together: readonly Made[]): Family[] {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  const append = (bytes: Uint8Array): [start: number, end: number] => {
+    parts.push(bytes);
+    length += bytes.length;
+    return [length - bytes.length, length];
   };
+  const families = together
+    .toSorted((a, b) => a.relaxed.length - b.relaxed.length)
+    .map(({ name, stream, relaxed, simd }) => {
+      const first = append(relaxed);
+      return { name, exported: exportOf(name), stream, relaxed: first, simd: Buffer.from(relaxed).equals(simd) ? first : append(simd) };
+    });
+  const text = Buffer.from(Uint8Array.from(LZMA.compress(Buffer.concat(parts), 9)).subarray(HEADER_BYTES)).toString("base64");
+  return families.map((family) => ({ ...family, text }));
 }
 
-function inlineFunction({ exported, text, relaxed, simd }: Family, name: string): string {
-  return `const ${exported}Packed = "${text}";
+/** The streams, each in a constant of its own. */
+function textsOf(families: readonly Family[]): string[] {
+  return [...new Map(families.map(({ stream, text }) => [stream, `const ${stream}Packed = "${text}";`])).values()];
+}
 
+function inlineFunction({ stream, relaxed, simd }: Family, name: string): string {
+  return `
 function ${name}(build) {
-  if (build === "relaxed") return { packed: ${exported}Packed, start: ${relaxed.join(", end: ")} };
-  if (build === "simd") return { packed: ${exported}Packed, start: ${simd.join(", end: ")} };
+  if (build === "relaxed") return { packed: ${stream}Packed, start: ${relaxed.join(", end: ")} };
+  if (build === "simd") return { packed: ${stream}Packed, start: ${simd.join(", end: ")} };
 }
 `;
 }
@@ -103,7 +135,7 @@ export function ${family.exported}(build) {
   }
 }
 
-${functions.join("\n")}`;
+${[...textsOf(families), ...functions].join("\n")}`;
 }
 
 function workerdFunction({ name, exported }: Family): string {

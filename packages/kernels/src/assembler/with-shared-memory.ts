@@ -1,4 +1,4 @@
-import { AssemblerError } from "./assembler-error.ts";
+import { HeedError } from "../errors.ts";
 
 const IMPORT_SECTION = 2;
 /** Flags of a memory's limits. */
@@ -23,7 +23,7 @@ export function withSharedMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     }
     position = content + length;
   }
-  throw new AssemblerError("withSharedMemory", "takes a module whose only import is an unshared env.memory", "Make it with ModuleBuilder.");
+  throw new HeedError("withSharedMemory", "takes a module whose only import is an unshared env.memory", {}, "Make it with ModuleBuilder.");
 }
 
 function readUnsigned(bytes: Uint8Array, start: number): [value: number, next: number] {

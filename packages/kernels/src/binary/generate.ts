@@ -22,6 +22,9 @@ const integers: Record<string, (a: Int, b: Int) => Expression<"i32">> = {
   minimumInt: i32.minS,
 };
 
+/** What every tensor needs, so that a page has all of it anyway. */
+export const stream = "tensors";
+
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const tail = tails(m);

@@ -8,6 +8,9 @@ import type { Build, Expression, FunctionBuilder, FunctionHandle, I32, Local } f
 //   items       anything else                            → one by one
 // The loops over axes 0 and 1 are common; axes 2 and 3 are a function of their own, a "plane", with strides in bytes.
 
+/** What every tensor needs, so that a page has all of it anyway. */
+export const stream = "tensors";
+
 /** The WebAssembly of the copy family. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);

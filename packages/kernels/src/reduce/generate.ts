@@ -5,6 +5,9 @@ import { overColumns, REDUCTION, SHAPE } from "./columns.ts";
 type Vector = Local<"v128">;
 type Double = Local<"f64">;
 
+/** What every tensor needs, so that a page has all of it anyway. */
+export const stream = "tensors";
+
 /** The WebAssembly of the sums. */
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);

@@ -2,6 +2,9 @@ import { f32x4, i32x4, ModuleBuilder, v128 } from "../assembler/index.ts";
 import type { Build } from "../assembler/index.ts";
 import { defineLanes } from "../convert/lanes.ts";
 
+/** What every tensor needs, so that a page has all of it anyway. */
+export const stream = "tensors";
+
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   defineLanes(m, "brainToFloat", 2, 4, () => (x) => i32x4.shl(x, 16));

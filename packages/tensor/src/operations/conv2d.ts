@@ -227,7 +227,7 @@ function turnedRound(geometry: Geometry): Geometry {
 }
 
 /** A padded strip of an image should stay in the second cache. */
-const directBytes = 512 * 1024;
+const directBytes = 524_288;
 
 /** `y` from images and weights, a strip of output rows of one group of one image after the other; `turned`: see `turnedRound`. */
 function directly(
@@ -301,7 +301,7 @@ interface Strip {
 }
 
 /** Patches of a strip should stay in the second cache while the product reads them. */
-const stripBytes = 256 * 1024;
+const stripBytes = 262_144;
 /** Images with fewer output pixels go into one product together, which reads the weights once for all of them. */
 const fewPixels = 256;
 

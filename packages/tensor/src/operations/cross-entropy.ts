@@ -81,7 +81,7 @@ function countTargets(target: Tensor, classes: number, ignoreIndex: number | und
 }
 
 /** What no target is: int32's least number, where nothing is to be ignored. */
-const NOTHING = -(2 ** 31);
+const NOTHING = -2_147_483_648;
 
 /** For `runItems`: most of it is the exponential. */
 const workPerElement = 30;
