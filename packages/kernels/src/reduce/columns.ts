@@ -3,8 +3,7 @@ import type { FunctionBuilder, Local } from "../assembler/index.ts";
 
 type Int = Local<"i32">;
 
-export const SHAPE = { outer: "i32", n: "i32", inner: "i32" } as const;
-export const REDUCTION = { x: "i32", out: "i32", ...SHAPE } as const;
+export const REDUCTION = { x: "i32", out: "i32", outer: "i32", n: "i32", inner: "i32" } as const;
 
 /**
  * Calls `body(width, byte offset)` for blocks of 16 and 4 columns, the last of which may overlap the one before; for fewer

@@ -14,12 +14,6 @@ export interface ReduceKernels {
   /** 0 over none. */
   sum: Reduction;
   sumSquares: Reduction;
-  /**
-   * `Σ (x − mean)²`, of a mean that may be rounded: what it misses is put right by `(Σ (x − mean))² / n`, so the result is that of
-   * the true mean. n times the population variance.
-   * @param mean `[outer, inner]`
-   */
-  sumSquaredDeviations(x: number, mean: number, out: number, outer: number, n: number, inner: number): void;
   /** Running sums, in doubles; `out` is shaped as `x`, and may be it. */
   cumsum: Reduction;
 }

@@ -7,14 +7,6 @@ export function reference(views: Views): ReduceKernels {
   return {
     sum: fold(views, total),
     sumSquares: fold(views, (value, n) => total((i) => value(i) ** 2, n)),
-    sumSquaredDeviations(x, mean, out, outer, n, inner) {
-      const means = views.real().slice(mean >>> views.shift, (mean >>> views.shift) + outer * inner);
-      let group = 0;
-      fold(views, (value) => {
-        const m = means[group++]!;
-        return total((i) => (value(i) - m) ** 2, n) - total((i) => value(i) - m, n) ** 2 / n;
-      })(x, out, outer, n, inner);
-    },
     cumsum(x, out, outer, n, inner) {
       const real = views.real();
       for (let o = 0; o < outer; o++) {

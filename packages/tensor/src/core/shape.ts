@@ -87,8 +87,16 @@ export function normalizeAxes(where: string, axes: number | readonly number[] | 
   return normal;
 }
 
+/** Lengths and axes come as one list: other libraries take them one by one, and who comes from there writes them so. */
+export function requireList(where: string, list: readonly number[]): void {
+  if (typeof list !== "object" || list === null) {
+    throw new ShapeError(where, "takes one list of numbers", { received: list }, "Write [2, 3], not 2, 3.");
+  }
+}
+
 /** Checks lengths: non-negative integers whose product stays addressable. */
 export function requireShape(where: string, shape: Shape): void {
+  requireList(where, shape);
   if (!shape.every((length) => Number.isInteger(length) && length >= 0)) {
     throw new ShapeError(where, "lengths must be non-negative integers", { shape });
   }

@@ -197,3 +197,12 @@ it("says which axis or shape does not fit", () => {
   expect(() => expand(x, [2, 4])).toThrow(/expand: only axes of length 1 stretch/);
   expect(() => squeeze(x, 0)).toThrow(/squeeze: the axis must have length 1/);
 });
+
+it("says that lengths and axes come as one list", () => {
+  const x = zeros([2, 3]);
+  const onePerArgument = (name: "reshape" | "permute" | "expand") => (x[name] as unknown as (...lengths: number[]) => Tensor).call(x, 3, 2);
+  for (const name of ["reshape", "permute", "expand"] as const) {
+    expect(() => onePerArgument(name)).toThrow(`${name}: takes one list of numbers; got received 3. Write [2, 3], not 2, 3.`);
+  }
+  expect(() => (zeros as unknown as (...lengths: number[]) => Tensor)(3, 2)).toThrow("full: takes one list of numbers; got received 3.");
+});

@@ -1,6 +1,16 @@
 import { ShapeError } from "@heed/kernels";
 import { packed } from "../core/compute.ts";
-import { broadcastStrides, isRowMajor, normalizeAxis, requireShape, rowMajor, sameShape, sizeOf, type Shape } from "../core/shape.ts";
+import {
+  broadcastStrides,
+  isRowMajor,
+  normalizeAxis,
+  requireList,
+  requireShape,
+  rowMajor,
+  sameShape,
+  sizeOf,
+  type Shape,
+} from "../core/shape.ts";
 import { record } from "../core/tape.ts";
 import { requireTensor, Tensor } from "../core/tensor.ts";
 import { sumTo } from "./sum-to.ts";
@@ -31,6 +41,7 @@ export function transpose(x: Tensor, axis0 = -2, axis1 = -1): Tensor {
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
   requireTensor("permute", "x", x);
+  requireList("permute", axes);
   const order = axes.map((axis) => normalizeAxis("permute", axis, x.rank));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError("permute", "axes must name every axis once", { axes, shape: x.shape });
@@ -52,13 +63,14 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
 /**
  * The same elements in row-major order under another `shape`; one length may be -1, which is inferred. A view where the
  * strides allow it, else a copy.
- * @throws {ShapeError} when the number of elements differs, or -1 cannot be inferred.
+ * @throws {ShapeError} when `shape` is no list, the number of elements differs, or -1 cannot be inferred.
  *
  * Time O(rank), or of the copy O(size of x).
  * @see PyTorch's `torch.reshape`
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   requireTensor("reshape", "x", x);
+  requireList("reshape", shape);
   const inferred = inferShape(x.shape, shape);
   const strides = viewStrides(x.shape, x.strides, inferred);
   const source = strides === undefined ? packed(x) : x;
@@ -154,6 +166,7 @@ export function slice(x: Tensor, axis: number, start?: number, stop?: number, st
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
   requireTensor("expand", "x", x);
+  requireList("expand", shape);
   const lead = shape.length - x.rank;
   const full = shape.map((length, axis) => (length === -1 && axis >= lead ? x.shape[axis - lead] : length));
   requireShape("expand", full);
