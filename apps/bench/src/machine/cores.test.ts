@@ -1,7 +1,8 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { CoreProbes } from "./core-probes.ts";
-import { allowedCores, canPin, onCores } from "./cores.ts";
+import { allowedCores, canPin, keepOnCores, onCores } from "./cores.ts";
 
 it("allowedCores reads Linux's list, and knows none elsewhere", () => {
   expect(allowedCores(() => "Name:\tnode\nCpus_allowed_list:\t0-2,5,8-9\n")).toEqual([0, 1, 2, 5, 8, 9]);
@@ -23,6 +24,20 @@ describe("onCores", () => {
     const [command, words] = onCores([last], process.execPath, ["-p", 'fs.readFileSync("/proc/self/status", "utf8")']);
     expect(allowedCores(() => execFileSync(command, words, { encoding: "utf8" }))).toEqual([last]);
   });
+});
+
+it.runIf(canPin())("keepOnCores moves a process that runs, with all its threads", () => {
+  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+  try {
+    const last = allowedCores().at(-1)!;
+    keepOnCores([last], child.pid!);
+    const threads = readdirSync(`/proc/${child.pid}/task`);
+    expect(threads.map((thread) => allowedCores(() => readFileSync(`/proc/${child.pid}/task/${thread}/status`, "utf8")))).toEqual(
+      threads.map(() => [last]),
+    );
+  } finally {
+    child.kill("SIGKILL");
+  }
 });
 
 it("CoreProbes say how fast each core is, as often as they are asked", async () => {

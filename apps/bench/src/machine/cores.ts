@@ -23,3 +23,8 @@ let pinning: boolean | undefined;
 export function onCores(cores: readonly number[], command: string, words: readonly string[]): [command: string, words: string[]] {
   return cores.length > 0 && canPin() ? ["taskset", ["-c", cores.join(","), command, ...words]] : [command, [...words]];
 }
+
+/** From now on a process and all its threads stay on these cores; where that is impossible, nothing happens. */
+export function keepOnCores(cores: readonly number[], pid: number): void {
+  if (cores.length > 0 && canPin()) spawnSync("taskset", ["-a", "-c", "-p", cores.join(","), String(pid)]);
+}

@@ -25,6 +25,7 @@ export const peers: Experiment = {
       works: ["matmul-64", "attention-197", "softmax-197x768", "lstm-training"],
       threads: [1, 2],
       rounds: 3,
+      memoryRounds: 1,
       sampleMilliseconds: 5,
       warmMilliseconds: 0,
       patienceSeconds: 1,
@@ -37,6 +38,7 @@ export const peers: Experiment = {
       works: groups,
       threads: [1, 2],
       rounds: 11,
+      memoryRounds: 1,
       sampleMilliseconds: 10,
       warmMilliseconds: 1000,
       patienceSeconds: 2,
@@ -49,6 +51,7 @@ export const peers: Experiment = {
       works: groups,
       threads: [1, 2],
       rounds: 25,
+      memoryRounds: 3,
       sampleMilliseconds: 20,
       warmMilliseconds: 3000,
       patienceSeconds: 8,
@@ -94,12 +97,12 @@ function plan({ settings, profile, data }: PlanContext): RunPlan[] {
   );
 }
 
-type Times = Record<"rounds" | "sampleMilliseconds" | "warmMilliseconds" | "patienceSeconds" | "waitSeconds", number>;
+type Times = Record<"rounds" | "memoryRounds" | "sampleMilliseconds" | "warmMilliseconds" | "patienceSeconds" | "waitSeconds", number>;
 
 /** A size does not vary, and a start takes what it takes: the rivals' table has nine of them. */
 function roundsOf({ measure }: Task, profile: ProfileSettings, settings: Settings) {
-  const { rounds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds } = profile as unknown as Times;
-  const own = { time: rounds, memory: Math.min(rounds, 3), startup: Math.max(rounds, 9), size: 1 }[measure];
+  const { rounds, memoryRounds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds } = profile as unknown as Times;
+  const own = { time: rounds, memory: memoryRounds, startup: Math.max(rounds, 9), size: 1 }[measure];
   return {
     rounds: own,
     sampleMilliseconds,

@@ -139,7 +139,7 @@ class TimeMeasurement extends Measurement {
         const process = await ContestantProcess.start(
           one,
           { threads: Math.min(threads, one.mostThreads ?? threads), wide: one.wide === true, seed },
-          { python, cores: this.cores },
+          python,
         );
         this.#processes.set(record, { process, calls: 0 });
         const question: Question = { ask: "prepare", work: task.work, calls: learns ? 3 : 1 };
@@ -155,6 +155,7 @@ class TimeMeasurement extends Measurement {
           );
         }
         this.#processes.set(record, { process, calls: await this.#warm(process, answer.milliseconds) });
+        process.keepOn(this.cores);
         process.pause();
       } catch (error) {
         record.absent = reason(error);
@@ -163,13 +164,13 @@ class TimeMeasurement extends Measurement {
     }
   }
 
-  /** Engines compile hot code anew while it runs, for a second or so of it; gives the calls that then fill a sample. */
+  /** Engines compile hot code anew while it runs, beside it and for a second or so; gives the calls that then fill a sample. */
   async #warm(process: ContestantProcess, expected: number): Promise<number> {
     const { sampleMilliseconds, warmMilliseconds } = this.options;
     const callsOf = (milliseconds: number): number => Math.max(1, Math.round(sampleMilliseconds / milliseconds));
     let fastest = expected;
     for (const end = performance.now() + warmMilliseconds; performance.now() < end;) {
-      const answer = await process.ask({ ask: "sample", calls: callsOf(fastest) });
+      const answer = await process.ask({ ask: "sample", calls: callsOf(fastest), before: 0 });
       if (!("milliseconds" in answer)) throw new Error("internal: a wrong answer to sample");
       fastest = Math.min(fastest, answer.milliseconds);
     }
@@ -179,7 +180,7 @@ class TimeMeasurement extends Measurement {
   protected async sample(record: Record_): Promise<number> {
     const { process, calls } = this.#processes.get(record)!;
     process.resume();
-    const answer = await process.ask({ ask: "sample", calls });
+    const answer = await process.ask({ ask: "sample", calls, before: Math.floor(calls / 3) });
     process.pause();
     if (!("milliseconds" in answer)) throw new Error("internal: a wrong answer to sample");
     return answer.milliseconds;
@@ -202,7 +203,7 @@ class MemoryMeasurement extends Measurement {
     const process = await ContestantProcess.start(
       one,
       { threads: Math.min(threads, one.mostThreads ?? threads), wide: one.wide === true, seed },
-      { python, cores: this.cores },
+      python,
     );
     try {
       const work = task.work as Work & AttentionShape;

@@ -218,18 +218,16 @@ it("reports wins, losses, gates and who was absent", () => {
 describe("a contestant's process", () => {
   const options = { threads: 1, wide: false, seed: 1 };
   it("computes, is timed, and ends", { timeout: 60_000 }, async () => {
-    const process = await ContestantProcess.start(contestant("heed"), options, { python: "python3", cores: [] });
+    const process = await ContestantProcess.start(contestant("heed"), options, "python3");
     const work: Work = { kind: "softmax", rows: 3, columns: 5 };
     expect(await process.ask({ ask: "prepare", work, calls: 1 })).toMatchObject({ route: "heed", milliseconds: expect.any(Number) });
-    expect(await process.ask({ ask: "sample", calls: 2 })).toMatchObject({ milliseconds: expect.any(Number) });
+    expect(await process.ask({ ask: "sample", calls: 2, before: 1 })).toMatchObject({ milliseconds: expect.any(Number) });
     process.end();
-    await expect(process.ask({ ask: "sample", calls: 1 })).rejects.toThrow("its process ended");
+    await expect(process.ask({ ask: "sample", calls: 1, before: 0 })).rejects.toThrow("its process ended");
   });
   it("says why it cannot start", { timeout: 60_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), "heed-"));
-    await expect(ContestantProcess.start(contestant("pytorch"), options, { python: join(folder, "no-python"), cores: [] })).rejects.toThrow(
-      "ENOENT",
-    );
+    await expect(ContestantProcess.start(contestant("pytorch"), options, join(folder, "no-python"))).rejects.toThrow("ENOENT");
     rmSync(folder, { recursive: true });
   });
 });

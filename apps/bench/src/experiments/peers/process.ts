@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { conditions } from "../../machine/conditions.ts";
-import { onCores } from "../../machine/cores.ts";
+import { keepOnCores } from "../../machine/cores.ts";
 import type { AdapterOptions } from "./contestants/adapter.ts";
 import type { Answer, Question } from "./contestants/protocol.ts";
 import type { Contestant } from "./roster.ts";
@@ -14,13 +14,6 @@ const patienceSeconds = 180;
 const canStop = process.platform !== "win32";
 
 type Reply = Answer | { readonly ready: { readonly version: string } } | { readonly error: string };
-
-/** Where contestants run. */
-export interface Place {
-  readonly python: string;
-  /** One per thread; none: wherever the system puts them. */
-  readonly cores: readonly number[];
-}
 
 /** A contestant's process, which answers questions one at a time, until `end`. */
 export class ContestantProcess {
@@ -35,13 +28,13 @@ export class ContestantProcess {
   }
 
   /** @throws {Error} saying why the library does not run here */
-  static async start({ program }: Contestant, options: AdapterOptions, { python, cores }: Place): Promise<ContestantProcess> {
+  static async start({ program }: Contestant, options: AdapterOptions, python: string): Promise<ContestantProcess> {
     const file = (name: string) => fileURLToPath(new URL(`./contestants/${name}`, import.meta.url));
-    const [command, words]: [string, string[]] =
+    const [command, words] =
       program === "torch"
         ? [python, [file("torch.py")]]
         : [process.execPath, [...conditions(), "--disable-warning=ExperimentalWarning", "--expose-gc", file("serve.ts"), program]];
-    const child = spawn(...onCores(cores, command, [...words, JSON.stringify(options)]), {
+    const child = spawn(command, [...words, JSON.stringify(options)], {
       stdio: ["pipe", "ignore", "pipe", "pipe"],
       env: { ...process.env, OMP_NUM_THREADS: String(options.threads), OPENBLAS_NUM_THREADS: String(options.threads) },
     });
@@ -73,6 +66,11 @@ export class ContestantProcess {
 
   resume(): void {
     if (canStop) this.#child.kill("SIGCONT");
+  }
+
+  /** One core per thread; none: wherever the system puts it. */
+  keepOn(cores: readonly number[]): void {
+    keepOnCores(cores, this.#child.pid!);
   }
 
   end(): void {

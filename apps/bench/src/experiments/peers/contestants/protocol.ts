@@ -4,7 +4,8 @@ import type { AttentionShape, Work } from "../work.ts";
 export type Question =
   /** Finds the fastest route, and gives the result of the first `calls` calls: several, where each is a step of a training. */
   | { readonly ask: "prepare"; readonly work: Work; readonly calls: number }
-  | { readonly ask: "sample"; readonly calls: number }
+  /** Times some calls; those `before` are not counted: what was stopped finds its caches cold, and its engine in arrears with collecting garbage. */
+  | { readonly ask: "sample"; readonly calls: number; readonly before: number }
   | { readonly ask: "memory"; readonly work: Work & AttentionShape; readonly route?: string };
 
 export interface PreparedAnswer {

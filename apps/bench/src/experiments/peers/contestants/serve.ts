@@ -21,8 +21,9 @@ async function answer(adapter: Adapter, question: Question): Promise<Answer> {
       return await prepare(adapter, question.work, question.calls);
     case "sample": {
       if (chosen === undefined) throw new Error("internal: a sample before prepare");
-      const start = performance.now();
-      for (let i = 0; i < question.calls; i++) {
+      let start = performance.now();
+      for (let i = -question.before; i < question.calls; i++) {
+        if (i === 0) start = performance.now();
         const result = chosen.run();
         // A turn of the event loop per call would be charged to libraries that need none.
         if (result instanceof Promise) await result;

@@ -211,6 +211,8 @@ def main():
                         spots += spots_of(result)
                 say({"route": "torch", "milliseconds": fastest, "spots": spots, "tried": {"torch": fastest}})
             elif question["ask"] == "sample":
+                for _ in range(question["before"]):
+                    call(run, learns)
                 start = time.perf_counter()
                 for _ in range(question["calls"]):
                     call(run, learns)
