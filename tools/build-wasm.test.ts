@@ -62,6 +62,34 @@ export const wasm = (build: string) => (build === "relaxed" ? bytes : bytes.map(
   }
 });
 
+it("packs families that name the same stream together, small ones first, and each is its own bytes", async () => {
+  const long = generate
+    .replace("const header = [", "const tail = [0, 2, 1, 121];\nconst header = [")
+    .replace("...header,", "...header, ...tail,");
+  mkdirSync(join(folder, "src/alone"));
+  mkdirSync(join(folder, "src/long-one"));
+  writeFileSync(join(folder, "src/alone/generate.ts"), generate);
+  writeFileSync(join(folder, "src/tiny-one/generate.ts"), `${generate}export const stream = "both";`);
+  writeFileSync(join(folder, "src/long-one/generate.ts"), `${long}export const stream = "both";`);
+  expect(await buildWasm(folder)).toEqual(["alone", "long-one", "tiny-one"]);
+  for (const file of ["pages.js", "node.js"]) {
+    expect(readFileSync(join(folder, "dist/wasm", file), "utf8").match(/^const \w+Packed/gm)).toEqual([
+      "const alonePacked",
+      "const bothPacked",
+    ]);
+  }
+  const pages = (await import(join(folder, "dist/wasm/pages.js?together"))) as Record<string, (build: string) => Packed>;
+  expect(pages.longOne!("relaxed").packed).toBe(pages.tinyOne!("simd").packed);
+  expect(pages.longOne!("relaxed").start).toBe(pages.tinyOne!("simd").end);
+  for (const [name, file] of Object.entries({ alone: "alone", longOne: "long-one", tinyOne: "tiny-one" })) {
+    for (const build of ["relaxed", "simd"]) {
+      expect(Buffer.from(unpack(pages[name]!(build))), `${name} ${build}`).toEqual(
+        readFileSync(join(folder, `dist/wasm/${file}.${build}.wasm`)),
+      );
+    }
+  }
+});
+
 it("gives Node the packed builds where a bundler left the files behind", async () => {
   await buildWasm(folder);
   for (const build of ["relaxed", "simd", "wide"]) rmSync(join(folder, `dist/wasm/tiny-one.${build}.wasm`));

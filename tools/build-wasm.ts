@@ -35,11 +35,16 @@ export async function buildWasm(packageFolder: string): Promise<string[]> {
     if (!Buffer.from(wide).equals(relaxed)) writeFileSync(join(out, `${name}.wide.wasm`), wide);
     made.push({ name, stream: exportOf(stream), relaxed, simd });
   }
-  const streams = new Set(made.map(({ stream }) => stream));
-  const families = [...streams].flatMap((one) => packed(made.filter(({ stream }) => stream === one)));
+  const streams = [...new Set(made.map(({ stream }) => stream))].map((name) =>
+    packed(
+      name,
+      made.filter(({ stream }) => stream === name),
+    ),
+  );
+  const families = streams.flatMap((stream) => stream.families);
   if (families.length > 0) {
-    writeFileSync(join(out, "pages.js"), [...textsOf(families), ...families.map(pageFunction)].join("\n"));
-    writeFileSync(join(out, "node.js"), nodeModule(families));
+    writeFileSync(join(out, "pages.js"), [...streams.map(streamConstant), ...families.map(pageFunction)].join("\n"));
+    writeFileSync(join(out, "node.js"), nodeModule(streams));
     writeFileSync(join(out, "workerd.js"), families.map(workerdFunction).join("\n"));
   }
   assertImports(packageFolder, families);
@@ -59,14 +64,19 @@ interface Made {
   readonly simd: Uint8Array;
 }
 
+interface Stream {
+  readonly name: string;
+  /** Compressed. */
+  readonly text: string;
+  readonly families: readonly Family[];
+}
+
 interface Family {
   readonly name: string;
   /** As modules export it. */
   readonly exported: string;
   readonly stream: string;
-  /** Of the whole stream, compressed. */
-  readonly text: string;
-  /** Where each build lies in what it unpacks to. */
+  /** Where each build lies in what the stream unpacks to. */
   readonly relaxed: readonly [start: number, end: number];
   readonly simd: readonly [start: number, end: number];
 }
@@ -80,7 +90,7 @@ const HEADER_BYTES = 13;
  * What `unpack` of `@heed/kernels` reads. A second build is like the first, so that it costs a tenth. Small families come first, since unpacking one
  * unpacks all before it.
  */
-function packed(together: readonly Made[]): Family[] {
+function packed(stream: string, together: readonly Made[]): Stream {
   const parts: Uint8Array[] = [];
   let length = 0;
   const append = (bytes: Uint8Array): [start: number, end: number] => {
@@ -90,18 +100,15 @@ function packed(together: readonly Made[]): Family[] {
   };
   const families = together
     .toSorted((a, b) => a.relaxed.length - b.relaxed.length)
-    .map(({ name, stream, relaxed, simd }) => {
+    .map(({ name, relaxed, simd }): Family => {
       const first = append(relaxed);
       return { name, exported: exportOf(name), stream, relaxed: first, simd: Buffer.from(relaxed).equals(simd) ? first : append(simd) };
     });
   const text = Buffer.from(Uint8Array.from(LZMA.compress(Buffer.concat(parts), 9)).subarray(HEADER_BYTES)).toString("base64");
-  return families.map((family) => ({ ...family, text }));
+  return { name: stream, text, families };
 }
 
-/** The streams, each in a constant of its own. */
-function textsOf(families: readonly Family[]): string[] {
-  return [...new Map(families.map(({ stream, text }) => [stream, `const ${stream}Packed = "${text}";`])).values()];
-}
+const streamConstant = ({ name, text }: Stream): string => `const ${name}Packed = "${text}";`;
 
 function inlineFunction({ stream, relaxed, simd }: Family, name: string): string {
   return `
@@ -117,7 +124,8 @@ function pageFunction(family: Family): string {
 }
 
 /** Node reads the file of the build that runs: neither does it read others, nor unpack. Bundled, it has the packed text only. */
-function nodeModule(families: readonly Family[]): string {
+function nodeModule(streams: readonly Stream[]): string {
+  const families = streams.flatMap((stream) => stream.families);
   const functions = families.map(
     (family) => `${inlineFunction(family, `${family.exported}Inline`)}
 export function ${family.exported}(build) {
@@ -135,7 +143,7 @@ export function ${family.exported}(build) {
   }
 }
 
-${[...textsOf(families), ...functions].join("\n")}`;
+${[...streams.map(streamConstant), ...functions].join("\n")}`;
 }
 
 function workerdFunction({ name, exported }: Family): string {

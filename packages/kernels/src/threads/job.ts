@@ -102,7 +102,7 @@ export class Job {
   /** Waits until workers have settled so many tasks. */
   #await(count: number, patience: number): void {
     const { words } = this.#pool;
-    const sleep = performance.now() + LAYOUT.mostPatience;
+    const sleep = performance.now() + LAYOUT.mostLookout;
     do for (let looks = 0; looks < 100; looks++) if (Atomics.load(words, LAYOUT.settled) >= count) return;
     while (performance.now() < sleep);
     if (!mayWait(words)) {

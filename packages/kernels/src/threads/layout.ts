@@ -34,11 +34,11 @@ export interface Layout {
   /** Kernels per module, as kernels are numbered: module · this + place among its exports. */
   readonly kernels: number;
   /**
-   * Milliseconds for which a thread looks out for what it waits for before it sleeps: at least, and at most. To wake one that sleeps takes some
-   * 10 µs, and 50 to 100 on virtual machines: many times what small products take.
+   * Milliseconds for which a thread looks out for what it waits for before it sleeps: at least, and at most. One that sleeps wakes in 5 to 30 µs,
+   * which is what a small product takes.
    */
-  readonly leastPatience: number;
-  readonly mostPatience: number;
+  readonly leastLookout: number;
+  readonly mostLookout: number;
 }
 
 /** At most so many tasks are one job, workers one pool, and floats one job's calls. */
@@ -67,6 +67,6 @@ export const LAYOUT: Layout = /* @__PURE__ */ (() => ({
   returnedTasks: (5 + MOST_WORKERS) * LINE + MOST_TASKS + LINE,
   calls: ((5 + MOST_WORKERS) * LINE + 2 * (MOST_TASKS + LINE)) / 2,
   kernels: 256,
-  leastPatience: 0.05,
-  mostPatience: 0.4,
+  leastLookout: 0.05,
+  mostLookout: 0.4,
 }))();

@@ -34,7 +34,7 @@ export function workerMain(layout: Layout): void {
   let received = 0;
   let seen = 0;
   let pages = 0;
-  let patience = layout.leastPatience;
+  let lookout = layout.leastLookout;
 
   function receive({ start, modules }: WorkerMessage): void {
     if (start !== undefined) {
@@ -60,25 +60,26 @@ export function workerMain(layout: Layout): void {
    */
   function serve(): void {
     while (Atomics.load(words, line) <= received) {
-      if (nextJob() === seen) {
+      const job = nextJob();
+      if (job === seen) {
         Atomics.add(words, layout.asleep, 1);
         const start = performance.now();
         Atomics.wait(words, layout.job, seen);
         Atomics.sub(words, layout.asleep, 1);
-        patience = performance.now() - start < layout.mostPatience ? layout.mostPatience : Math.max(layout.leastPatience, patience / 2);
+        lookout = performance.now() - start < layout.mostLookout ? layout.mostLookout : Math.max(layout.leastLookout, lookout / 2);
       } else {
-        patience = Math.min(2 * patience, layout.mostPatience);
-        seen = Atomics.load(words, layout.job);
+        lookout = Math.min(2 * lookout, layout.mostLookout);
+        seen = job;
         work();
       }
     }
   }
 
-  /** The number of the newest job, once there is another, or patience ends. */
+  /** The number of the newest job, once there is another, or when the lookout ends. */
   function nextJob(): number {
     let job = Atomics.load(words, layout.job);
     if (job !== seen) return job;
-    const end = performance.now() + patience;
+    const end = performance.now() + lookout;
     do for (let looks = 0; job === seen && looks < 100; looks++) job = Atomics.load(words, layout.job);
     while (job === seen && performance.now() < end);
     return job;
