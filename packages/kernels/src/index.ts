@@ -3,12 +3,14 @@ export { DTypeError, FormatError, HeedError, ScopeError, ShapeError, Unsupported
 export { compiledFamily, defineFamily, withReference, type Build, type Family, type WasmSource } from "./family.ts";
 export { features } from "./features.ts";
 export { allocateBlock, allocatorBytes, freeBlock, Region } from "./memory/allocator.ts";
+export { copyBytes } from "./memory/copy-bytes.ts";
 export { linearMemory, type LinearMemory } from "./memory/linear-memory.ts";
 export { float32View, float64View, int32View, uint8View, viewsOf, type Views } from "./memory/views.ts";
 export { math } from "./math/math.ts";
 export { convert as convertKernels, type ConvertKernels } from "./convert/convert.ts";
 export { widen as widenKernels, type WidenKernels } from "./widen/widen.ts";
 export { copy as copyKernels, type CopyKernels } from "./copy/copy.ts";
+export { zeroBytes } from "./copy/zero-bytes.ts";
 export { activations } from "./matmul/activations.ts";
 export { matmulScratchBytes, packedColumns } from "./matmul/blocking.ts";
 export { cutProduct, type Block } from "./matmul/cut.ts";

@@ -1,4 +1,4 @@
-import { float64View, reduceKernels, runParallel, uint8View } from "@heed/kernels";
+import { float64View, reduceKernels, runParallel, zeroBytes } from "@heed/kernels";
 import { sum, Tensor, transpose, zeros } from "@heed/tensor";
 import {
   broadcastStrides,
@@ -185,7 +185,7 @@ function backward(
       if (shapes[slot] === undefined) return;
       const count = cut.partial[i] ? cut.chunks : 1;
       const pointer = cut.partial[i] ? scratch(count * size * width) : to[slot];
-      uint8View().fill(0, pointer, pointer + count * size * width);
+      zeroBytes(pointer, count * size * width);
       targets[slot] = { pointer, chunk: cut.partial[i] ? size : 0 };
       if (cut.partial[i]) partials.push({ from: pointer, to: to[slot], size });
     });

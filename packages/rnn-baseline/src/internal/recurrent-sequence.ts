@@ -1,5 +1,6 @@
 import {
   backend,
+  copyBytes,
   int32View,
   isShared,
   matmulKernels,
@@ -8,6 +9,7 @@ import {
   rowKernels,
   runParallel,
   uint8View,
+  zeroBytes,
 } from "@heed/kernels";
 import type { Tensor } from "@heed/tensor";
 import {
@@ -249,10 +251,6 @@ function reused(scratch: Scratch): Scratch {
   };
 }
 
-function zero(at: number, bytes: number): void {
-  uint8View().fill(0, at, at + bytes);
-}
-
 type Addresses = readonly (number | undefined)[];
 
 function runForward(
@@ -268,7 +266,7 @@ function runForward(
   if (B * H === 0) return;
   const { slots, inputSlots, hidden, hasCell } = shape;
   const { packForward } = sequence.on(dtype);
-  lengths.forEach((length, b) => zero(write.output + (b * L + length) * D * H * width, (L - length) * D * H * width));
+  lengths.forEach((length, b) => zeroBytes(write.output + (b * L + length) * D * H * width, (L - length) * D * H * width));
 
   const projected = inputSlots * H;
   // What is not kept needs no room for all slots; and a single step no packed weight.
@@ -293,7 +291,7 @@ function runForward(
         const accumulate = Number(slot < inputSlots);
         const weight = weightHh! + from * H * H * width;
         if (h0 !== 0) product(dtype, space, N, count * H, H, h0, H, 1, weight, 1, H, to, row, accumulate);
-        else if (accumulate === 0) for (let n = 0; n < N; n++) zero(to + n * row * width, count * H * width);
+        else if (accumulate === 0) for (let n = 0; n < N; n++) zeroBytes(to + n * row * width, count * H * width);
       }
     }
     const blocks = isSingle ? 0 : hidden.length;
@@ -351,7 +349,7 @@ function runBackward(
   const ranges = cuts(place, work);
   const offsetsAt = placed(offsets, scratch);
   const dx = write[0];
-  if (dx !== undefined) zero(dx, B * L * I * width);
+  if (dx !== undefined) zeroBytes(dx, B * L * I * width);
 
   const parts = directions.map(({ reverse }, d) => {
     const [weightIh, weightHh, , h0, c0 = 0] = at.slice(1 + 5 * d, 6 + 5 * d);
@@ -363,8 +361,8 @@ function runBackward(
     const hBefore = dWeightHh !== undefined || carries ? scratch(N * H * width) : 0;
     const begun = L === 0 ? 0 : offsets[1];
     if (hBefore !== 0) {
-      if (h0 === undefined) zero(hBefore, begun * H * width);
-      else uint8View().copyWithin(hBefore, h0, h0 + begun * H * width);
+      if (h0 === undefined) zeroBytes(hBefore, begun * H * width);
+      else copyBytes(uint8View(), h0, uint8View(), hBefore, begun * H * width);
       const before = new Int32Array(N - begun);
       for (let s = 1; s < L; s++)
         for (let n = offsets[s], b = 0; n < offsets[s + 1]; n++, b++) before[n - begun] = rows[offsets[s - 1] + b] * D + d;

@@ -1,4 +1,4 @@
-import { allocateBlock, freeBlock, uint8View } from "@heed/kernels";
+import { allocateBlock, freeBlock, zeroBytes } from "@heed/kernels";
 
 const ALIGNMENT = 64;
 
@@ -30,7 +30,7 @@ export class Arena {
   enter(): number {
     if (this.#users === 0) {
       this.#pointer = allocateBlock(this.#bytes);
-      uint8View().fill(0, this.#pointer, this.#pointer + this.#bytes);
+      zeroBytes(this.#pointer, this.#bytes);
     }
     this.#users++;
     return this.#pointer;

@@ -10,6 +10,6 @@ import { packed } from "./compute.ts";
 export function keep(x: Tensor): Tensor {
   requireTensor("keep", "x", x);
   const dense = packed(x);
-  const elements = dense.storage.read("keep").slice(dense.offset, dense.offset + dense.size);
+  const elements = dense.storage.copyOf("keep", dense.offset, dense.offset + dense.size);
   return new Tensor(new Storage(x.dtype, elements.length, elements), x.shape);
 }

@@ -1,4 +1,4 @@
-import { allocateBlock, configuration, freeBlock, linearMemory, ScopeError, type Region } from "@heed/kernels";
+import { allocateBlock, configuration, copyBytes, freeBlock, linearMemory, ScopeError, uint8View, type Region } from "@heed/kernels";
 import { Arena, type Place } from "./arena.ts";
 import { bytesPer, heapArray, viewOf, type DType, type TypedArray } from "./dtype.ts";
 import type { Scope } from "./scope.ts";
@@ -21,6 +21,8 @@ interface Arranged {
 }
 /** Bytes that may be arranged at a time: what they save is work, never worth running out of memory. */
 const MOST_ARRANGED = 268_435_456;
+/** So few elements are copied faster as what they are than as bytes. */
+const FEW = 256;
 
 /**
  * Where the elements of one or more tensors live, and since when. Tensors and their views share a storage; moving it
@@ -102,6 +104,15 @@ export class Storage {
     if (this.home !== "heap") return viewOf(this.dtype, linearMemory().buffer, this.#pointer, this.length);
     this.#flush();
     return this.#array!;
+  }
+
+  /** A copy of elements `low … high` on the engine's heap. */
+  copyOf(where: string, low: number, high: number): TypedArray {
+    if (this.home === "heap" || high - low < FEW) return this.read(where).slice(low, high);
+    this.check(where);
+    const copy = heapArray(this.dtype, high - low);
+    copyOut(this.#pointer + low * bytesPer(this.dtype), copy);
+    return copy;
   }
 
   /**
@@ -188,17 +199,15 @@ export class Storage {
   /** Moves to an enclosing scope, or to the heap. */
   moveTo(scope: Scope | undefined): void {
     const pointer = this.#pointer;
-    const from = linearMemory().buffer;
     if (scope === undefined) {
-      const array = heapArray(this.dtype, this.length);
-      array.set(viewOf(this.dtype, from, pointer, this.length) as never);
+      const array = this.copyOf("scope", 0, this.length);
       this.#leave();
       this.home = "heap";
       this.#array = array;
       return;
     }
     const target = scope.region.allocate(this.bytes);
-    new Uint8Array(linearMemory().buffer).copyWithin(target, pointer, pointer + this.bytes);
+    copyInMemory(pointer, target, this.bytes);
     const maker = origins?.get(this);
     this.#leave();
     if (maker !== undefined) origins!.set(this, maker);
@@ -223,7 +232,7 @@ export class Storage {
         copyIn(this.#array!, 0, this.length, address);
         this.#array = undefined;
       } else {
-        new Uint8Array(linearMemory().buffer).copyWithin(address, this.#pointer, this.#pointer + this.bytes);
+        copyInMemory(this.#pointer, address, this.bytes);
         this.#leave();
       }
       this.#settle(free);
@@ -338,14 +347,20 @@ export class Storage {
 }
 
 function copyIn(array: TypedArray, low: number, high: number, pointer: number): void {
-  const bytes = new Uint8Array(array.buffer, array.byteOffset + low * array.BYTES_PER_ELEMENT, (high - low) * array.BYTES_PER_ELEMENT);
-  new Uint8Array(linearMemory().buffer, pointer, bytes.length).set(bytes);
+  const width = array.BYTES_PER_ELEMENT;
+  copyBytes(bytesOf(array), low * width, uint8View(), pointer, (high - low) * width);
 }
 
 function copyOut(pointer: number, array: TypedArray): void {
-  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-  bytes.set(new Uint8Array(linearMemory().buffer, pointer, bytes.length));
+  copyBytes(uint8View(), pointer, bytesOf(array), 0, array.byteLength);
 }
+
+function copyInMemory(from: number, to: number, bytes: number): void {
+  const all = uint8View();
+  copyBytes(all, from, all, to, bytes);
+}
+
+const bytesOf = (array: TypedArray): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 let residentBytes = 0;
 let arrangedBytes = 0;

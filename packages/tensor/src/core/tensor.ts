@@ -102,8 +102,10 @@ export class Tensor {
 
   /** A flat copy in row-major order. float16 and bfloat16 come widened to float32, bool as 0 and 1. */
   toTypedArray(): Float32Array | Float64Array | Int32Array | Uint8Array {
-    const elements = this.storage.read("toTypedArray");
-    const flat = this.isRowMajor ? elements.slice(this.offset, this.offset + this.size) : gatherElements(this, elements);
+    const { offset, size, storage } = this;
+    const flat = this.isRowMajor
+      ? storage.copyOf("toTypedArray", offset, offset + size)
+      : gatherElements(this, storage.read("toTypedArray"));
     if (this.dtype === "float16") return Float32Array.from(flat, widenHalf);
     if (this.dtype === "bfloat16") return Float32Array.from(flat, widenBrain);
     return flat as Float32Array;

@@ -1,4 +1,4 @@
-import { int32View, rowKernels, ShapeError, uint8View } from "@heed/kernels";
+import { int32View, rowKernels, ShapeError, zeroBytes } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { bytesPer, requireReal } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
@@ -47,7 +47,7 @@ function rows(weight: Tensor, ids: Tensor, blank: number | undefined, still: num
     const at = int32View().subarray(places / 4, places / 4 + ids.size);
     const row = width * bytesPer(dtype);
     at.forEach((id, i) => {
-      if (id === blank) uint8View().fill(0, write + i * row, write + (i + 1) * row);
+      if (id === blank) zeroBytes(write + i * row, row);
     });
   });
   return record("embedding", out, [weight], [ids], (g) => [table(g, ids, shape, still)]);
@@ -60,7 +60,7 @@ function table(g: Tensor, ids: Tensor, shape: Shape, still: number | undefined):
     fillZero(dtype, write, shape);
     if (g.size > 0) rowKernels.on(dtype).scatterAddRows(read, places, write, ids.size, shape[1]);
     const row = shape[1] * bytesPer(dtype);
-    if (still !== undefined) uint8View().fill(0, write + still * row, write + (still + 1) * row);
+    if (still !== undefined) zeroBytes(write + still * row, row);
   });
   return record("embedding gradient", out, [g], [ids], (gg) => [rows(gg, ids, still, still)]);
 }

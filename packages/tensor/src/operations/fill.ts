@@ -1,8 +1,8 @@
-import { uint8View } from "@heed/kernels";
+import { zeroBytes } from "@heed/kernels";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { sizeOf, type Shape } from "../core/shape.ts";
 
 /** Zero bits over a dense array at a byte address. */
 export function fillZero(dtype: DType, to: number, shape: Shape): void {
-  uint8View().fill(0, to, to + sizeOf(shape) * bytesPer(dtype));
+  zeroBytes(to, sizeOf(shape) * bytesPer(dtype));
 }

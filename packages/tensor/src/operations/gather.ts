@@ -1,4 +1,4 @@
-import { DTypeError, rowKernels, ShapeError, uint8View } from "@heed/kernels";
+import { copyBytes, DTypeError, rowKernels, ShapeError, uint8View } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { bytesPer, requireReal } from "../core/dtype.ts";
 import { normalizeAxis, sameShape, sizeOf, type Shape } from "../core/shape.ts";
@@ -94,7 +94,7 @@ function scatter(where: string, x: Tensor | undefined, src: Tensor, index: Tenso
   const inputs = [packed(src), index, ...(x === undefined ? [] : [packed(x)])];
   const out = computeOne(where, inputs, shape, dtype, ([read, places, base], write) => {
     if (base === undefined) fillZero(dtype, write, shape);
-    else uint8View().copyWithin(write, base, base + sizeOf(shape) * bytesPer(dtype));
+    else copyBytes(uint8View(), base, uint8View(), write, sizeOf(shape) * bytesPer(dtype));
     if (src.size > 0) rowKernels.on(dtype).scatterAdd(read, places, write, outer, n, src.shape[axis], inner);
   });
   if (x === undefined) return record("scatterAdd", out, [src], [index], (g) => [pick(g, index, axis)]);

@@ -91,6 +91,8 @@ interface Plan {
 function planProduct(a: Tensor, b: Tensor, batch: Shape): Plan {
   let [m, k, n] = [a.shape.at(-2)!, a.shape.at(-1)!, b.shape.at(-1)!];
   let [rowA, columnA, rowB, columnB, rowC] = [a.strides.at(-2)!, a.strides.at(-1)!, b.strides.at(-2)!, b.strides.at(-1)!, n];
+  if (a.rank === 2 && b.rank === 2 && batch.length === 0)
+    return { lengths: [], strides: noSteps, m, n, k, rowA, columnA, rowB, columnB, rowC, sums: false };
   const all = broadcastShapes("matmul", batchOf(a), batchOf(b), batch);
   const dense = rowMajor([...batch, m, n]).slice(0, -2);
   const merged = mergeAxes(all, [
@@ -141,6 +143,8 @@ function planProduct(a: Tensor, b: Tensor, batch: Shape): Plan {
     sums: left.some(({ c }) => c === 0),
   };
 }
+
+const noSteps = [[], [], []] as const;
 
 function runProduct(dtype: RealDType, plan: Plan, a: number, b: number, c: number, accumulate: boolean, scratch: Scratch): void {
   const { lengths, strides, m, n, k, rowA, columnA, rowB, columnB, rowC } = plan;
