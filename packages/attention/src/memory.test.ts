@@ -23,15 +23,37 @@ function workspace(what: "forward" | "with its gradient", L: number, S: number, 
     const loss = ([q, k, v, bias]) => sum(attention(q, k, v, { ...${options}, bias, strict: true }));
     scope(() => void (${String(what === "forward")} ? loss : grad(loss))(inputs));
     console.log(allocatorBytes().most);`;
-  const cwd = fileURLToPath(new URL("..", import.meta.url));
-  const flags = ["--conditions=@heed/source", "--input-type=module", "-e", program];
-  const most = Number(execFileSync(process.execPath, flags, { cwd, encoding: "utf8" }));
+  const most = run(program);
   // Queries and outputs; keys, values and the bias; twice with gradients, and what is kept per row.
   const numbers = 2 * L * D + 2 * S * D + S;
   const extra = most - 4 * (what === "forward" ? numbers : 2 * numbers + savedRows * L);
   console.log(`${what}, L = ${L}, S = ${S}, ${options}: ${(extra / 2 ** 20).toFixed(2)} MiB beside operands and results`);
   return extra;
 }
+
+/** The number that a program prints, in a process of its own. */
+function run(program: string): number {
+  const cwd = fileURLToPath(new URL("..", import.meta.url));
+  const flags = ["--conditions=@heed/source", "--input-type=module", "-e", program];
+  return Number(execFileSync(process.execPath, flags, { cwd, encoding: "utf8" }));
+}
+
+it("65,536 tokens with a window of 256 keys: the whole process stays below five times the inputs", { timeout: 60_000 }, () => {
+  const [H, L, D] = [2, 65_536, 64];
+  const peak = run(`
+    import { tensor } from "@heed/tensor";
+    import { window } from "@heed/masks";
+    import { attention } from "@heed/attention";
+    const [query, key, value] = [1, 2, 3].map((n) => tensor(Float32Array.from({ length: ${H * L * D} }, (_, i) => ((i * n) % 101) / 101), { shape: [1, ${H}, ${L}, ${D}] }));
+    attention(query, key, value, { mask: window(255, 0), strict: true });
+    console.log(process.resourceUsage().maxRSS * 1024);`);
+  const inputs = 3 * 4 * H * L * D;
+  console.log(
+    `65,536 tokens, window of 256 keys: ${(peak / 2 ** 20).toFixed(0)} MiB at the peak, Node itself among them; inputs ${inputs / 2 ** 20} MiB`,
+  );
+  expect(peak).toBeGreaterThan(inputs);
+  expect(peak).toBeLessThan(5 * inputs);
+});
 
 it.each([
   [16_384, 16_384, 8, "{ mask: window(255, 0) }", 2],

@@ -15,7 +15,7 @@ export function causal(): DrawableMask {
     heads: 1,
     fill: (b, _h, first, count, into) => {
       const sees = first + offsetOf(context, b) + 1;
-      for (let r = 0; r < count; r++) into.row(0, Math.min(context.S, sees + r));
+      into.ramp(count, 0, 0, sees, 1, context.S);
     },
   }));
 }

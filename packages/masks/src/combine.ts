@@ -85,6 +85,10 @@ function fold(join: (a: Runs, b: Runs, into: Runs) => void): Join {
 }
 
 function intersect(a: Runs, b: Runs, into: Runs): void {
+  if (a.isNarrow && b.isNarrow) {
+    into.meet(a, b);
+    return;
+  }
   for (let r = 0; r < a.rows; r++) {
     let i = a.ends[r];
     let k = b.ends[r];

@@ -2,6 +2,7 @@ import { ShapeError } from "@heed/tensor";
 import { intervalMask, offsetOf, positionalBatches, type DrawableMask } from "./internal/interval-mask.ts";
 import { listsOf, type Lists } from "./internal/lists.ts";
 import { requireSamples } from "./internal/numbers.ts";
+import type { Runs } from "./internal/runs.ts";
 
 /**
  * Several texts in one sequence: a query may see the keys of its own document. `ids` names the document of each key, `[S]`, or one list per sample.
@@ -35,14 +36,24 @@ export function document(ids: Lists, queryIds?: Lists): DrawableMask {
         const list = own[own.length === 1 ? 0 : b];
         const start = first + (queries === undefined ? offsetOf(context, b) : 0);
         const of = ranges[ranges.length === 1 ? 0 : b];
-        for (let p = start; p < start + count; p++) {
-          const found = p >= 0 && p < list.length ? of.get(list[p]) : undefined;
-          if (found !== undefined) for (let k = 0; k < found.length; k += 2) into.push(found[k], found[k + 1]);
-          into.endRow();
+        for (let p = start, next = p; p < start + count; p = next) {
+          const id = p >= 0 && p < list.length ? list[p] : undefined;
+          for (next++; id !== undefined && next < start + count && list[next] === id;) next++;
+          const found = id === undefined ? [0, 0] : (of.get(id) ?? [0, 0]);
+          if (found.length === 2) into.ramp(next - p, found[0], 0, found[1], 0, S);
+          else repeat(found, next - p, into);
         }
       },
     };
   });
+}
+
+/** `count` rows of the same ranges. */
+function repeat(ranges: readonly number[], count: number, into: Runs): void {
+  for (let row = 0; row < count; row++) {
+    for (let k = 0; k < ranges.length; k += 2) into.push(ranges[k], ranges[k + 1]);
+    into.endRow();
+  }
 }
 
 function requireLength(name: string, all: readonly Int32Array[], length: number): void {

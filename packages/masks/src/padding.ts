@@ -18,7 +18,7 @@ export function padding(lengths: Count | ArrayLike<number>): DrawableMask {
     ...fit("padding", [own], context),
     fill: (b, h, _first, count, into) => {
       const sees = Math.min(context.S, own.at(b, h));
-      for (let r = 0; r < count; r++) into.row(0, sees);
+      into.ramp(count, 0, 0, sees, 0, context.S);
     },
   }));
 }

@@ -23,9 +23,9 @@ export function window(left: Count, right: Count): DrawableMask {
     fill: (b, h, first, count, into) => {
       const position = first + offsetOf(context, b);
       const [low, high] = [before.at(b, h), after.at(b, h)];
-      for (let p = position; p < position + count; p++) {
-        into.row(low === -1 ? 0 : Math.max(0, p - low), high === -1 ? context.S : Math.min(context.S, p + high + 1));
-      }
+      const [from, fromStep] = low === -1 ? [0, 0] : [position - low, 1];
+      const [to, toStep] = high === -1 ? [context.S, 0] : [position + high + 1, 1];
+      into.ramp(count, from, fromStep, to, toStep, context.S);
     },
   }));
 }

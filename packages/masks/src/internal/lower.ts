@@ -21,6 +21,10 @@ function ranges(rows: Rows, { L }: TermContext, most: 1 | 2): MaskForm | undefin
       for (let first = 0; first < L; first += BLOCK) {
         runs.clear();
         rows.fill(b, h, first, Math.min(BLOCK, L - first), runs);
+        if (runs.isNarrow && runs.ends[runs.rows] === 2 * runs.rows && most === 1) {
+          for (let k = 0; k < 2 * runs.rows; k++) bounds[at++] = runs.bounds[k];
+          continue;
+        }
         for (let r = 0; r < runs.rows; r++, at += 2 * most) {
           const start = runs.ends[r];
           const count = runs.ends[r + 1] - start;

@@ -8,10 +8,13 @@ export class Runs {
   /** Row r has the numbers `bounds[ends[r]]` up to `bounds[ends[r + 1]]`: low, high, low, high … */
   ends = new Int32Array(2);
   bounds = new Int32Array(2);
+  /** No row has more than one range. */
+  isNarrow = true;
   #size = 0;
 
   clear(): void {
     this.rows = 0;
+    this.isNarrow = true;
     this.#size = 0;
   }
 
@@ -19,9 +22,12 @@ export class Runs {
   push(low: number, high: number): void {
     if (low >= high) return;
     const size = this.#size;
-    if (size > this.ends[this.rows] && low <= this.bounds[size - 1]) {
-      if (high > this.bounds[size - 1]) this.bounds[size - 1] = high;
-      return;
+    if (size > this.ends[this.rows]) {
+      if (low <= this.bounds[size - 1]) {
+        if (high > this.bounds[size - 1]) this.bounds[size - 1] = high;
+        return;
+      }
+      this.isNarrow = false;
     }
     if (size + 2 > this.bounds.length) this.bounds = grown(this.bounds);
     this.bounds[size] = low;
@@ -40,6 +46,57 @@ export class Runs {
   row(low: number, high: number): void {
     this.push(low, high);
     this.endRow();
+  }
+
+  /** Rows of at most one range: `[low, high)` of the first, and of each next one further by `lowStep` and `highStep`; what lies outside `[0, S)` is cut off. */
+  ramp(count: number, low: number, lowStep: number, high: number, highStep: number, S: number): void {
+    this.#reserve(count);
+    const { bounds, ends } = this;
+    let size = this.#size;
+    for (let row = this.rows + 1; row <= this.rows + count; row++, low += lowStep, high += highStep) {
+      const from = low > 0 ? low : 0;
+      const to = high < S ? high : S;
+      if (from < to) {
+        bounds[size] = from;
+        bounds[size + 1] = to;
+        size += 2;
+      }
+      ends[row] = size;
+    }
+    this.rows += count;
+    this.#size = size;
+  }
+
+  /** For each row what the same row of both has in common, where both are narrow. */
+  meet(a: Runs, b: Runs): void {
+    this.#reserve(a.rows);
+    const { bounds, ends, rows } = this;
+    const [endsOfA, endsOfB, ofA, ofB] = [a.ends, b.ends, a.bounds, b.bounds];
+    let [size, i, k] = [this.#size, 0, 0];
+    for (let r = 1; r <= a.rows; r++) {
+      const nextOfA = endsOfA[r];
+      const nextOfB = endsOfB[r];
+      if (i < nextOfA && k < nextOfB) {
+        const low = ofA[i] > ofB[k] ? ofA[i] : ofB[k];
+        const high = ofA[i + 1] < ofB[k + 1] ? ofA[i + 1] : ofB[k + 1];
+        if (low < high) {
+          bounds[size] = low;
+          bounds[size + 1] = high;
+          size += 2;
+        }
+      }
+      i = nextOfA;
+      k = nextOfB;
+      ends[rows + r] = size;
+    }
+    this.rows += a.rows;
+    this.#size = size;
+  }
+
+  /** Makes room for so many more rows of one range. */
+  #reserve(rows: number): void {
+    while (this.#size + 2 * rows > this.bounds.length) this.bounds = grown(this.bounds);
+    while (this.rows + rows >= this.ends.length) this.ends = grown(this.ends);
   }
 }
 
