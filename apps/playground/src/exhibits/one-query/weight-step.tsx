@@ -52,7 +52,7 @@ export function WeightStep({ view, reading, onChange }: StepProps) {
   );
 }
 
-/** How one would get the weight with a pencil; intermediate numbers too come from the packages. */
+/** How one would get the weight with a pencil; intermediate numbers too come from the packages. The last sign stays with its number where a line breaks. */
 function working(
   { normaliser }: View,
   { scores, numerators, divisor, weights }: Reading,
@@ -62,13 +62,13 @@ function working(
   const score = format(scores[i]!);
   switch (normaliser) {
     case "softmax":
-      return `exp(${score}) = ${format(numerators[i]!)},  ${format(numerators[i]!)} ÷ ${format(divisor)} =`;
+      return `exp(${score}) = ${format(numerators[i]!)},  ${format(numerators[i]!)}\u00a0÷\u00a0${format(divisor)}\u00a0=`;
     case "reluSum":
-      return `max(0, ${score}) ÷ ${format(divisor)} =`;
+      return `max(0, ${score}) ÷ ${format(divisor)}\u00a0=`;
     case "reluCount":
-      return `max(0, ${score}) ÷ ${format(divisor, 0)} =`;
+      return `max(0, ${score}) ÷ ${format(divisor, 0)}\u00a0=`;
     case "sigmoid":
-      return `1 ÷ (1 + exp(${scores[i]! < 0 ? format(-scores[i]!) : `−${score}`})) =`;
+      return `1 ÷ (1 + exp(${scores[i]! < 0 ? format(-scores[i]!) : `−${score}`}))\u00a0=`;
     case "hard":
       return `${score}: ${weights[i]! > 0 ? text.highest : text.notHighest}`;
   }
