@@ -38,7 +38,7 @@ export function document(ids: Lists, queryIds?: Lists): DrawableMask {
         const of = ranges[ranges.length === 1 ? 0 : b];
         for (let p = start, next = p; p < start + count; p = next) {
           const id = p >= 0 && p < list.length ? list[p] : undefined;
-          for (next++; id !== undefined && next < start + count && list[next] === id;) next++;
+          next = id === undefined ? p + 1 : endOfPiece(list, p, start + count);
           const found = id === undefined ? [0, 0] : (of.get(id) ?? [0, 0]);
           if (found.length === 2) into.ramp(next - p, found[0], 0, found[1], 0, S);
           else repeat(found, next - p, into);
@@ -46,6 +46,13 @@ export function document(ids: Lists, queryIds?: Lists): DrawableMask {
       },
     };
   });
+}
+
+/** Where another id than that of `from` comes next, at most `end`. */
+function endOfPiece(list: Int32Array, from: number, end: number): number {
+  let next = from + 1;
+  while (next < end && list[next] === list[from]) next++;
+  return next;
 }
 
 /** `count` rows of the same ranges. */
