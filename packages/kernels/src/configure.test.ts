@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { activeBuild, backend, configuration, configure } from "./configure.ts";
 import { UnsupportedError } from "./errors.ts";
 import { features } from "./features.ts";
@@ -13,6 +13,22 @@ describe("configure", () => {
     configure({ precision: "deterministic" });
     expect(activeBuild()).toBe("simd");
     expect(backend()).toMatchObject({ build: "simd", precision: "deterministic", threads: 1, sharedMemory: features().sharedMemory });
+  });
+
+  it("takes plain SIMD in Node.js 22, whose engine spills the registers of the relaxed build, unless that is asked for", () => {
+    vi.stubGlobal("process", { versions: { v8: "12.4.254.21-node.33" } });
+    try {
+      configure({});
+      expect(activeBuild()).toBe("simd");
+      if (!features().relaxedSimd) return;
+      configure({ backend: "relaxed" });
+      expect(activeBuild()).toBe("relaxed");
+      vi.stubGlobal("process", { versions: { v8: "13.6.233.17-node.53" } });
+      configure({ backend: "auto" });
+      expect(activeBuild()).toBe("relaxed");
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it("leaves as it is what is not named", () => {

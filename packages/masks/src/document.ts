@@ -39,7 +39,7 @@ export function document(ids: Lists, queryIds?: Lists): DrawableMask {
         for (let p = start, next = p; p < start + count; p = next) {
           const id = p >= 0 && p < list.length ? list[p] : undefined;
           next = id === undefined ? p + 1 : endOfPiece(list, p, start + count);
-          const found = id === undefined ? [0, 0] : (of.get(id) ?? [0, 0]);
+          const found = (id === undefined ? undefined : of.get(id)) ?? nowhere;
           if (found.length === 2) into.ramp(next - p, found[0], 0, found[1], 0, S);
           else repeat(found, next - p, into);
         }
@@ -47,6 +47,8 @@ export function document(ids: Lists, queryIds?: Lists): DrawableMask {
     };
   });
 }
+
+const nowhere = [0, 0] as const;
 
 /** Where another id than that of `from` comes next, at most `end`. */
 function endOfPiece(list: Int32Array, from: number, end: number): number {

@@ -22,10 +22,11 @@ export function window(left: Count, right: Count): DrawableMask {
     ...fitPositions("window", [before, after], context),
     fill: (b, h, first, count, into) => {
       const position = first + offsetOf(context, b);
-      const [low, high] = [before.at(b, h), after.at(b, h)];
-      const [from, fromStep] = low === -1 ? [0, 0] : [position - low, 1];
-      const [to, toStep] = high === -1 ? [context.S, 0] : [position + high + 1, 1];
-      into.ramp(count, from, fromStep, to, toStep, context.S);
+      const low = before.at(b, h);
+      const high = after.at(b, h);
+      const from = low === -1 ? 0 : position - low;
+      const to = high === -1 ? context.S : position + high + 1;
+      into.ramp(count, from, low === -1 ? 0 : 1, to, high === -1 ? 0 : 1, context.S);
     },
   }));
 }
