@@ -44,8 +44,8 @@ export type Tiles = FunctionHandle<typeof TILES, undefined>;
 export const tileRows = (build: Build): 4 | 6 => (build === "simd" ? 4 : 6);
 
 /**
- * log2 of the steps per turn of the loop, by a pitch in the relaxed build. V8 spends 27 instructions on a step of a loop of one, 23 on one of eight:
- * on a core of one's own that changes nothing in Node.js, on one that is shared it is 8 % faster; in Deno, which checks bounds, it is 49 GFLOP/s instead of
+ * log2 of the steps per turn of the loop, by a pitch where multiply-adds are fused. V8 spends 27 instructions on a step of a loop of one, 23 on one of eight:
+ * on a core of one's own that changes nothing in Node.js, on one that is shared it is 8 % faster (wide: 10 %); in Deno, which checks bounds, it is 49 GFLOP/s instead of
  * 35. The plain build has to suit the engines of Node.js 20 and 22, which load early what is unrolled, and spill: 19 instead of 38.
  */
 const STEPS_BITS = 3;
@@ -178,7 +178,7 @@ function sumUp(f: FunctionBuilder, sums: Sums, { steps, inputs, stepA, b, stepB,
       for (let count = 0; count < stepsPerTurn; count++) step();
       f.increment(turns, -1);
     });
-  if (pitch === undefined || f.build !== "relaxed") {
+  if (pitch === undefined || f.build === "simd") {
     repeat(steps, 1);
     return;
   }
