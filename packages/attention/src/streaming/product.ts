@@ -23,11 +23,13 @@ export type Product = FunctionHandle<typeof PRODUCT, undefined>;
 /**
  * `c = a · b` (or +=) for the few rows of a strip, tile after tile of its columns. Strides are in bytes; without steps it is 0.
  * Whole strips whose rows are 4 bytes apart, which packed rows and columns of another strip are, go fastest.
+ *
+ * @param pitch another distance between rows at which whole strips go as fast
  */
-export function defineProduct(m: ModuleBuilder): Product {
+export function defineProduct(m: ModuleBuilder, pitch?: number): Product {
   const columns = tileColumns(m.build);
   const tiles = Array.from({ length: tileRows(m.build) }, (_, index) => defineTile(m, index + 1, columns));
-  const close = defineTiles(m, tiles.length, 4);
+  const swift = [4, ...(pitch === undefined ? [] : [pitch])].map((bytes) => [bytes, defineTiles(m, tiles.length, bytes)] as const);
   const flats = [1, 2].map((rows) => defineFlat(m, rows));
   return m.internal("product", { params: PRODUCT }, (f, { rows, panels, steps, a, rowA, stepA, b, stepB, panelB, c, rowC, load }) => {
     f.if(i32.eqz(steps), () => {
@@ -53,10 +55,12 @@ export function defineProduct(m: ModuleBuilder): Product {
       });
     }
     const height = tiles.length;
-    f.if(i32.and(i32.eq(rows, height), i32.eq(rowA, 4)), () => {
-      f.if(i32.gtS(panels, 0), () => f.call(close, { tiles: panels, steps, a, stepA, b, stepB, nextB: panelB, c, rowC, load }));
-      f.return();
-    });
+    for (const [bytes, several] of swift) {
+      f.if(i32.and(i32.eq(rows, height), i32.eq(rowA, bytes)), () => {
+        f.if(i32.gtS(panels, 0), () => f.call(several, { tiles: panels, steps, a, stepA, b, stepB, nextB: panelB, c, rowC, load }));
+        f.return();
+      });
+    }
     for (let count = height; count > 0; count--) {
       const tile = tiles[count - 1];
       f.if(i32.eq(rows, count), () => {
