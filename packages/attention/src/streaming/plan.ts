@@ -17,8 +17,11 @@ const COLUMN_UNIT = 16;
 /** Keys of a tile, and most numbers of its packed form. */
 const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
-/** Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. The gap keeps rows from sharing sets of the cache. */
-export const STRIP_PITCH = 4 * (TILE_COLUMNS + COLUMN_UNIT);
+/**
+ * Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. 4 (TILE_COLUMNS + COLUMN_UNIT), as a number
+ * so that importing it does nothing; the gap keeps rows from sharing sets of the cache.
+ */
+export const STRIP_PITCH = 1088;
 /** Most numbers of a query (and of a cotangent) that are packed: rows of more make long sums anyway, and would take much room. */
 export const MOST_PACKED = 128;
 const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 192, 16_384];
