@@ -13,7 +13,7 @@ import { defineCopyRows, defineTouchRows } from "./tile.ts";
 import { inPairs } from "./strip.ts";
 import { packsRows, packStrips, setFactors } from "./factors.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
-import { STRIP_PITCH } from "./plan.ts";
+import { stripPitch } from "./plan.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
 // A strip machine. A chunk is a block of query rows of one head. Tile after tile of keys is packed, and for each the block's strips of a few rows
@@ -33,7 +33,7 @@ import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts
  */
 export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
-  const product = defineProduct(m, STRIP_PITCH);
+  const product = defineProduct(m, stripPitch());
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
@@ -230,7 +230,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     f.if(
       held,
       () => w.set("stripRow", heldRow),
-      () => w.set("stripRow", w.int("stripRoomRow")),
+      () => w.set("stripRow", stripPitch()),
     );
     f.forRange(start, end, columns, (tile) => {
       tileEnd.set(i32.add(tile, columns));
@@ -333,9 +333,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     w.set("queryPanels", 0);
     const areDots = i32.eqz(i32.or(job.int("badQuery"), job.int("scoreForm")));
     f.if(i32.and(areDots, packsRows(w.int("S"), job.local("D"))), () => w.set("queryPanels", cut(i32.mul(blockRows, keyBytes))));
-    const stripRow = f.let(i32.const(STRIP_PITCH));
+    const stripRow = f.let(i32.const(stripPitch()));
     w.set("stripRoom", cut(i32.mul(stripRow, stripRows)));
-    w.set("stripRoomRow", stripRow);
     w.set("wordRow", stripRow);
     w.set("tableRoom", cut(stripRow));
     w.set("words", cut(wordsBytes(stripRow, stripRows)));

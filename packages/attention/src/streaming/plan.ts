@@ -17,11 +17,8 @@ const COLUMN_UNIT = 16;
 /** Keys of a tile, and most numbers of its packed form. */
 const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
-/**
- * Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. 4 (TILE_COLUMNS + COLUMN_UNIT), as a number
- * so that importing it does nothing; the gap keeps rows from sharing sets of the cache.
- */
-export const STRIP_PITCH = 1088;
+/** Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. The gap keeps rows from sharing sets of the cache. */
+export const stripPitch = (): number => REAL * (TILE_COLUMNS + COLUMN_UNIT);
 /** Most numbers of a query (and of a cotangent) that are packed: rows of more make long sums anyway, and would take much room. */
 export const MOST_PACKED = 128;
 const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 192, 16_384];
@@ -94,7 +91,7 @@ const FIXED_BYTES = 2048;
 /** Bytes of scratch space of one thread in `forward`. They do not grow with L and S. */
 export function forwardScratchBytes({ D, E, blockRows, tileColumns, heldBytes }: Sizes & Blocks): number {
   const panels = tileColumns * (D + Math.max(padded(D), padded(E))) + ROWS_OF_STRIP * D;
-  const strips = ((2 * ROWS_OF_STRIP + 1) * STRIP_PITCH) / REAL;
+  const strips = ((2 * ROWS_OF_STRIP + 1) * stripPitch()) / REAL;
   const rows = blockRows * (packed(D) + padded(E) + ROW_NUMBERS + (heldBytes > 0 ? HELD_NUMBERS : 0));
   return FIXED_BYTES + REAL * (panels + strips + rows) + heldBytes;
 }

@@ -76,7 +76,6 @@ const WORK_FIELDS = {
   /** Room for a strip, and for the scores of held rows from `firstHeld` on, `heldRow` bytes each; 0 = none are held. */
   queryPanels: "i32",
   stripRoom: "i32",
-  stripRoomRow: "i32",
   held: "i32",
   heldRow: "i32",
   firstHeld: "i32",

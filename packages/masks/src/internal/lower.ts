@@ -21,7 +21,8 @@ function ranges(rows: Rows, { L }: TermContext, most: 1 | 2): MaskForm | undefin
       for (let first = 0; first < L; first += BLOCK) {
         runs.clear();
         rows.fill(b, h, first, Math.min(BLOCK, L - first), runs);
-        if (runs.isNarrow && runs.ends[runs.rows] === 2 * runs.rows && most === 1) {
+        // One range in every row.
+        if (most === 1 && runs.isNarrow && runs.ends[runs.rows] === 2 * runs.rows) {
           for (let k = 0; k < 2 * runs.rows; k++) bounds[at++] = runs.bounds[k];
           continue;
         }
