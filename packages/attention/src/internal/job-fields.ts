@@ -10,7 +10,10 @@ import {
   MASK_FORMS,
   NORMALISERS,
   SCORE_FORMS,
+  JOB,
   writeBiases,
+  writeJob,
+  writeOperand,
   type BiasRecord,
   type Job,
 } from "../streaming/job.ts";
@@ -32,52 +35,50 @@ export interface Body {
   readonly scratch: Scratch;
 }
 
-/** The fields of a job that forward and backward share, but for biases and pass. */
-export function fields(body: Body, poison: Poison): Partial<Job> {
+/** Makes the job of a call and returns where it is: what forward and backward share, and `own`. Biases and pass are the caller's. */
+export function jobOf(body: Body, poison: Poison, ...own: readonly Partial<Job>[]): number {
   const { lowered, plan, operands, at, scratch } = body;
   const { call, score, mask } = lowered;
   const [query, key, value, scale, vector, sink, valueTable] = operands;
-  const { queryOffset } = call.context;
-  const offsets = typeof queryOffset !== "number";
-  return {
-    ...plan.cut,
-    ...strided("query", at[QUERY], query!.shape, query!.strides),
-    ...strided("key", at[KEY], key!.shape, key!.strides),
-    ...strided("value", at[VALUE], value!.shape, value!.strides),
-    cuSeqlensQuery: call.packing === undefined ? 0 : putInts(call.packing.query, scratch),
-    cuSeqlensKey: call.packing === undefined ? 0 : putInts(call.packing.key, scratch),
+  const { dropout, context, packing } = call;
+  const { queryOffset } = context;
+  const terms: Partial<Job> = {
+    cuSeqlensQuery: packing && putInts(packing.query, scratch),
+    cuSeqlensKey: packing && putInts(packing.key, scratch),
     scoreForm: SCORE_FORMS[score.form],
     scale: score.form !== "additive" && typeof score.scale === "number" ? score.scale : 1,
     scales: at[SCALE],
     scalesHead: scale !== undefined && scale.size > 1 ? 1 : 0,
     vector: at[VECTOR],
     vectorHead: vector?.rank === 2 && vector.shape[0] > 1 ? vector.shape[1] : 0,
-    activation: score.form === "additive" ? ACTIVATIONS[score.activation] : 0,
-    negativeSlope: score.form === "additive" ? (score.negativeSlope ?? 0.01) : 0,
-    softcap: call.softcap ?? 0,
+    softcap: call.softcap,
     biasCount: lowered.biases.length,
-    queryOffsets: offsets ? putInts(queryOffset, scratch) : 0,
-    queryOffset: offsets ? 0 : queryOffset,
+    ...(typeof queryOffset === "number" ? { queryOffset } : { queryOffsets: putInts(queryOffset, scratch) }),
     valueTable: at[VALUE_TABLE],
     valueTableHead: valueTable !== undefined && valueTable.shape[0] > 1 ? valueTable.shape[1] * valueTable.shape[2] : 0,
     valueTableDistance: valueTable === undefined ? 0 : (valueTable.shape[1] - 1) / 2,
-    ...maskFields(mask, plan.sizes, scratch),
-    ...normaliserFields(call.normaliser),
     sink: at[SINK],
     sinkHead: sink === undefined ? 0 : 1,
-    ...(call.dropout === undefined
-      ? {}
-      : {
-          dropoutKey0: call.dropout.key.words[0],
-          dropoutKey1: call.dropout.key.words[1],
-          ...dropoutFields(call.dropout.p),
-        }),
-    ...(poison.bad ? badFields(body) : {}),
+    savedBatch: packing === undefined ? plan.sizes.H * plan.rows.L : 0,
+    savedHead: plan.rows.L,
+    savedRow: 1,
   };
-}
-
-export function savedFields({ call }: Lowered, { sizes, rows }: Plan): Partial<Job> {
-  return { savedBatch: call.packing === undefined ? sizes.H * rows.L : 0, savedHead: rows.L, savedRow: 1 };
+  const job = scratch(JOB.bytes);
+  writeJob(
+    job,
+    plan.cut,
+    terms,
+    maskFields(mask, plan.sizes, scratch),
+    score.form === "additive" ? { activation: ACTIVATIONS[score.activation], negativeSlope: score.negativeSlope ?? 0.01 } : {},
+    normaliserFields(call.normaliser),
+    dropout === undefined ? {} : { ...dropoutFields(dropout.p), dropoutKey0: dropout.key.words[0], dropoutKey1: dropout.key.words[1] },
+    ...(poison.bad ? badFields(body) : []),
+    ...own,
+  );
+  writeOperand(job, "query", at[QUERY], query!.shape, query!.strides);
+  writeOperand(job, "key", at[KEY], key!.shape, key!.strides);
+  writeOperand(job, "value", at[VALUE], value!.shape, value!.strides);
+  return job;
 }
 
 /** What forward keeps of each row for backward. */
@@ -90,8 +91,8 @@ export function savedRows(normaliser: Normaliser): readonly ("rowMaximum" | "row
 function normaliserFields(normaliser: Normaliser): Partial<Job> {
   return {
     normaliser: numberOf(normaliser),
-    sigmoidBias: normaliser.kind === "sigmoid" ? normaliser.bias : 0,
-    topK: normaliser.kind === "topK" ? normaliser.k : 0,
+    sigmoidBias: normaliser.kind === "sigmoid" ? normaliser.bias : undefined,
+    topK: normaliser.kind === "topK" ? normaliser.k : undefined,
     ...(normaliser.kind === "hard" ? straightThroughFields(normaliser.straightThrough) : {}),
   };
 }
@@ -215,7 +216,7 @@ export function poisonOf({ kernels, lowered, plan, operands, at, scratch }: Body
 }
 
 /** Flags of rows that are not finite. */
-function badFields({ kernels, plan, operands, at, scratch }: Body): Partial<Job> {
+function badFields({ kernels, plan, operands, at, scratch }: Body): Partial<Job>[] {
   const { flagRows } = kernels.on(plan.dtype);
   const fieldsOf = (name: "Query" | "Key" | "Value", slot: number) => {
     const { shape, strides } = operands[slot]!;
@@ -224,20 +225,7 @@ function badFields({ kernels, plan, operands, at, scratch }: Body): Partial<Job>
     flagRows(at[slot], b, h, n, width, strides[0], strides[1], strides[2], flags);
     return { [`bad${name}`]: flags, [`bad${name}Batch`]: b === 1 ? 0 : h * n, [`bad${name}Head`]: n };
   };
-  return { ...fieldsOf("Query", QUERY), ...fieldsOf("Key", KEY), ...fieldsOf("Value", VALUE) };
-}
-
-export type StridedName = "query" | "key" | "value" | "output" | "outputGradient" | "queryGradient" | "keyGradient" | "valueGradient";
-
-/** An operand of rank 4 in a job; `turned`: its axes are `[B, L, H, D]`. */
-export function strided(name: StridedName, pointer: number, shape: Shape, strides: Shape, turned = false): Partial<Job> {
-  const [head, row] = turned ? [2, 1] : [1, 2];
-  return {
-    [name]: pointer,
-    [`${name}Batch`]: shape[0] === 1 ? 0 : strides[0],
-    [`${name}Head`]: strides[head],
-    [`${name}Row`]: strides[row],
-  };
+  return [fieldsOf("Query", QUERY), fieldsOf("Key", KEY), fieldsOf("Value", VALUE)];
 }
 
 function putInts(values: Int32Array, scratch: Scratch): number {

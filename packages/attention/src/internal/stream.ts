@@ -1,11 +1,11 @@
 import { float64View, type Family, type RunParallel } from "@heed/kernels";
 import { transpose, type Tensor } from "@heed/tensor";
 import { compute, isRecording, rowMajor, type OutputSpec, type Shape } from "@heed/tensor/operation";
-import { JOB, writeJob } from "../streaming/job.ts";
+import { writeOperand } from "../streaming/job.ts";
 import { forwardScratchBytes } from "../streaming/plan.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import { pieces, planOf, type Plan } from "./call-plan.ts";
-import { fields, poisonOf, putBiases, putDoubles, putPass, savedFields, savedRows, strided, type Body, type Poison } from "./job-fields.ts";
+import { jobOf, poisonOf, putBiases, putDoubles, putPass, savedRows, type Body, type Poison } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import { addresses, fixedTables, operandsOf, present, rowsFirst, slotsOf, type Slots } from "./operands.ts";
 
@@ -58,19 +58,15 @@ export function stream(
     const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, [...operands, ...fixed]), scratch };
     poison = poisonOf(body);
     const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
-    const pointer = scratch(JOB.bytes);
-    writeJob(pointer, {
-      ...fields(body, poison),
-      ...savedFields(lowered, plan),
+    const job = jobOf(body, poison, Object.fromEntries(kept.map((name, i) => [name, writes[i]])), {
       biases: putBiases(body),
       pass: putPass(body),
-      ...strided("output", output, outputShape, rowMajor(outputShape), turned),
-      ...Object.fromEntries(kept.map((name, i) => [name, writes[i]])),
       lse: wantsLse ? writes.at(-1)! : 0,
       counters: counted,
     });
+    writeOperand(job, "output", output, outputShape, rowMajor(outputShape), turned);
     const work = plan.pairs * 2 * (sizes.D + E);
-    how.run(kernels, dtype, "forward", pieces(pointer, plan.forwardChunks, work), {
+    how.run(kernels, dtype, "forward", pieces(job, plan.forwardChunks, work), {
       work,
       scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
     });

@@ -13,25 +13,14 @@ import {
 } from "@heed/tensor/operation";
 import type { ScoreForm } from "@heed/tensor/terms";
 import { streamingBackward } from "../streaming-backward/streaming-backward.ts";
-import { JOB, writeJob, type Job } from "../streaming/job.ts";
+import { writeOperand } from "../streaming/job.ts";
 import { backwardScratchBytes } from "../streaming/plan.ts";
 import { streaming } from "../streaming/streaming.ts";
 import { pieces } from "./call-plan.ts";
 import { chunksOf, type Chunking, type Shared } from "./chunks.ts";
 import { dense } from "./dense.ts";
 import { biasOfForm, scoreModOfTables, scoreOfForm } from "./forms.ts";
-import {
-  fields,
-  putBiases,
-  putDoubles,
-  putPass,
-  savedFields,
-  savedRows,
-  strided,
-  type Body,
-  type StridedName,
-  type Target,
-} from "./job-fields.ts";
+import { jobOf, putBiases, putDoubles, putPass, savedRows, type Body, type Target } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import {
   addresses,
@@ -145,6 +134,8 @@ function sharedOf({ call: { context }, biases, scoreMod }: Lowered, slots: Slots
 }
 
 const thirds = [0, 1, 2];
+/** Of the first slots. */
+const GRADIENTS = ["queryGradient", "keyGradient", "valueGradient"] as const;
 
 function backward(
   call: Streamed,
@@ -190,33 +181,33 @@ function backward(
       if (cut.partial[i]) partials.push({ from: pointer, to: to[slot], size });
     });
     const sums = (name: string, slot: number) => ({ [name]: targets[slot]?.pointer ?? 0, [`${name}Chunk`]: targets[slot]?.chunk ?? 0 });
-    const gradient = (name: StridedName, slot: number) =>
-      shapes[slot] === undefined ? {} : strided(name, to[slot], shapes[slot], stridesOf(shapes[slot]), rowsFirst(slots[slot]!));
     const first = slots.length + fixed.length;
-    const job: Partial<Job> = {
-      ...fields(body, poison),
-      ...savedFields(lowered, plan),
-      biases: putBiases(body, targets.slice(TABLES)),
-      pass: putPass(body, targets.slice(TABLES + lowered.biases.length)),
-      ...strided("output", at[first], out.shape, out.strides, turned),
-      ...strided("outputGradient", at[first + 1], g.shape, g.strides, turned),
-      lseGradient: at[first + 2],
-      ...Object.fromEntries(savedRows(lowered.call.normaliser).map((name, i) => [name, at[first + 3 + i]])),
-      ...gradient("queryGradient", QUERY),
-      ...gradient("keyGradient", KEY),
-      ...gradient("valueGradient", VALUE),
-      chunkBatches: cut.chunkBatches,
-      chunkHeads: cut.chunkHeads,
-      ...sums("scalesGradient", SCALE),
-      ...sums("vectorGradient", VECTOR),
-      ...sums("sinkGradient", SINK),
-      ...sums("valueTableGradient", VALUE_TABLE),
-    };
-    const pointer = scratch(JOB.bytes);
     const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
-    writeJob(pointer, { ...job, counters: counted });
+    const job = jobOf(
+      body,
+      poison,
+      Object.fromEntries(savedRows(lowered.call.normaliser).map((name, i) => [name, at[first + 3 + i]])),
+      sums("scalesGradient", SCALE),
+      sums("vectorGradient", VECTOR),
+      sums("sinkGradient", SINK),
+      sums("valueTableGradient", VALUE_TABLE),
+      {
+        biases: putBiases(body, targets.slice(TABLES)),
+        pass: putPass(body, targets.slice(TABLES + lowered.biases.length)),
+        lseGradient: at[first + 2],
+        chunkBatches: cut.chunkBatches,
+        chunkHeads: cut.chunkHeads,
+        counters: counted,
+      },
+    );
+    writeOperand(job, "output", at[first], out.shape, out.strides, turned);
+    writeOperand(job, "outputGradient", at[first + 1], g.shape, g.strides, turned);
+    for (const [slot, name] of GRADIENTS.entries()) {
+      const shape = shapes[slot];
+      if (shape !== undefined) writeOperand(job, name, to[slot], shape, stridesOf(shape), rowsFirst(slots[slot]!));
+    }
     const work = plan.pairs * 2 * (3 * sizes.D + 2 * sizes.E);
-    runParallel(lowered.scoreMod?.backward ?? streamingBackward, dtype, "backward", pieces(pointer, cut.chunks, work), {
+    runParallel(lowered.scoreMod?.backward ?? streamingBackward, dtype, "backward", pieces(job, cut.chunks, work), {
       work,
       scratch: { argument: 3, bytes: backwardScratchBytes(plan.cut), allocate: scratch },
     });

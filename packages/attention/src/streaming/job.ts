@@ -1,4 +1,5 @@
-import { linearMemory, type Views } from "@heed/kernels";
+import { int32View, linearMemory, type Views } from "@heed/kernels";
+import type { Shape } from "@heed/tensor/operation";
 
 /**
  * All that the streaming kernels know of a call, as one struct in linear memory: `forward(job, from, to, scratch)`. The tables below are
@@ -28,7 +29,7 @@ const JOB_FIELDS = {
   /** Bytes of scores that a thread may hold, where the normaliser needs whole rows; what is longer is computed again for each of its sweeps. */
   heldBytes: "i32",
 
-  // ——— Operands, real ———
+  // ——— Operands, real: where each starts, and its strides, in this order (`writeOperand`) ———
   query: "i32",
   queryBatch: "i32",
   queryHead: "i32",
@@ -246,44 +247,69 @@ export type BiasRecord = Values<typeof BIAS_FIELDS>;
 
 export interface Layout<F extends Fields> {
   readonly fields: F;
-  /** Byte offsets. */
+  /** Byte offsets: those of 8 bytes each come last, from `doubles` on. */
   readonly at: Values<F>;
+  readonly doubles: number;
   /** A multiple of 8. */
   readonly bytes: number;
 }
 
 /** Where the fields of a struct lie. */
 export function layout<F extends Fields>(fields: F): Layout<F> {
-  let bytes = 0;
   const at: Record<string, number> = {};
-  for (const [name, type] of Object.entries(fields)) {
-    const size = type === "f64" ? 8 : 4;
-    bytes = Math.ceil(bytes / size) * size;
-    at[name] = bytes;
-    bytes += size;
+  let [doubles, bytes] = [0, 0];
+  for (const size of [4, 8]) {
+    doubles = bytes = Math.ceil(bytes / 8) * 8;
+    for (const name in fields) {
+      if ((fields[name] === "f64" ? 8 : 4) !== size) continue;
+      at[name] = bytes;
+      bytes += size;
+    }
   }
-  return { fields, at: at as Values<F>, bytes: Math.ceil(bytes / 8) * 8 };
+  return { fields, at: at as Values<F>, doubles, bytes };
 }
 
 export const JOB = /* @__PURE__ */ layout(JOB_FIELDS);
 export const BIAS = /* @__PURE__ */ layout(BIAS_FIELDS);
 
-/** Writes a job to `JOB.bytes` bytes, aligned to 8. */
-export function writeJob(pointer: number, job: Partial<Job>): void {
-  write(JOB, pointer, job);
+/** Writes a job, given in parts, to `JOB.bytes` bytes, aligned to 8. */
+export function writeJob(pointer: number, ...parts: readonly Partial<Job>[]): void {
+  write(JOB, pointer, parts);
+}
+
+export type OperandName = "query" | "key" | "value" | "output" | "outputGradient" | "queryGradient" | "keyGradient" | "valueGradient";
+
+/** Writes where an operand of a job lies. Its axes are `[B, H, rows, width]`; `turned`: `[B, rows, H, width]`. */
+export function writeOperand(job: number, name: OperandName, pointer: number, shape: Shape, strides: Shape, turned = false): void {
+  const ints = int32View();
+  const at = (job + JOB.at[name]) >>> 2;
+  ints[at] = pointer;
+  ints[at + 1] = shape[0] === 1 ? 0 : strides[0];
+  ints[at + 2] = strides[turned ? 2 : 1];
+  ints[at + 3] = strides[turned ? 1 : 2];
 }
 
 /** Writes the records that `biases` points to: `BIAS.bytes` bytes each, aligned to 8. */
 export function writeBiases(pointer: number, biases: readonly Partial<BiasRecord>[]): void {
-  biases.forEach((bias, index) => write(BIAS, pointer + index * BIAS.bytes, bias));
+  biases.forEach((bias, index) => write(BIAS, pointer + index * BIAS.bytes, [bias]));
 }
 
-function write<F extends Fields>({ fields, at, bytes }: Layout<F>, pointer: number, values: Partial<Values<F>>): void {
-  const view = new DataView(linearMemory().buffer, pointer, bytes);
-  for (const name in fields) {
-    const value = values[name] ?? 0;
-    if (fields[name] === "f64") view.setFloat64(at[name], value, true);
-    else view.setInt32(at[name], value, true);
+/**
+ * Part by part, not as one object: engines keep one of so many fields as a hash table, slow to make. Zeros are there already. Calls are far apart, so that this
+ * runs in cold caches, where each look at a table counts.
+ */
+function write<F extends Fields>({ at, doubles, bytes }: Layout<F>, pointer: number, parts: readonly Partial<Values<F>>[]): void {
+  const { buffer } = linearMemory();
+  new Float64Array(buffer, pointer, bytes / 8).fill(0);
+  const view = new DataView(buffer, pointer, bytes);
+  for (const part of parts) {
+    for (const name in part) {
+      const value = part[name];
+      if (!value) continue;
+      const offset = at[name];
+      if (offset < doubles) view.setInt32(offset, value, true);
+      else view.setFloat64(offset, value, true);
+    }
   }
 }
 
@@ -296,9 +322,9 @@ export function readBiases(views: Views, { biasCount, biases }: Job): BiasRecord
   return Array.from({ length: biasCount }, (_, index) => read(BIAS, views, biases + index * BIAS.bytes));
 }
 
-function read<F extends Fields>({ fields, at, bytes }: Layout<F>, views: Views, pointer: number): Values<F> {
+function read<F extends Fields>({ at, doubles, bytes }: Layout<F>, views: Views, pointer: number): Values<F> {
   const view = new DataView(views.i32().buffer, pointer, bytes);
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, type]) => [name, type === "f64" ? view.getFloat64(at[name], true) : view.getInt32(at[name], true)]),
-  ) as Values<F>;
+  const values: Record<string, number> = {};
+  for (const name in at) values[name] = at[name] < doubles ? view.getInt32(at[name], true) : view.getFloat64(at[name], true);
+  return values as Values<F>;
 }
