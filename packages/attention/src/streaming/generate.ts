@@ -434,16 +434,16 @@ function defineFlagRows(m: ModuleBuilder): void {
   } as const;
   m.func("flagRows", { params, result: "i32" }, (f, { x, batches, heads, rows, width, batchStride, headStride, rowStride, flags }) => {
     const [count, flag, at] = f.locals("i32", 3);
-    const [sum, zero] = f.locals("v128", 2);
-    // 0 · x is NaN for NaN and ±∞, else 0.
+    const [all, zero] = f.locals("v128", 2);
+    // 0 · x is NaN for NaN and ±∞, else ±0: so a union of bits is NaN if any is. It takes a third of the time of a sum.
     f.forRange(0, batches, 1, (b) => {
       f.forRange(0, heads, 1, (h) => {
         f.forRange(0, rows, 1, (i) => {
           at.set(i32.add(i32.add(i32.mul(b, batchStride), i32.mul(h, headStride)), i32.mul(i, rowStride)));
           at.set(i32.add(x, i32.shl(at, 2)));
-          sum.set(zero);
+          all.set(zero);
           const add = (value: ReturnType<typeof v128.load>, bytes: number) => {
-            sum.set(f32x4.add(sum, f32x4.mul(value, zero)));
+            all.set(v128.or(all, f32x4.mul(value, zero)));
             f.increment(at, bytes);
           };
           f.vectorLoop(
@@ -451,7 +451,7 @@ function defineFlagRows(m: ModuleBuilder): void {
             () => add(v128.load(at), 16),
             () => add(v128.load32Zero(at), 4),
           );
-          flag.set(v128.anyTrue(f32x4.ne(sum, sum)));
+          flag.set(v128.anyTrue(f32x4.ne(all, all)));
           f.store8(flags, flag);
           f.increment(flags, 1);
           f.increment(count, flag);

@@ -1,7 +1,17 @@
-import { f32x4, i32, i32x4, select, v128, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import {
+  f32,
+  f32x4,
+  i32,
+  i32x4,
+  select,
+  v128,
+  type FunctionBuilder,
+  type FunctionHandle,
+  type ModuleBuilder,
+} from "@heed/kernels/assembler";
 import { tileColumns } from "@heed/kernels/building-blocks";
 import { JOB, MASK_FORMS } from "./job.ts";
-import { overStrip } from "./strip.ts";
+import { overRows, overStrip } from "./strip.ts";
 import { jobOf, OF_WORK, workOf, type Int, type Work } from "./work.ts";
 
 /** log2 of the rows and columns of a tile of verdicts. */
@@ -116,21 +126,21 @@ export function defineMask(m: ModuleBuilder): MaskFunctions {
       const [low, high, full, next] = [f.let(from, "low"), f.let(end, "high"), f.let(i32.const(1), "full"), f.let(end, "next")];
       f.if(i32.geS(from, end), () => f.return(0));
       f.if(i32.eq(form, MASK_FORMS.ranges), () => {
+        const [count, lastLow, firstHigh] = [f.local("i32"), f.local("i32"), f.let(end)];
         low.set(0x7fffffff);
         high.set(-1);
         overRanges(f, w, { row, rows, from, to: end }, (oneLow, oneHigh) => {
           low.set(i32.minS(low, oneLow));
           high.set(i32.maxS(high, oneHigh));
+          lastLow.set(i32.maxS(lastLow, oneLow));
+          firstHigh.set(i32.minS(firstHigh, oneHigh));
+          f.increment(count, 1);
         });
         f.if(i32.ltS(high, 0), () => f.return(0));
         // Columns are computed from the beginning of a panel on.
         low.set(i32.add(tile, i32.and(i32.sub(low, tile), -panel)));
         // Each row must have a range that is the whole run.
-        const covering = f.local("i32");
-        overRanges(f, w, { row, rows, from: low, to: high }, (oneLow, oneHigh) => {
-          f.if(i32.and(i32.eq(oneLow, low), i32.eq(oneHigh, high)), () => f.increment(covering, 1));
-        });
-        full.set(i32.eq(covering, rows));
+        full.set(i32.and(i32.eq(count, rows), i32.and(i32.eq(lastLow, low), i32.eq(firstHigh, high))));
       });
       f.if(i32.eq(form, MASK_FORMS.tiles), () => {
         const verdict = f.local("i32");
@@ -167,37 +177,33 @@ export function defineMask(m: ModuleBuilder): MaskFunctions {
   const close = m.internal("close", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
-    const lanes = f.let(i32x4.const(0, 1, 2, 3));
-    const four = f.let(i32x4.const(4));
-    const closed = f.let(f32x4.splat(-Infinity));
-    const ranges = job.local("ranges");
-    const bounds = f.local("i32");
-    const [low, high, low2, high2, j, isOpen] = f.locals("v128", 6);
-    const closeAt = (at: Int, offset: number) => f.store(at, v128.bitselect(v128.load(at, offset), closed, isOpen), offset);
     f.if(i32.eq(job.int("maskForm"), MASK_FORMS.ranges), () => {
-      bounds.set(i32.add(job.int("bounds"), i32.shl(i32.add(ofHead(w, job), i32.mul(i32.shl(w.int("row"), 1), ranges)), 2)));
-      overStrip(f, w, {
-        row: () => {
-          low.set(v128.load32Splat(bounds));
-          high.set(v128.load32Splat(bounds, 4));
-          f.if(i32.eq(ranges, 2), () => {
-            low2.set(v128.load32Splat(bounds, 8));
-            high2.set(v128.load32Splat(bounds, 12));
+      const closed = f.let(f32.const(-Infinity));
+      const ranges = job.local("ranges");
+      const bounds = f.let(i32.add(job.int("bounds"), i32.shl(i32.add(ofHead(w, job), i32.mul(i32.shl(w.int("row"), 1), ranges)), 2)));
+      const [low, high, next] = f.locals("i32", 3);
+      const end = f.let(i32.add(w.int("column"), w.int("width")));
+      overRows(f, w, (at) => {
+        next.set(w.int("column"));
+        const first = f.let(i32.sub(at, i32.shl(next, 2))); // where column 0 would lie
+        const closeTo = (stop: Int) => f.forRange(next, stop, 1, (j) => f.store(i32.add(first, i32.shl(j, 2)), closed));
+        f.forRange(0, ranges, 1, () => {
+          low.set(i32.load(bounds));
+          low.set(i32.maxS(low, next));
+          high.set(i32.load(bounds, 4));
+          high.set(i32.minS(high, end));
+          f.if(i32.ltS(low, high), () => {
+            closeTo(low);
+            next.set(high);
           });
-          f.increment(bounds, i32.shl(ranges, 3));
-          j.set(i32x4.add(lanes, i32x4.splat(w.int("column"))));
-        },
-        vectors: (at) => {
-          for (const offset of [0, 16]) {
-            const first = v128.and(i32x4.geS(j, low), i32x4.ltS(j, high));
-            isOpen.set(v128.or(first, v128.and(i32x4.geS(j, low2), i32x4.ltS(j, high2))));
-            closeAt(at, offset);
-            j.set(i32x4.add(j, four));
-          }
-        },
+          f.increment(bounds, 8);
+        });
+        closeTo(end);
       });
       f.return();
     });
+    const closed = f.let(f32x4.splat(-Infinity));
+    const [j, isOpen] = f.locals("v128", 2);
     // A byte of bits is eight columns.
     const weights = [f.let(i32x4.const(1, 2, 4, 8)), f.let(i32x4.const(16, 32, 64, 128))];
     const zero = f.local("v128");
@@ -222,7 +228,7 @@ export function defineMask(m: ModuleBuilder): MaskFunctions {
         j.set(i32x4.splat(byte));
         for (const [half, weight] of weights.entries()) {
           isOpen.set(i32x4.ne(v128.and(j, weight), zero));
-          closeAt(at, 16 * half);
+          f.store(at, v128.bitselect(v128.load(at, 16 * half), closed, isOpen), 16 * half);
         }
         f.increment(column, 8);
       },

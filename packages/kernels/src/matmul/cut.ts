@@ -11,7 +11,7 @@ export interface Block {
 /** Operations below which a block is not worth a task of its own: some 40 µs. */
 const LEAST = 2e6;
 /** Elements of C above which a block is halved while there are blocks to gain; and the fewest along each axis. */
-const AREA = 32_768;
+const AREA = 49_152;
 const SIDE = 64;
 /** Blocks per thread that are wanted even if packing for small ones costs a little, and the most blocks that there are. */
 const [WANTED, MOST] = [2, 64];
