@@ -12,7 +12,7 @@ export { widen as widenKernels, type WidenKernels } from "./widen/widen.ts";
 export { copy as copyKernels, type CopyKernels } from "./copy/copy.ts";
 export { zeroBytes } from "./copy/zero-bytes.ts";
 export { activations } from "./matmul/activations.ts";
-export { matmulScratchBytes, packedColumns } from "./matmul/blocking.ts";
+export { matmulScratchBytes, packedColumns, packsColumns } from "./matmul/blocking.ts";
 export { cutProduct, type Block } from "./matmul/cut.ts";
 export { matmul as matmulKernels, type MatmulKernels } from "./matmul/matmul.ts";
 export { norm as normKernels, type NormKernels } from "./norm/norm.ts";

@@ -2,7 +2,7 @@
  * Trains outside scopes, in one synchronous loop: every tensor is the engine's to collect. Prints as JSON what memory looked like after step 10
  * and at the end. Run by `memory.test.ts` in a process of its own, since peak resident memory belongs to a process.
  *
- * A step makes about 5 MiB of garbage: with much less, the engine's own laziness would decide.
+ * A step makes about 12 MiB of garbage: with much less, the engine's own laziness would decide, which lets some 80 MiB lie before it collects.
  */
 import { memory, normal, randomKey, relu, type Tensor } from "@heed/tensor";
 import { AdamW, Linear, meanSquaredError, Module, training } from "@heed/nn";
@@ -21,8 +21,8 @@ class Model extends Module {
 
 const model = new Model();
 const optimiser = new AdamW(model.parameters(), { lr: 1e-3 });
-const x = normal(key.split("x"), [4096, 16]);
-const target = normal(key.split("target"), [4096, 1]);
+const x = normal(key.split("x"), [12_288, 16]);
+const target = normal(key.split("target"), [12_288, 1]);
 
 function measure() {
   for (let i = 0; i < 3; i++) globalThis.gc!(); // Buffers are swept after the collection that finds them.

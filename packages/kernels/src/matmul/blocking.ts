@@ -14,6 +14,9 @@ export const BLOCKING = {
   columns: 1024,
 } as const;
 
+/** Up to this many rows of A, or elements of B, B is read where it lies (when its rows are contiguous): it is not packed. */
+export const DIRECT = { rows: 32, elements: 6144 } as const;
+
 /** Width of a tile of C: two vectors, or two pairs of them. */
 export const tileColumns = (build: Build): 8 | 16 => (build === "wide" ? 16 : 8);
 
@@ -36,4 +39,9 @@ export function matmulScratchBytes(m: number, n: number, k: number): number {
 /** Columns that `packColumns` makes of n. */
 export function packedColumns(n: number): number {
   return Math.ceil(n / WIDEST_TILE) * WIDEST_TILE;
+}
+
+/** Whether the kernels pack B, so that it pays to have `packColumns` do it once. For fewer rows they never do. */
+export function packsColumns(m: number, n: number, k: number, columnStrideB: number): boolean {
+  return m > DIRECT.rows && (columnStrideB !== 1 || n * k > DIRECT.elements);
 }

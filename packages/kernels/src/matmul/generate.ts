@@ -1,7 +1,7 @@
 import { i32, ModuleBuilder, v128 } from "../assembler/index.ts";
 import type { Build, Expression, FunctionBuilder, FunctionHandle, I32, Local } from "../assembler/index.ts";
 import { defineActivate } from "./activate.ts";
-import { BLOCKING, TILE_BYTES, tileColumns, WIDEST_TILE } from "./blocking.ts";
+import { BLOCKING, DIRECT, TILE_BYTES, tileColumns, WIDEST_TILE } from "./blocking.ts";
 import { defineDots } from "./dots.ts";
 import { defineFlat, flatColumns, FLAT_ROWS } from "./flat.ts";
 import { definePack, type Pack } from "./pack.ts";
@@ -17,8 +17,6 @@ import type { Tile } from "./tile.ts";
 const [DOT_ROWS, LONG_DOT_ROWS, LONG_DOT] = [8, 32, 256];
 /** Up to this many columns, A · Bᵀ is computed as dot products, however many rows there are. */
 const DOT_COLUMNS = 4;
-/** Up to this many rows, or elements of B, B is read where it lies (when its rows are contiguous). */
-const [DIRECT_ROWS, DIRECT_ELEMENTS] = [32, 6144];
 /** Up to this many columns, A is read where it lies, unless its rows are scattered and many. */
 const [DIRECT_COLUMNS, SCATTERED_ROWS] = [48, 256];
 
@@ -131,8 +129,8 @@ function defineProduct(module: ModuleBuilder, packColumns: Pack): Product {
     const fewA = i32.or(i32.eq(p.columnStrideA, 4), i32.leS(m, SCATTERED_ROWS));
     const directA = f.let(i32.and(i32.leS(n, DIRECT_COLUMNS), fewA), "directA");
     const fewB = i32.or(
-      i32.leS(m, DIRECT_ROWS),
-      i32.leS(i32.mul(i32.minS(n, DIRECT_ELEMENTS), i32.minS(k, DIRECT_ELEMENTS)), DIRECT_ELEMENTS),
+      i32.leS(m, DIRECT.rows),
+      i32.leS(i32.mul(i32.minS(n, DIRECT.elements), i32.minS(k, DIRECT.elements)), DIRECT.elements),
     );
     const directB = f.let(i32.and(i32.eqz(packed), i32.and(i32.eq(p.columnStrideB, 4), fewB)), "directB");
 

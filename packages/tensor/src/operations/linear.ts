@@ -1,23 +1,12 @@
-import {
-  activations,
-  activeBuild,
-  cutProduct,
-  HeedError,
-  isShared,
-  matmulKernels,
-  matmulScratchBytes,
-  packedColumns,
-  runParallel,
-  ShapeError,
-  type Block,
-} from "@heed/kernels";
+import { activations, HeedError, ShapeError } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
-import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
+import { requireReal } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { isRecording, noGrad, record } from "../core/tape.ts";
 import { requireTensor, Tensor } from "../core/tensor.ts";
 import { recordGelu } from "./gelu.ts";
 import { sameDType } from "./internal/parameters.ts";
+import { arrangedColumns, runLinear } from "./internal/run-linear.ts";
 import { product } from "./matmul.ts";
 import { sum } from "./reductions.ts";
 import { reshape, transpose } from "./views.ts";
@@ -61,7 +50,6 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
   const dtype = requireReal("linear", from.dtype);
   sameDType("linear", { x: from, weight: matrix, bias: shift });
   const [O, I] = weight.shape;
-  const width = bytesPer(dtype);
   const shape = [...x.shape.slice(0, -1), O];
   const m = sizeOf(x.shape.slice(0, -1));
   const inputs = shift === undefined ? [from, matrix] : [from, matrix, shift];
@@ -76,25 +64,9 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
     ([atX, atW, atBias = 0], [to, kept = 0], scratch) => {
       if (m * O === 0) return;
       const [[rowX, columnX], [rowW, columnW]] = [rows.strides, matrix.strides];
-      const work = 2 * m * O * I;
-      const arranged = m < FEWEST_ROWS || m > MOST_ROWS || learns(matrix) ? undefined : arrangedWeight(matrix, dtype, atW);
-      const call = ({ row, rows, column, columns }: Block, space: number) => {
-        const [fromX, fromW, fromBias] = [atX + row * rowX * width, atW + column * rowW * width, atBias && atBias + column * width];
-        const toC = (row * O + column) * width;
-        const operands = [fromX, rowX, columnX, fromW, columnW, rowW, fromBias] as const;
-        const outputs = [to + toC, O, activations[activation], kept && kept + toC, space] as const;
-        return [rows, columns, I, ...operands, ...outputs, arranged ?? 0, column, packedColumns(O)] as const;
-      };
-      const bytesFor = ({ rows, columns }: Block) => matmulScratchBytes(rows, columns, I);
-      if (!isShared(work)) {
-        const whole = { row: 0, rows: m, column: 0, columns: O };
-        matmulKernels.on(dtype).linear(...call(whole, scratch(bytesFor(whole))));
-        return;
-      }
-      const blocks = cutProduct(m, O, I);
-      const bytes = Math.max(...blocks.map(bytesFor));
-      const calls = blocks.map((block) => call(block, 0));
-      runParallel(matmulKernels, dtype, "linear", calls, { work, scratch: { argument: 14, bytes, allocate: scratch } });
+      const factors = { m, n: O, k: I, a: atX, rowA: rowX, columnA: columnX, b: atW, rowB: columnW, columnB: rowW };
+      const finish = { bias: atBias, activation: activations[activation], before: kept };
+      runLinear(dtype, factors, finish, to, arrangedColumns(matrix, dtype, factors), scratch);
     },
   );
   record("linear", before, inputs, [from, matrix], (g, needs) => {
@@ -115,18 +87,3 @@ function asRows(x: Tensor, m: number): Tensor {
 }
 
 const learns = (x: Tensor): boolean => isRecording() && x.requiresGrad;
-
-/** Rows of x with which it pays that the weight was packed before: for fewer the kernel does not pack, for more it is little of the work. */
-const FEWEST_ROWS = 33;
-const MOST_ROWS = 1024;
-
-/** The address of a weight at `from` that no step writes, as the kernel packs it. Only where it is read again and again. */
-function arrangedWeight(weight: Tensor, dtype: RealDType, from: number): number | undefined {
-  const { storage, shape } = weight;
-  const build = activeBuild();
-  if (dtype !== "float32" || build === "reference" || !weight.isRowMajor || weight.size !== storage.length) return undefined;
-  const [O, I] = shape;
-  return storage.arranged(`${O} columns, ${build}`, bytesPer(dtype) * I * packedColumns(O), (to) => {
-    matmulKernels.on(dtype).packColumns(O, I, from, 1, I, to);
-  });
-}

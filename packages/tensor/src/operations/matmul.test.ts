@@ -1,6 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { zeros } from "../core/construct.ts";
+import { copyInto } from "../core/compute.ts";
+import { tensor, zeros } from "../core/construct.ts";
+import { resident } from "../core/resident.ts";
+import { memory } from "../core/scope.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { inFloat64 } from "../reference/in-float64.ts";
@@ -12,6 +15,7 @@ import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { einsum } from "./einsum.ts";
 import { matmul, product } from "./matmul.ts";
+import { expand, reshape, slice, transpose } from "./views.ts";
 
 const swapped = (x: Tensor, swap: unknown) => (swap === true ? x.transpose() : x);
 
@@ -183,4 +187,48 @@ it("says what is wrong with an equation", () => {
   expect(() => einsum("ij,kj->ik", x, y)).toThrow(
     /letter j must have one length; got equation "ij,kj->ik", operand 0 \[2, 3\], operand 1 \[3, 4\]/,
   );
+});
+
+it("packs a resident second factor once for all calls between two writes, with the same bits, whichever views of it are read", () => {
+  const before = memory().liveBytes;
+  const [left, wide] = [randomTensor([40, 80], 1), randomTensor([2, 20, 80], 4)];
+  const [one, other] = [2, 3].map((seed) => randomTensor([80, 80], seed));
+  const b = tensor(one.toTypedArray(), { shape: [80, 80] });
+  const owner = resident([b]);
+  const bytes = () => memory().liveBytes - before;
+  const plain = 4 * 80 * 80;
+  const views = [
+    (x: Tensor) => x,
+    (x: Tensor) => transpose(x),
+    ...[0, 1].map((row) => (x: Tensor) => expand(slice(x, 0, row, row + 1), [80, 80])),
+  ];
+  const check = (like: Tensor) => {
+    for (const view of views) {
+      const expected = [left, wide].map((a) => matmul(a, view(like)).toArray());
+      for (let call = 0; call < 3; call++) expect([left, wide].map((a) => matmul(a, view(b)).toArray())).toEqual(expected);
+    }
+  };
+  matmul(left, b);
+  expect(bytes()).toBe(plain);
+  matmul(reshape(left, [1, 40, 80]), b);
+  expect(bytes()).toBe(2 * plain);
+  check(one);
+  copyInto(b, other);
+  expect(bytes()).toBe(plain);
+  check(other);
+  // Few rows, and a small factor, are not packed by the kernel either; what learns changes with each step.
+  copyInto(b, one);
+  for (let call = 0; call < 3; call++) matmul(slice(left, 0, 0, 32), b);
+  const small = tensor(randomTensor([80, 64], 5).toTypedArray(), { shape: [80, 64] });
+  const its = resident([small]);
+  for (let call = 0; call < 3; call++) matmul(left, small);
+  expect(bytes()).toBe(plain + 4 * 80 * 64);
+  its.release();
+  const learned = tensor(one.toTypedArray(), { shape: [80, 80], requiresGrad: true });
+  const second = resident([learned]);
+  for (let call = 0; call < 3; call++) matmul(left, learned);
+  expect(bytes()).toBe(2 * plain);
+  second.release();
+  owner.release();
+  expect(bytes()).toBe(0);
 });

@@ -1,4 +1,4 @@
-import { cutProduct, isShared, matmulKernels, matmulScratchBytes, runParallel, ShapeError } from "@heed/kernels";
+import { activations, cutProduct, isShared, matmulKernels, matmulScratchBytes, runParallel, ShapeError } from "@heed/kernels";
 import { computeOne, type Scratch } from "../core/compute.ts";
 import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, rowMajor, sizeOf, type Shape } from "../core/shape.ts";
@@ -8,6 +8,7 @@ import { widened } from "./widened.ts";
 import { mergeAxes } from "./copy.ts";
 import { fillZero } from "./fill.ts";
 import { sameDType } from "./internal/parameters.ts";
+import { arrangedColumns, runLinear } from "./internal/run-linear.ts";
 import { reshape, transpose } from "./views.ts";
 
 /**
@@ -21,7 +22,8 @@ import { reshape, transpose } from "./views.ts";
  * @throws {ShapeError} when K disagrees, leading axes do not broadcast, or an operand is a scalar; {DTypeError} when dtypes differ.
  *
  * Operands are read by their strides: transposed, permuted and broadcast views cost no copy, and leading axes that lie
- * densely before M (or K, in gradients) make one large product. Time O(… M N K).
+ * densely before M (or K, in gradients) make one large product. Time O(… M N K). A resident b, whole and one matrix, is kept a second time in the order in
+ * which the kernel reads it, from the second call after a write on (at most 256 MiB of all tensors), where nothing learns, b has more than 6144 elements and a 33 to 1024 rows.
  * @see PyTorch's `torch.matmul`
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
@@ -62,6 +64,14 @@ export function product(where: string, a: Tensor, b: Tensor, batch: Shape): Tens
   const shape = [...batch, x.shape.at(-2)!, y.shape.at(-1)!];
   const out = computeOne(where, [x, y], shape, dtype, ([readX, readY], write, scratch) => {
     if (sizeOf(shape) === 0) return;
+    if (plan.lengths.length === 0) {
+      const factors = { ...plan, a: readX, b: readY };
+      const arranged = arrangedColumns(y, dtype, factors);
+      if (arranged !== undefined) {
+        runLinear(dtype, factors, alone, write, arranged, scratch);
+        return;
+      }
+    }
     if (plan.sums) fillZero(dtype, write, shape);
     runProduct(dtype, plan, readX, readY, write, plan.sums, scratch);
   });
@@ -70,6 +80,8 @@ export function product(where: string, a: Tensor, b: Tensor, batch: Shape): Tens
     needs[1] ? product(where, transpose(x), g, batchOf(y)) : undefined,
   ]);
 }
+
+const alone = { bias: 0, activation: activations.none, before: 0 };
 
 /** What is left to loop over, and the strides of one product, in elements. */
 interface Plan {
