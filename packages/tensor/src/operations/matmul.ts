@@ -68,7 +68,7 @@ export function product(where: string, a: Tensor, b: Tensor, batch: Shape): Tens
       const factors = { ...plan, a: readX, b: readY };
       const arranged = arrangedColumns(y, dtype, factors);
       if (arranged !== undefined) {
-        runLinear(dtype, factors, alone, write, arranged, scratch);
+        runLinear(dtype, factors, { bias: 0, activation: activations.none, before: 0 }, write, arranged, scratch);
         return;
       }
     }
@@ -80,8 +80,6 @@ export function product(where: string, a: Tensor, b: Tensor, batch: Shape): Tens
     needs[1] ? product(where, transpose(x), g, batchOf(y)) : undefined,
   ]);
 }
-
-const alone = { bias: 0, activation: activations.none, before: 0 };
 
 /** What is left to loop over, and the strides of one product, in elements. */
 interface Plan {

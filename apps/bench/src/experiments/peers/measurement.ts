@@ -125,8 +125,11 @@ export abstract class Measurement {
   }
 }
 
+/** Calls of this length do not notice that caches were cold. */
+const longMilliseconds = 250;
+
 class TimeMeasurement extends Measurement {
-  readonly #processes = new Map<Record_, { readonly process: ContestantProcess; readonly calls: number }>();
+  readonly #processes = new Map<Record_, { readonly process: ContestantProcess; readonly calls: number; readonly before: number }>();
 
   async start(checkStop: () => void): Promise<void> {
     const { task, threads, seed, python } = this.options;
@@ -141,7 +144,7 @@ class TimeMeasurement extends Measurement {
           { threads: Math.min(threads, one.mostThreads ?? threads), wide: one.wide === true, seed },
           python,
         );
-        this.#processes.set(record, { process, calls: 0 });
+        this.#processes.set(record, { process, calls: 0, before: 0 });
         const question: Question = { ask: "prepare", work: task.work, calls: learns ? 3 : 1 };
         const answer = await process.ask(question);
         if ("absent" in answer) throw new Error(answer.absent);
@@ -154,7 +157,7 @@ class TimeMeasurement extends Measurement {
             `its result is another: off by ${record.difference.toPrecision(2)} of its size, ${tolerance(task.work).toPrecision(2)} allowed`,
           );
         }
-        this.#processes.set(record, { process, calls: await this.#warm(process, answer.milliseconds) });
+        this.#processes.set(record, { process, ...(await this.#warm(process, answer.milliseconds)) });
         process.keepOn(this.cores);
         process.pause();
       } catch (error) {
@@ -164,8 +167,11 @@ class TimeMeasurement extends Measurement {
     }
   }
 
-  /** Engines compile hot code anew while it runs, beside it and for a second or so; gives the calls that then fill a sample. */
-  async #warm(process: ContestantProcess, expected: number): Promise<number> {
+  /**
+   * Engines compile hot code anew while it runs, beside it and for a second or so. Gives the calls that then fill a sample, and those that come before it:
+   * whoever was stopped finds cold caches, by which a call of 20 ms took 2 more.
+   */
+  async #warm(process: ContestantProcess, expected: number): Promise<{ calls: number; before: number }> {
     const { sampleMilliseconds, warmMilliseconds } = this.options;
     const callsOf = (milliseconds: number): number => Math.max(1, Math.round(sampleMilliseconds / milliseconds));
     let fastest = expected;
@@ -174,13 +180,14 @@ class TimeMeasurement extends Measurement {
       if (!("milliseconds" in answer)) throw new Error("internal: a wrong answer to sample");
       fastest = Math.min(fastest, answer.milliseconds);
     }
-    return callsOf(fastest);
+    const calls = callsOf(fastest);
+    return { calls, before: fastest < longMilliseconds ? Math.max(1, Math.floor(calls / 3)) : 0 };
   }
 
   protected async sample(record: Record_): Promise<number> {
-    const { process, calls } = this.#processes.get(record)!;
+    const { process, calls, before } = this.#processes.get(record)!;
     process.resume();
-    const answer = await process.ask({ ask: "sample", calls, before: Math.floor(calls / 3) });
+    const answer = await process.ask({ ask: "sample", calls, before });
     process.pause();
     if (!("milliseconds" in answer)) throw new Error("internal: a wrong answer to sample");
     return answer.milliseconds;
