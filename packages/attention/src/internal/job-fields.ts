@@ -50,15 +50,15 @@ export function jobOf(body: Body, poison: Poison, ...own: readonly Partial<Job>[
     scales: at[SCALE],
     scalesHead: scale !== undefined && scale.size > 1 ? 1 : 0,
     vector: at[VECTOR],
-    vectorHead: vector?.rank === 2 && vector.shape[0] > 1 ? vector.shape[1] : 0,
+    vectorHead: vector?.rank === 2 ? headStride(vector) : 0,
     softcap: call.softcap,
     biasCount: lowered.biases.length,
     ...(typeof queryOffset === "number" ? { queryOffset } : { queryOffsets: putInts(queryOffset, scratch) }),
     valueTable: at[VALUE_TABLE],
-    valueTableHead: valueTable !== undefined && valueTable.shape[0] > 1 ? valueTable.shape[1] * valueTable.shape[2] : 0,
-    valueTableDistance: valueTable === undefined ? 0 : (valueTable.shape[1] - 1) / 2,
+    valueTableHead: valueTable && headStride(valueTable),
+    valueTableDistance: valueTable && (valueTable.shape[1] - 1) / 2,
     sink: at[SINK],
-    sinkHead: sink === undefined ? 0 : 1,
+    sinkHead: sink && 1,
     savedBatch: packing === undefined ? plan.sizes.H * plan.rows.L : 0,
     savedHead: plan.rows.L,
     savedRow: 1,
@@ -81,6 +81,9 @@ export function jobOf(body: Body, poison: Poison, ...own: readonly Partial<Job>[
   return job;
 }
 
+/** Of a table with an axis of heads in front. */
+const headStride = ({ shape: [heads], size }: Tensor): number => (heads > 1 ? size / heads : 0);
+
 /** What forward keeps of each row for backward. */
 export function savedRows(normaliser: Normaliser): readonly ("rowMaximum" | "rowSum" | "rowThreshold" | "rowTie")[] {
   const kind = numberOf(normaliser);
@@ -102,7 +105,7 @@ function straightThroughFields({ temperature = 1, key }: StraightThrough = {}): 
 }
 
 function maskFields(mask: MaskForm | undefined, { L, S }: Sizes, scratch: Scratch): Partial<Job> {
-  if (mask === undefined) return { maskForm: MASK_FORMS.none };
+  if (mask === undefined) return {};
   const { batches, heads } = mask;
   const each = mask.form === "ranges" ? L * mask.ranges * 2 : Math.ceil(L / mask.rows) * Math.ceil(S / mask.columns);
   const strides = { maskBatch: batches > 1 ? heads * each : 0, maskHead: heads > 1 ? each : 0 };

@@ -1,4 +1,4 @@
-import { allocateBlock, configuration, copyBytes, freeBlock, linearMemory, ScopeError, uint8View, type Region } from "@heed/kernels";
+import { configuration, copyBytes, linearMemory, ScopeError, uint8View, type Region } from "@heed/kernels";
 import { Arena, type Place } from "./arena.ts";
 import { bytesPer, heapArray, viewOf, type DType, type TypedArray } from "./dtype.ts";
 import type { Scope } from "./scope.ts";
@@ -13,14 +13,6 @@ interface Shadow {
   dirty: boolean;
 }
 
-/** The elements of a resident in the order in which some kernel reads them; at address 0 while only one call has asked for it. */
-interface Arranged {
-  readonly order: string;
-  address: number;
-  bytes: number;
-}
-/** Bytes that may be arranged at a time: what they save is work, never worth running out of memory. */
-const MOST_ARRANGED = 268_435_456;
 /** So few elements are copied faster as what they are than as bytes. */
 const FEW = 256;
 
@@ -48,7 +40,8 @@ export class Storage {
   #keepsGradients = false;
   #pointer = 0;
   #array: TypedArray | undefined;
-  #arranged: Arranged | undefined;
+  /** Set by `keepBeside`. */
+  beside: { end(): void } | undefined;
   /** Copies in the region of the open outermost scope. All those of the present version, and perhaps older ones. */
   #shadows: Shadow[] = [];
 
@@ -156,7 +149,7 @@ export class Storage {
   /** Counts a new version after a write. A heap storage is written back: at once outside scopes, else when the outermost ends. */
   written(address: number, scope: Scope | undefined): void {
     this.version++;
-    this.#forgetArranged();
+    this.keepBeside(undefined);
     if (this.home !== "heap") return;
     if (scope === undefined) {
       copyOut(address, this.#array!);
@@ -167,28 +160,10 @@ export class Storage {
     shadow.dirty = true;
   }
 
-  /**
-   * The address of a copy in another order, which is kept beside a resident until that is written or moves. It is made at the second call
-   * with one order: what is read only once between writes gains nothing.
-   *
-   * @param arrange writes it to an address
-   */
-  arranged(order: string, bytes: number, arrange: (to: number) => void): number | undefined {
-    if (this.home !== "resident") return undefined;
-    if (this.#arranged?.order !== order) {
-      this.#forgetArranged();
-      this.#arranged = { order, address: 0, bytes: 0 };
-      return undefined;
-    }
-    const own = this.#arranged;
-    if (own.address === 0) {
-      if (arrangedBytes + bytes > MOST_ARRANGED) return undefined;
-      own.address = allocateBlock(bytes);
-      own.bytes = bytes;
-      arrangedBytes += bytes;
-      arrange(own.address);
-    }
-    return own.address;
+  /** Keeps something beside a resident, until that is written or moves, or something else takes its place. */
+  keepBeside(beside: { end(): void } | undefined): void {
+    this.beside?.end();
+    this.beside = beside;
   }
 
   /** Takes the elements of a fresh heap storage from linear memory. */
@@ -285,7 +260,7 @@ export class Storage {
 
   #leave(): void {
     if (this.home === "scope" && !this.scope!.ended) this.scope!.region.release(this.#pointer, this.bytes);
-    this.#forgetArranged();
+    this.keepBeside(undefined);
     if (this.home === "resident") {
       const place = this.#place!;
       place.taken = false;
@@ -298,15 +273,6 @@ export class Storage {
     this.scope = undefined;
     this.#pointer = 0;
     origins?.delete(this);
-  }
-
-  #forgetArranged(): void {
-    const own = this.#arranged;
-    if (own === undefined) return;
-    this.#arranged = undefined;
-    if (own.address === 0) return;
-    freeBlock(own.address);
-    arrangedBytes -= own.bytes;
   }
 
   #shadowIn(outermost: Scope, low: number, high: number): Shadow {
@@ -363,8 +329,12 @@ function copyInMemory(from: number, to: number, bytes: number): void {
 const bytesOf = (array: TypedArray): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 let residentBytes = 0;
-let arrangedBytes = 0;
 let origins: Map<Storage, string> | undefined;
+
+/** Counts what is kept beside residents, too. */
+export function countResident(bytes: number): void {
+  residentBytes += bytes;
+}
 
 /** In debug mode: which call made the block. */
 function remember(storage: Storage): void {
@@ -377,7 +347,7 @@ export function forgetBlocksOf(scope: Scope): void {
   for (const storage of origins.keys()) if (storage.scope === scope) origins.delete(storage);
 }
 
-/** Bytes with an owner, with what is arranged beside them, and in debug mode every live block with the call that made it. */
+/** Bytes with an owner, with what is kept beside them, and in debug mode every live block with the call that made it. */
 export function residentReport(): { residentBytes: number; blocks: { bytes: number; dtype: DType; home: string; stack: string }[] } {
   const blocks = [...(origins ?? [])].map(([storage, stack]) => ({
     bytes: storage.bytes,
@@ -385,5 +355,5 @@ export function residentReport(): { residentBytes: number; blocks: { bytes: numb
     home: storage.home,
     stack,
   }));
-  return { residentBytes: residentBytes + arrangedBytes, blocks };
+  return { residentBytes, blocks };
 }

@@ -9,6 +9,7 @@ import {
   runParallel,
   type Block,
 } from "@heed/kernels";
+import { arranged } from "../../core/arranged.ts";
 import type { Scratch } from "../../core/compute.ts";
 import { bytesPer, type RealDType } from "../../core/dtype.ts";
 import { isRecording } from "../../core/tape.ts";
@@ -35,13 +36,13 @@ export interface Finish {
   readonly before: number;
 }
 
-/** The kernel `linear` on one thread or on several. `arranged`: of `arrangedColumns`. */
+/** The kernel `linear` on one thread or on several. `arrangedB`: of `arrangedColumns`. */
 export function runLinear(
   dtype: RealDType,
   factors: Factors,
   finish: Finish,
   to: number,
-  arranged: number | undefined,
+  arrangedB: number | undefined,
   scratch: Scratch,
 ): void {
   const { m, n, k, a, rowA, columnA, b, rowB, columnB } = factors;
@@ -53,7 +54,7 @@ export function runLinear(
     const toC = (row * n + column) * width;
     const operands = [fromA, rowA, columnA, fromB, rowB, columnB, fromBias] as const;
     const outputs = [to + toC, n, activation, before && before + toC, space] as const;
-    return [rows, columns, k, ...operands, ...outputs, arranged ?? 0, column, packedColumns(n)] as const;
+    return [rows, columns, k, ...operands, ...outputs, arrangedB ?? 0, column, packedColumns(n)] as const;
   };
   const bytesFor = ({ rows, columns }: Block) => matmulScratchBytes(rows, columns, k);
   if (!isShared(work)) {
@@ -74,13 +75,10 @@ const MOST_ROWS = 1024;
 export function arrangedColumns({ storage, offset, requiresGrad }: Tensor, dtype: RealDType, factors: Factors): number | undefined {
   const { m, n, k, b, rowB, columnB } = factors;
   const build = activeBuild();
-  if (!packsColumns(m, n, k, columnB) || m > MOST_ROWS || storage.home !== "resident" || n * k !== storage.length) return undefined;
+  if (!packsColumns(m, n, k, columnB) || m > MOST_ROWS || n * k !== storage.length) return undefined;
   if (dtype !== "float32" || build === "reference" || (requiresGrad && isRecording())) return undefined;
-  return storage.arranged(
-    `${n} columns from ${offset} on, ${rowB} and ${columnB} apart, ${build}`,
-    bytesPer(dtype) * k * packedColumns(n),
-    (to) => {
-      matmulKernels.on(dtype).packColumns(n, k, b, rowB, columnB, to);
-    },
-  );
+  const order = `${n} columns from ${offset} on, ${rowB} and ${columnB} apart, ${build}`;
+  return arranged(storage, order, bytesPer(dtype) * k * packedColumns(n), (to) => {
+    matmulKernels.on(dtype).packColumns(n, k, b, rowB, columnB, to);
+  });
 }
