@@ -7,10 +7,10 @@ import {
   ACTIVATIONS,
   BIAS,
   BIAS_FORMS,
+  JOB,
   MASK_FORMS,
   NORMALISERS,
   SCORE_FORMS,
-  JOB,
   writeBiases,
   writeJob,
   writeOperand,
@@ -36,7 +36,7 @@ export interface Body {
 }
 
 /** Makes the job of a call and returns where it is: what forward and backward share, and `own`. Biases and pass are the caller's. */
-export function jobOf(body: Body, poison: Poison, ...own: readonly Partial<Job>[]): number {
+export function makeJob(body: Body, poison: Poison, ...own: readonly Partial<Job>[]): number {
   const { lowered, plan, operands, at, scratch } = body;
   const { call, score, mask } = lowered;
   const [query, key, value, scale, vector, sink, valueTable] = operands;

@@ -5,7 +5,7 @@ import { writeOperand } from "../streaming/job.ts";
 import { forwardScratchBytes } from "../streaming/plan.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import { pieces, planOf, type Plan } from "./call-plan.ts";
-import { jobOf, poisonOf, putBiases, putDoubles, putPass, savedRows, type Body, type Poison } from "./job-fields.ts";
+import { makeJob, poisonOf, putBiases, putDoubles, putPass, savedRows, type Body, type Poison } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import { addresses, fixedTables, operandsOf, present, rowsFirst, slotsOf, type Slots } from "./operands.ts";
 
@@ -58,7 +58,7 @@ export function stream(
     const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, [...operands, ...fixed]), scratch };
     poison = poisonOf(body);
     const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
-    const job = jobOf(body, poison, Object.fromEntries(kept.map((name, i) => [name, writes[i]])), {
+    const job = makeJob(body, poison, Object.fromEntries(kept.map((name, i) => [name, writes[i]])), {
       biases: putBiases(body),
       pass: putPass(body),
       lse: wantsLse ? writes.at(-1)! : 0,

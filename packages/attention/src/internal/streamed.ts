@@ -20,7 +20,7 @@ import { pieces } from "./call-plan.ts";
 import { chunksOf, type Chunking, type Shared } from "./chunks.ts";
 import { dense } from "./dense.ts";
 import { biasOfForm, scoreModOfTables, scoreOfForm } from "./forms.ts";
-import { jobOf, putBiases, putDoubles, putPass, savedRows, type Body, type Target } from "./job-fields.ts";
+import { makeJob, putBiases, putDoubles, putPass, savedRows, type Body, type Target } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import {
   addresses,
@@ -183,7 +183,7 @@ function backward(
     const sums = (name: string, slot: number) => ({ [name]: targets[slot]?.pointer ?? 0, [`${name}Chunk`]: targets[slot]?.chunk ?? 0 });
     const first = slots.length + fixed.length;
     const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
-    const job = jobOf(
+    const job = makeJob(
       body,
       poison,
       Object.fromEntries(savedRows(lowered.call.normaliser).map((name, i) => [name, at[first + 3 + i]])),

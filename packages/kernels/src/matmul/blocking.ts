@@ -41,7 +41,7 @@ export function packedColumns(n: number): number {
   return Math.ceil(n / WIDEST_TILE) * WIDEST_TILE;
 }
 
-/** Whether the kernels pack B, so that it pays to have `packColumns` do it once. For fewer rows they never do. */
+/** Whether the kernels pack B of a product `[m, k] × [k, n]`, so that it pays to have `packColumns` do it once. The stride is in elements. */
 export function packsColumns(m: number, n: number, k: number, columnStrideB: number): boolean {
   return m > DIRECT.rows && (columnStrideB !== 1 || n * k > DIRECT.elements);
 }

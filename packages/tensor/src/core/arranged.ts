@@ -1,12 +1,12 @@
 import { allocateBlock, freeBlock } from "@heed/kernels";
-import { countResident, type Storage } from "./storage.ts";
+import { countResident, type Beside, type Storage } from "./storage.ts";
 
 /** Bytes that may be arranged at a time: what they save is work, never worth running out of memory. */
 const MOST_BYTES = 268_435_456;
 let arrangedBytes = 0;
 
 /** The elements of a resident in the order in which some kernel reads them; without an address while only one call has asked for it. */
-class Arranged {
+class Arranged implements Beside {
   readonly order: string;
   #address = 0;
   #bytes = 0;

@@ -13,6 +13,10 @@ interface Shadow {
   dirty: boolean;
 }
 
+/** What lasts until a resident is written or moves: then it ends. */
+export interface Beside {
+  end(): void;
+}
 /** So few elements are copied faster as what they are than as bytes. */
 const FEW = 256;
 
@@ -41,7 +45,7 @@ export class Storage {
   #pointer = 0;
   #array: TypedArray | undefined;
   /** Set by `keepBeside`. */
-  beside: { end(): void } | undefined;
+  beside: Beside | undefined;
   /** Copies in the region of the open outermost scope. All those of the present version, and perhaps older ones. */
   #shadows: Shadow[] = [];
 
@@ -161,7 +165,7 @@ export class Storage {
   }
 
   /** Keeps something beside a resident, until that is written or moves, or something else takes its place. */
-  keepBeside(beside: { end(): void } | undefined): void {
+  keepBeside(beside: Beside | undefined): void {
     this.beside?.end();
     this.beside = beside;
   }

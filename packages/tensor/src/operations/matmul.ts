@@ -23,7 +23,8 @@ import { reshape, transpose } from "./views.ts";
  *
  * Operands are read by their strides: transposed, permuted and broadcast views cost no copy, and leading axes that lie
  * densely before M (or K, in gradients) make one large product. Time O(… M N K). A resident b, whole and one matrix, is kept a second time in the order in
- * which the kernel reads it, from the second call after a write on (at most 256 MiB of all tensors), where nothing learns, b has more than 6144 elements and a 33 to 1024 rows.
+ * which the kernel reads it, from the second call after a write on (at most 256 MiB of all tensors), where nothing learns, a has 33
+ * to 1024 rows, and b more than 6144 elements or columns that are contiguous.
  * @see PyTorch's `torch.matmul`
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
