@@ -27,7 +27,8 @@ export function wideState(): string {
 const STEPS = 256;
 /** Pairs make a tile 1.9 times as fast; where they stay apart it has too few registers, and takes longer than a narrow one. */
 const LEAST_GAIN = 1.4;
-const [SAMPLES, CALLS] = [15, 40] as const;
+/** Calls per sample, and samples before the gain is judged. A core that is shared hides it from short looks: up to `MOST_LOOKS` times it is looked at again. */
+const [CALLS, SAMPLES, MOST_LOOKS] = [40, 15, 20] as const;
 
 function findObstacle(): string | undefined {
   if (engineFlags() === undefined) return "it needs Node.js 24 to 26";
@@ -57,13 +58,15 @@ function prepare(module: WebAssembly.Module): Prepared {
 }
 
 function compare(wide: Prepared, narrow: Prepared): string | undefined {
-  let [wideTime, narrowTime] = [Infinity, Infinity];
-  for (let sample = 0; sample < SAMPLES; sample++) {
-    wideTime = Math.min(wideTime, timed(wide.run));
-    narrowTime = Math.min(narrowTime, timed(narrow.run));
+  let [wideTime, narrowTime, gain] = [Infinity, Infinity, 0];
+  for (let look = 0; look < MOST_LOOKS && gain < LEAST_GAIN; look++) {
+    for (let sample = 0; sample < SAMPLES; sample++) {
+      wideTime = Math.min(wideTime, timed(wide.run));
+      narrowTime = Math.min(narrowTime, timed(narrow.run));
+    }
+    gain = narrowTime / wideTime;
   }
   if (wide.result.some((value, index) => value !== narrow.result[index])) return "the engine computes something else with it";
-  const gain = narrowTime / wideTime;
   return gain >= LEAST_GAIN ? undefined : `the engine's flag has no effect (speed × ${gain.toFixed(2)})`;
 }
 
