@@ -8,7 +8,8 @@ import { defineCollect, defineSpread } from "../streaming/relative.ts";
 import type { ScorePass } from "../streaming/score-pass.ts";
 import { defineScores } from "../streaming/scores.ts";
 import { packsRows, packStrips, setFactors } from "../streaming/factors.ts";
-import { cutter, definePlace, flagsOf, STRIP_PADDING } from "../streaming/setup.ts";
+import { gradientPitch } from "../streaming/plan.ts";
+import { cutter, definePlace, flagsOf } from "../streaming/setup.ts";
 import { defineCopyRows } from "../streaming/tile.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
@@ -35,7 +36,7 @@ import { definePairGradients, defineUnpack } from "./pairs.ts";
  */
 export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
-  const product = defineProduct(m);
+  const product = defineProduct(m, gradientPitch());
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
@@ -207,7 +208,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const padded = (width: Int) => f.let(i32.shl(i32.and(i32.add(width, panel - 1), -panel), 2));
     const [widthD, widthE] = [padded(D), padded(E)];
     const [columnsOfTile, blockRows] = [job.local("gradientColumns"), job.local("gradientRows")];
-    const stripRow = f.let(i32.add(i32.shl(columnsOfTile, 2), STRIP_PADDING));
+    const stripRow = f.let(i32.const(gradientPitch()));
     const group = f.let(i32.divU(job.int("H"), job.int("Hkv")), "group");
     const firstHead = f.let(i32.mul(head, group), "firstHead");
 

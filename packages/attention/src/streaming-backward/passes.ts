@@ -1,12 +1,22 @@
-import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type Local, type ModuleBuilder } from "@heed/kernels/assembler";
-import { Constants, expBlock, fastDecayBlock } from "@heed/kernels/building-blocks";
+import {
+  f32,
+  f32x4,
+  i32,
+  i32x4,
+  v128,
+  type FunctionBuilder,
+  type FunctionHandle,
+  type Local,
+  type ModuleBuilder,
+} from "@heed/kernels/assembler";
+import { Constants, expBlock, fastDecaysBlock } from "@heed/kernels/building-blocks";
 import { heldWeightBlock } from "../streaming/hold.ts";
 import { BIAS, BIAS_FORMS, NORMALISERS } from "../streaming/job.ts";
-import { defineShare, weightBlock } from "../streaming/normalise.ts";
+import { definePower, defineShare, weightBlock } from "../streaming/normalise.ts";
 import { savedAt } from "../streaming/setup.ts";
 import { overGrid } from "../streaming/grid.ts";
 import type { Collect } from "../streaming/relative.ts";
-import { acrossLanes, overStrip } from "../streaming/strip.ts";
+import { acrossLanes, overRows, overStrip, overVectors, padRow } from "../streaming/strip.ts";
 import { biasOf, jobOf, OF_WORK, workOf, type Int, type Work } from "../streaming/work.ts";
 
 type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
@@ -16,55 +26,57 @@ type OfWork = FunctionHandle<typeof OF_WORK, undefined>;
  * place, with P = e^(s − maximum) / sum as forward had them. Closed pairs get exactly 0, whatever their operands hold.
  */
 export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
-  const shareOf = defineShare(m);
+  const shareOf = defineShare(m, definePower(m));
   return m.internal("softmaxGradient", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
-    const exp = fastDecayBlock(new Constants(f));
+    const exps = fastDecaysBlock(new Constants(f));
     const lowest = f.let(f32x4.splat(-Infinity));
     const scale = f.let(f32x4.splat(w.real("factor")));
-    const factor = f.let(f32x4.splat(w.real("gradientFactor")));
-    const [zero, most, share, delta, ofLse] = f.locals("v128", 5);
+    const factor = f.let(w.real("gradientFactor"));
+    const [zero, most, share, slope, delta, ofLse] = f.locals("v128", 6);
     const [row, saved, pointer, rowBytes] = [w.local("row"), f.local("i32"), f.local("i32"), w.local("stripRow")];
     const [maximums, sums, cotangents] = [job.local("rowMaximum"), job.local("rowSum"), job.local("lseGradient")];
     const gradient = w.local("gradientStrip");
     const deltas = f.let(i32.add(w.int("deltas"), i32.shl(row, 2)));
-    const [maximum, sum] = f.locals("f32", 2);
-    overStrip(f, w, {
-      row: () => {
-        saved.set(savedAt(w, job, row));
-        maximum.set(f32.load(i32.add(maximums, saved)));
-        sum.set(f32.load(i32.add(sums, saved)));
-        share.set(f32x4.splat(f.call(shareOf, { work, maximum, sum })));
-        most.set(f32x4.splat(maximum));
-        most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
-        delta.set(v128.load32Splat(deltas));
-        ofLse.set(zero);
-        // The sink has no part in lse.
-        f.if(i32.and(i32.ne(cotangents, 0), f32.ne(sum, 0)), () =>
-          ofLse.set(f32x4.splat(f32.div(f32.load(i32.add(cotangents, saved)), sum))),
-        );
-        pointer.set(gradient);
-        f.increment(gradient, rowBytes);
-        f.increment(deltas, 4);
-        f.increment(row, 1);
-      },
-      other: [pointer],
-      vectors: (at) => {
+    const [maximum, sum, ofRow] = f.locals("f32", 3);
+    const offsets = [0, 16, 32, 48];
+    const isHalf = f.let(i32.and(w.int("width"), 8));
+    overRows(f, w, (at, end) => {
+      saved.set(savedAt(w, job, row));
+      maximum.set(f32.load(i32.add(maximums, saved)));
+      sum.set(f32.load(i32.add(sums, saved)));
+      ofRow.set(f.call(shareOf, { work, maximum, sum }));
+      share.set(f32x4.splat(ofRow));
+      slope.set(f32x4.splat(f32.mul(ofRow, factor)));
+      most.set(f32x4.splat(maximum));
+      most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
+      delta.set(v128.load32Splat(deltas));
+      ofLse.set(zero);
+      // The sink has no part in lse.
+      f.if(i32.and(i32.ne(cotangents, 0), f32.ne(sum, 0)), () =>
+        ofLse.set(f32x4.splat(f32.mul(f32.div(f32.load(i32.add(cotangents, saved)), sum), factor))),
+      );
+      pointer.set(gradient);
+      f.increment(gradient, rowBytes);
+      f.increment(deltas, 4);
+      f.increment(row, 1);
+      // Elsewhere what lies behind a run is of the next, or 0 for the sums over keys.
+      f.if(isHalf, () => padRow(f, end, lowest));
+      const from = f.let(at);
+      const vectors = () => {
         // All is read before anything is written: so the wide build makes one vector of two.
-        const scores = [0, 16].map((offset) => f.let(f32x4.mul(v128.load(at, offset), scale)));
-        const gradients = [0, 16].map((offset) => f.let(f32x4.sub(v128.load(pointer, offset), delta)));
-        const changed = scores.map((score, side) => {
-          const closed = f.let(f32x4.eq(score, lowest));
-          const power = f.let(exp(f32x4.sub(score, most)));
-          const weight = f.let(f32x4.mul(power, share));
-          const plain = f.let(f32x4.mul(weight, gradients[side]));
-          plain.set(f32x4.mul(f.madd(power, ofLse, plain), factor));
-          return [f.let(v128.andnot(weight, closed)), f.let(v128.andnot(plain, closed))];
-        });
-        changed.forEach(([weight], side) => f.store(at, weight, 16 * side));
-        changed.forEach(([, gradient], side) => f.store(pointer, gradient, 16 * side));
-      },
+        const scores = offsets.map((offset) => f.let(v128.load(from, offset)));
+        const changes = offsets.map((offset) => f.let(f32x4.sub(v128.load(pointer, offset), delta)));
+        const open = scores.map((score) => f.let(i32x4.ne(score, lowest)));
+        const powers = exps(scores.map((score) => f32x4.sub(f32x4.mul(score, scale), most))).map((power) => f.let(power));
+        changes.forEach((change) => change.set(f.madd(change, slope, ofLse)));
+        changes.forEach((change, i) => change.set(v128.and(f32x4.mul(powers[i], change), open[i])));
+        powers.forEach((power, i) => power.set(v128.and(f32x4.mul(power, share), open[i])));
+        powers.forEach((weight, i) => f.store(from, weight, offsets[i]));
+        changes.forEach((change, i) => f.store(pointer, change, offsets[i]));
+      };
+      overVectors(f, from, end, [pointer], vectors, 64);
     });
   });
 }

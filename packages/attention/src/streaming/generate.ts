@@ -4,13 +4,13 @@ import { defineDraw, defineDrop, wordsBytes } from "./dropout.ts";
 import { defineHold, HOLD_BYTES } from "./hold.ts";
 import { MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
-import { defineNormalise, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
+import { defineNormalise, definePower, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
 import { defineCollect, defineSpread } from "./relative.ts";
 import type { ScorePass } from "./score-pass.ts";
 import { defineScores } from "./scores.ts";
 import { defineCopyRows, defineTouchRows } from "./tile.ts";
-import { inPairs } from "./strip.ts";
+import { inPlace } from "./strip.ts";
 import { packsRows, packStrips, setFactors } from "./factors.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
 import { stripPitch } from "./plan.ts";
@@ -41,8 +41,9 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const pack = definePack(m, tileColumns(build), { contiguous: true });
   const packQueries = definePack(m, tileRows(build), { contiguous: true, whole: true });
   const [copyRows, touchRows] = [defineCopyRows(m), defineTouchRows(m)];
-  const normalise = defineNormalise(m);
-  const share = defineShare(m);
+  const power = definePower(m);
+  const normalise = defineNormalise(m, power);
+  const share = defineShare(m, power);
   const { begin, measure, advance, weigh, save } = defineHold(m);
   const place = definePlace(m);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
@@ -58,7 +59,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
         end.set(i32.add(out, outRow));
         factor.set(v128.load32Splat(state, ROW_STATE.FACTOR));
         f.doWhile(i32.ltU(at, end), () => {
-          inPairs(f, at, (value) => f32x4.mul(value, factor));
+          inPlace(f, at, 2, (values) => values.map((value) => f32x4.mul(value, factor)));
           f.increment(at, 32);
         });
         f.increment(state, ROW_BYTES);

@@ -1,7 +1,17 @@
-import { f32, f32x4, i32, v128, type FunctionBuilder, type FunctionHandle, type Local, type ModuleBuilder } from "@heed/kernels/assembler";
-import { Constants, expBlock, fastDecayBlock, sigmoidBlock } from "@heed/kernels/building-blocks";
+import {
+  f32,
+  f32x4,
+  i32,
+  v128,
+  type Expression,
+  type FunctionBuilder,
+  type FunctionHandle,
+  type Local,
+  type ModuleBuilder,
+} from "@heed/kernels/assembler";
+import { Constants, fastDecayBlock, fastDecaysBlock, sigmoidBlock } from "@heed/kernels/building-blocks";
 import { NORMALISERS } from "./job.ts";
-import { inPairs, acrossLanes, overRows, overVectors } from "./strip.ts";
+import { inPlace, acrossLanes, overRows, overVectors, padRow } from "./strip.ts";
 import { PAIR, jobOf, workOf, type Int } from "./work.ts";
 
 type Normalise = FunctionHandle<{ work: "i32"; state: "i32" }, "i32">;
@@ -11,14 +21,24 @@ export const ROW_BYTES = 12;
 const [MAXIMUM, SUM, FACTOR] = [0, 4, 8];
 export const ROW_STATE = { MAXIMUM, SUM, FACTOR } as const;
 
+/** `e^x` of one number that is not above 0. */
+export type Power = FunctionHandle<{ x: "f32" }, "f32">;
+
+export function definePower(m: ModuleBuilder): Power {
+  return m.internal("power", { params: { x: "f32" }, result: "f32" }, (f, { x }) => {
+    const exp = fastDecayBlock(new Constants(f));
+    f.return(f32x4.extractLane(exp(f32x4.splat(x)), 0));
+  });
+}
+
 /**
  * Turns a strip of scores into weights that are not divided yet, and carries maximum and sum of its rows on. `FACTOR` is what the rows' outputs so
  * far must be multiplied with; the result says whether any of them is not 1.
  *
  * Online softmax: Milakov and Gimelshein 2018 (arXiv:1805.02867).
  */
-export function defineNormalise(m: ModuleBuilder): Normalise {
-  const softmax = defineSoftmax(m);
+export function defineNormalise(m: ModuleBuilder, power: Power): Normalise {
+  const softmax = defineSoftmax(m, power);
   const eachByItself = defineEachByItself(m);
   const hard = defineHard(m);
   return m.internal("normalise", { params: { work: "i32", state: "i32" }, result: "i32" }, (f, { work, state }) => {
@@ -33,7 +53,7 @@ export function defineNormalise(m: ModuleBuilder): Normalise {
 /**
  * What a row's weights are multiplied with in the end: 1 / sum, with the part of a sink in the sum, where there is a sum; 0 where nothing is open.
  */
-export function defineShare(m: ModuleBuilder): FunctionHandle<{ work: "i32"; maximum: "f32"; sum: "f32" }, "f32"> {
+export function defineShare(m: ModuleBuilder, power: Power): FunctionHandle<{ work: "i32"; maximum: "f32"; sum: "f32" }, "f32"> {
   return m.internal("share", { params: { work: "i32", maximum: "f32", sum: "f32" }, result: "f32" }, (f, { work, maximum, sum }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
@@ -41,15 +61,12 @@ export function defineShare(m: ModuleBuilder): FunctionHandle<{ work: "i32"; max
     f.if(i32.and(i32.geS(kind, NORMALISERS.sigmoid), i32.ne(kind, NORMALISERS.topK)), () => f.return(1));
     f.if(f32.eq(sum, 0), () => f.return(0));
     f.if(job.int("sink"), () => {
-      const exp = expBlock(new Constants(f));
       const sink = f.let(f32.load(job.address("sink", [w.int("h"), "sinkHead"])));
       // Both relative to the greater of the two.
       const most = f.let(maximum);
       f.if(f32.gt(sink, maximum), () => most.set(sink));
-      const powers = f.let(f32x4.splat(f32.sub(maximum, most)));
-      powers.set(exp(f32x4.replaceLane(powers, 1, f32.sub(sink, most))));
-      const ofKeys = f.let(f32x4.extractLane(powers, 0));
-      f.return(f32.div(ofKeys, f32.add(f32.mul(sum, ofKeys), f32x4.extractLane(powers, 1))));
+      const ofKeys = f.let(f.call(power, { x: f32.sub(maximum, most) }));
+      f.return(f32.div(ofKeys, f32.add(f32.mul(sum, ofKeys), f.call(power, { x: f32.sub(sink, most) }))));
     });
     f.return(f32.div(1, sum));
   });
@@ -163,14 +180,14 @@ function defineHard(m: ModuleBuilder): Normalise {
 }
 
 /** Online softmax. */
-function defineSoftmax(m: ModuleBuilder): Normalise {
+function defineSoftmax(m: ModuleBuilder, power: Power): Normalise {
   return m.internal("softmax", { params: { work: "i32", state: "i32" }, result: "i32" }, (f, { work, state }) => {
     const w = workOf(f, work);
-    const exp = fastDecayBlock(new Constants(f));
+    const exps = fastDecaysBlock(new Constants(f));
     const lowest = f.let(f32x4.splat(-Infinity));
     const scale = f.let(f32x4.splat(w.real("factor")));
     const zero = f.local("v128");
-    const [left, right, most, sumLeft, sumRight, x] = f.locals("v128", 6);
+    const [left, right, most, sumLeft, sumRight] = f.locals("v128", 5);
     const [before, after, factor] = f.locals("f32", 3);
     const [isRescaled, from] = f.locals("i32", 2);
     /** What two locals hold goes through memory in the wide build: only from stores does the engine see that a loop carries a pair. */
@@ -179,17 +196,19 @@ function defineSoftmax(m: ModuleBuilder): Normalise {
       [one, other].forEach((half, side) => f.store(work, half, PAIR + 16 * side));
       [one, other].forEach((half, side) => half.set(v128.load(work, PAIR + 16 * side)));
     };
+    /** Four vectors to two locals in turn. */
+    const inTurn = (one: Local<"v128">, other: Local<"v128">, value: (local: Local<"v128">, index: number) => Expression<"v128">): void =>
+      [one, other, one, other].forEach((local, index) => local.set(value(local, index)));
     const first = f.let(state);
     overRows(f, w, (at, end) => {
       left.set(lowest);
       right.set(lowest);
       from.set(at);
-      overVectors(f, from, end, [], () => {
-        const scaled = inPairs(f, from, (value) => f32x4.mul(value, scale));
-        for (const [side, greatest] of [left, right].entries()) greatest.set(f32x4.pmax(greatest, scaled[side]));
-      });
+      padRow(f, end, lowest);
+      // The factor is above 0: the greatest score times it is the greatest of all times it.
+      overVectors(f, from, end, [], () => inTurn(left, right, (most, index) => f32x4.pmax(most, v128.load(from, 16 * index))), 64);
       joined(left, right);
-      left.set(f32x4.pmax(left, right));
+      left.set(f32x4.mul(f32x4.pmax(left, right), scale));
       before.set(f32.load(state, MAXIMUM));
       after.set(acrossLanes(f, left, (a, b) => f32x4.pmax(a, b)));
       f.if(f32.gt(before, after), () => after.set(before));
@@ -198,8 +217,7 @@ function defineSoftmax(m: ModuleBuilder): Normalise {
         f.store(state, after, MAXIMUM);
         // Of a first step there is nothing to rescale.
         f.if(f32.ne(before, -Infinity), () => {
-          x.set(f32x4.splat(f32.sub(before, after)));
-          factor.set(f32x4.extractLane(exp(x), 0));
+          factor.set(f.call(power, { x: f32.sub(before, after) }));
           isRescaled.set(1);
         });
       });
@@ -214,10 +232,17 @@ function defineSoftmax(m: ModuleBuilder): Normalise {
       sumLeft.set(zero);
       sumRight.set(zero);
       from.set(at);
-      overVectors(f, from, end, [], () => {
-        const weights = inPairs(f, from, (value) => exp(f32x4.sub(value, most)));
-        for (const [side, total] of [sumLeft, sumRight].entries()) total.set(f32x4.add(total, weights[side]));
-      });
+      overVectors(
+        f,
+        from,
+        end,
+        [],
+        () => {
+          const weights = inPlace(f, from, 4, (scores) => exps(scores.map((score) => f32x4.sub(f32x4.mul(score, scale), most))));
+          inTurn(sumLeft, sumRight, (total, index) => f32x4.add(total, weights[index]));
+        },
+        64,
+      );
       joined(sumLeft, sumRight);
       sumLeft.set(f32x4.add(sumLeft, sumRight));
       const sum = acrossLanes(f, sumLeft, (a, b) => f32x4.add(a, b));

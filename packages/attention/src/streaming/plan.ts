@@ -19,6 +19,8 @@ const TILE_COLUMNS = 256;
 const TILE_NUMBERS = 32_768;
 /** Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. The gap keeps rows from sharing sets of the cache. */
 export const stripPitch = (): number => REAL * (TILE_COLUMNS + COLUMN_UNIT);
+/** The same of a backward strip. */
+export const gradientPitch = (): number => REAL * (GRADIENT_COLUMNS + COLUMN_UNIT);
 /** Most numbers of a query (and of a cotangent) that are packed: rows of more make long sums anyway, and would take much room. */
 export const MOST_PACKED = 128;
 const [GRADIENT_ROWS, GRADIENT_COLUMNS, GRADIENT_NUMBERS] = [96, 192, 16_384];
@@ -99,7 +101,7 @@ export function forwardScratchBytes({ D, E, blockRows, tileColumns, heldBytes }:
 /** Bytes of scratch space of one thread in `backward`; 4 bytes per query of the heads that share a key/value head grow with L. */
 export function backwardScratchBytes({ H, Hkv, L, D, E, gradientRows, gradientColumns }: Sizes & Blocks): number {
   const width = padded(D) + padded(E);
-  const stripRow = gradientColumns + COLUMN_UNIT;
+  const stripRow = gradientPitch() / REAL;
   const panels = gradientColumns * (D + 2 * E + width + padded(D));
   const strips = (2 * gradientRows + 4 * ROWS_OF_STRIP + 1) * stripRow;
   const rows = gradientRows * (width + packed(D) + packed(E) + 2) + (ROWS_OF_STRIP + 8) * padded(D);

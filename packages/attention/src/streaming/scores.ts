@@ -19,6 +19,8 @@ interface Step {
   readonly run: OfWork;
   /** Whether the job has it. */
   readonly wanted: (job: ReturnType<typeof jobOf>, w: Work) => ReturnType<typeof i32.ne>;
+  /** It only puts −∞ and NaN in: scores may still be without a scale that is above 0. */
+  readonly closes?: true;
 }
 
 /**
@@ -60,13 +62,13 @@ export function defineScores(
   const passes: Step[] = [
     { run: defineSoftcap(m), wanted: (job) => f32.ne(job.real("softcap"), 0) },
     ...(keeps ? [{ run: keep("cappedStrip"), wanted: (_: unknown, w: Work) => w.int("cappedStrip") }] : []),
-    { run: definePoison(m), wanted: (job) => hasBad(job) },
+    { run: definePoison(m), wanted: (job) => hasBad(job), closes: true },
     { run: defineBiases(m), wanted: (job) => job.int("biasCount") },
     ...(keeps && pass?.keepsScores === true ? [{ run: keep("scoreStrip"), wanted: always }] : []),
     ...(pass === undefined ? [] : [{ run: pass.define(m), wanted: always }]),
     { run: defineNoise(m, draw), wanted: (job) => job.int("noise") },
-    { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")) },
-    { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")) },
+    { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")), closes: true },
+    { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")), closes: true },
   ];
 
   return m.internal("scores", { params: OF_WORK }, (f, { work }) => {
@@ -111,14 +113,17 @@ export function defineScores(
     });
     w.count("cells", i32.mul(w.int("rows"), w.int("width")));
     if (keepRaw !== undefined) f.if(w.int("rawStrip"), () => f.call(keepRaw, { work }));
-    // Without other passes the scale is left to the normaliser, which goes over the strip anyway; scores that are held are whole.
-    const any = passes.map(({ wanted }) => wanted(job, w)).reduce((one, other) => i32.or(one, other), job.int("heldBytes"));
+    // Where nothing needs scaled scores, the scale is left to the normaliser, which goes over the strip anyway; scores that are held are whole.
+    const scaled = passes
+      .filter(({ closes }) => closes === undefined)
+      .map(({ wanted }) => wanted(job, w))
+      .reduce((one, other) => i32.or(one, other), i32.or(job.int("heldBytes"), f32.le(w.real("scale"), 0)));
     w.setReal("factor", w.real("scale"));
-    f.if(any, () => {
+    f.if(scaled, () => {
       f.call(scale, { work });
       w.setReal("factor", f32.const(1));
-      for (const { run, wanted } of passes) f.if(wanted(job, w), () => f.call(run, { work }));
     });
+    for (const { run, wanted } of passes) f.if(wanted(job, w), () => f.call(run, { work }));
   });
 }
 

@@ -16,22 +16,27 @@ export function overRows(f: FunctionBuilder, w: Work, body: (at: Int, end: Int, 
   });
 }
 
-/** `body` for every eight numbers of a row, at `at` (of four) and 16 bytes on; `at` and the `other` addresses move along. */
-export function overVectors(f: FunctionBuilder, at: Int, end: Int, other: readonly Int[], body: () => void): void {
+/** `body` for every eight numbers of a row (or `bytes`), at `at` and behind it; `at` and the `other` addresses move along. */
+export function overVectors(f: FunctionBuilder, at: Int, end: Int, other: readonly Int[], body: () => void, bytes = 32): void {
   f.doWhile(i32.ltU(at, end), () => {
     body();
-    for (const pointer of [at, ...other]) f.increment(pointer, 32);
+    for (const pointer of [at, ...other]) f.increment(pointer, bytes);
   });
 }
 
+/** Closes the eight numbers behind a row, for which strips have room: then one of an odd number of eights may be gone over by sixteens. `lowest` is −∞. */
+export function padRow(f: FunctionBuilder, end: Int, lowest: Local<"v128">): void {
+  for (const offset of [0, 16]) f.store(end, lowest, offset);
+}
+
 /**
- * Replaces two vectors, at `at` and 16 bytes on, and gives what they became. Both are read before either is written: so the wide build makes
- * one vector of them.
+ * Replaces `count` vectors from `at` on, two or four, and gives what they became. All are read before any is written: so the wide build makes
+ * one vector of two.
  */
-export function inPairs(f: FunctionBuilder, at: Int, value: (x: Local<"v128">, offset: number) => V128): Local<"v128">[] {
-  const before = [0, 16].map((offset) => f.let(v128.load(at, offset)));
-  const after = before.map((x, side) => f.let(value(x, 16 * side) as Expression<"v128">));
-  after.forEach((x, side) => f.store(at, x, 16 * side));
+export function inPlace(f: FunctionBuilder, at: Int, count: 2 | 4, values: (xs: Local<"v128">[]) => readonly V128[]): Local<"v128">[] {
+  const before = Array.from({ length: count }, (_, index) => f.let(v128.load(at, 16 * index)));
+  const after = values(before).map((x) => f.let(x));
+  after.forEach((x, index) => f.store(at, x, 16 * index));
   return after;
 }
 
