@@ -14,7 +14,7 @@ export function horner(f: FunctionBuilder, x: Vector, coefficients: readonly Vec
 export function horners(f: FunctionBuilder, xs: readonly Vector[], coefficients: readonly Vector[]): Vector[] {
   const [next, last] = [coefficients.at(-2)!, coefficients.at(-1)!];
   const sums = xs.map((x) => f.let(f.madd(last, x, next)));
-  for (const c of [...coefficients.slice(0, -2)].reverse()) sums.forEach((sum, i) => sum.set(f.madd(sum, xs[i]!, c)));
+  for (const c of coefficients.slice(0, -2).reverse()) sums.forEach((sum, i) => sum.set(f.madd(sum, xs[i]!, c)));
   return sums;
 }
 
