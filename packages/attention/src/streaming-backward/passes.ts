@@ -9,7 +9,7 @@ import {
   type Local,
   type ModuleBuilder,
 } from "@heed/kernels/assembler";
-import { Constants, expBlock, fastDecaysBlock } from "@heed/kernels/building-blocks";
+import { Constants, expBlock, fastDecayBlock } from "@heed/kernels/building-blocks";
 import { heldWeightBlock } from "../streaming/hold.ts";
 import { BIAS, BIAS_FORMS, NORMALISERS } from "../streaming/job.ts";
 import { definePower, defineShare, weightBlock } from "../streaming/normalise.ts";
@@ -30,7 +30,7 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
   return m.internal("softmaxGradient", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
-    const exps = fastDecaysBlock(new Constants(f));
+    const exp = fastDecayBlock(new Constants(f));
     const lowest = f.let(f32x4.splat(-Infinity));
     const scale = f.let(f32x4.splat(w.real("factor")));
     const factor = f.let(w.real("gradientFactor"));
@@ -40,7 +40,6 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
     const gradient = w.local("gradientStrip");
     const deltas = f.let(i32.add(w.int("deltas"), i32.shl(row, 2)));
     const [maximum, sum, ofRow] = f.locals("f32", 3);
-    const offsets = [0, 16, 32, 48];
     const isHalf = f.let(i32.and(w.int("width"), 8));
     overRows(f, w, (at, end) => {
       saved.set(savedAt(w, job, row));
@@ -64,17 +63,19 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
       // Elsewhere what lies behind a run is of the next, or 0 for the sums over keys.
       f.if(isHalf, () => padRow(f, end, lowest));
       const from = f.let(at);
+      // All is read before anything is written: so the wide build makes one vector of two.
       const vectors = () => {
-        // All is read before anything is written: so the wide build makes one vector of two.
-        const scores = offsets.map((offset) => f.let(v128.load(from, offset)));
-        const changes = offsets.map((offset) => f.let(f32x4.sub(v128.load(pointer, offset), delta)));
-        const open = scores.map((score) => f.let(i32x4.ne(score, lowest)));
-        const powers = exps(scores.map((score) => f32x4.sub(f32x4.mul(score, scale), most))).map((power) => f.let(power));
-        changes.forEach((change) => change.set(f.madd(change, slope, ofLse)));
-        changes.forEach((change, i) => change.set(v128.and(f32x4.mul(powers[i], change), open[i])));
-        powers.forEach((power, i) => power.set(v128.and(f32x4.mul(power, share), open[i])));
-        powers.forEach((weight, i) => f.store(from, weight, offsets[i]));
-        changes.forEach((change, i) => f.store(pointer, change, offsets[i]));
+        const weights = f.locals("v128", 4);
+        const changes = f.sideBySide(4, (index) => {
+          const score = f.let(v128.load(from, 16 * index));
+          const change = f.let(f32x4.sub(v128.load(pointer, 16 * index), delta));
+          const open = f.let(i32x4.ne(score, lowest));
+          const power = f.let(exp(f32x4.sub(f32x4.mul(score, scale), most)));
+          weights[index].set(v128.and(f32x4.mul(power, share), open));
+          return v128.and(f32x4.mul(power, f.madd(change, slope, ofLse)), open);
+        });
+        weights.forEach((weight, index) => f.store(from, weight, 16 * index));
+        changes.forEach((change, index) => f.store(pointer, change, 16 * index));
       };
       overVectors(f, from, end, [pointer], vectors, 64);
     });

@@ -59,7 +59,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
         end.set(i32.add(out, outRow));
         factor.set(v128.load32Splat(state, ROW_STATE.FACTOR));
         f.doWhile(i32.ltU(at, end), () => {
-          inPlace(f, at, 2, (values) => values.map((value) => f32x4.mul(value, factor)));
+          inPlace(f, at, 2, (value) => f32x4.mul(value, factor));
           f.increment(at, 32);
         });
         f.increment(state, ROW_BYTES);

@@ -9,7 +9,7 @@ import {
   type Local,
   type ModuleBuilder,
 } from "@heed/kernels/assembler";
-import { Constants, fastDecayBlock, fastDecaysBlock, sigmoidBlock } from "@heed/kernels/building-blocks";
+import { Constants, fastDecayBlock, sigmoidBlock } from "@heed/kernels/building-blocks";
 import { NORMALISERS } from "./job.ts";
 import { inPlace, acrossLanes, overRows, overVectors, padRow } from "./strip.ts";
 import { PAIR, jobOf, workOf, type Int } from "./work.ts";
@@ -183,7 +183,7 @@ function defineHard(m: ModuleBuilder): Normalise {
 function defineSoftmax(m: ModuleBuilder, power: Power): Normalise {
   return m.internal("softmax", { params: { work: "i32", state: "i32" }, result: "i32" }, (f, { work, state }) => {
     const w = workOf(f, work);
-    const exps = fastDecaysBlock(new Constants(f));
+    const exp = fastDecayBlock(new Constants(f));
     const lowest = f.let(f32x4.splat(-Infinity));
     const scale = f.let(f32x4.splat(w.real("factor")));
     const zero = f.local("v128");
@@ -238,7 +238,7 @@ function defineSoftmax(m: ModuleBuilder, power: Power): Normalise {
         end,
         [],
         () => {
-          const weights = inPlace(f, from, 4, (scores) => exps(scores.map((score) => f32x4.sub(f32x4.mul(score, scale), most))));
+          const weights = inPlace(f, from, 4, (score) => exp(f32x4.sub(f32x4.mul(score, scale), most)));
           inTurn(sumLeft, sumRight, (total, index) => f32x4.add(total, weights[index]));
         },
         64,

@@ -30,12 +30,11 @@ export function padRow(f: FunctionBuilder, end: Int, lowest: Local<"v128">): voi
 }
 
 /**
- * Replaces `count` vectors from `at` on, two or four, and gives what they became. All are read before any is written: so the wide build makes
+ * Replaces `count` vectors from `at` on, two or four, side by side, and gives what they became. All are read before any is written: so the wide build makes
  * one vector of two.
  */
-export function inPlace(f: FunctionBuilder, at: Int, count: 2 | 4, values: (xs: Local<"v128">[]) => readonly V128[]): Local<"v128">[] {
-  const before = Array.from({ length: count }, (_, index) => f.let(v128.load(at, 16 * index)));
-  const after = values(before).map((x) => f.let(x));
+export function inPlace(f: FunctionBuilder, at: Int, count: 2 | 4, value: (x: Local<"v128">) => Expression<"v128">): Local<"v128">[] {
+  const after = f.sideBySide(count, (index) => value(f.let(v128.load(at, 16 * index))));
   after.forEach((x, index) => f.store(at, x, 16 * index));
   return after;
 }

@@ -175,6 +175,45 @@ describe("control flow", () => {
   });
 });
 
+describe("sideBySide", () => {
+  it("computes each body by itself, statements in turn", () => {
+    const order: number[] = [];
+    const { run } = one({ n: "i32" }, "i32", (f, { n }) => {
+      const results = f.sideBySide(3, (index) => {
+        const x = f.let(i32.add(n, index));
+        x.set(i32.mul(x, x));
+        return i32.add(x, 1);
+      });
+      order.push(results.length);
+      f.return(results.reduce((sum: Expression<"i32">, x) => i32.add(i32.mul(sum, 100), x), i32.const(0)));
+    });
+    expect(run(2)).toBe(5_10_17);
+    expect(order).toEqual([3]);
+    // The same bytes as statements written in turn.
+    const m = (body: (f: FunctionBuilder, p: Locals<{ n: "i32" }>) => void) => {
+      const module = new ModuleBuilder();
+      module.func("run", { params: { n: "i32" } }, body as never);
+      return [...module.toBytes()];
+    };
+    const together = m((f, { n }) => {
+      const at = f.locals("i32", 2);
+      f.sideBySide(2, (index) => {
+        at[index].set(n);
+        at[index].set(i32.add(at[index], 1));
+        return at[index];
+      });
+    });
+    const inTurn = m((f, { n }) => {
+      const at = f.locals("i32", 2);
+      const results = f.locals("i32", 2);
+      at.forEach((local) => local.set(n));
+      at.forEach((local) => local.set(i32.add(local, 1)));
+      results.forEach((local, index) => local.set(at[index]));
+    });
+    expect(together).toEqual(inTurn);
+  });
+});
+
 describe("every instruction", () => {
   const param: Record<string, ValueType> = { i32: "i32", i64: "i64", f32: "f32", f64: "f64" };
   const spaces = { i32, i64, f32, f64, v128, i8x16, i16x8, i32x4, i64x2, f32x4, f64x2 } as Record<
@@ -361,6 +400,26 @@ describe("misuse ends with a sentence that says what to do", () => {
     expect(building((f) => f.store(0, f32x4.neg(f32x4.relaxedMadd(f32x4.const(1), f32x4.const(1), f32x4.const(1)))), "simd")).toThrow(
       /the "simd" build holds no relaxed instruction\. Use f\.madd/,
     );
+  });
+
+  it("bodies side by side that are not alike, that branch, or that hold others", () => {
+    expect(
+      building((f, { n }) =>
+        f.sideBySide(2, (index) => {
+          if (index === 1) n.set(1);
+          return i32.add(n, 1);
+        }),
+      ),
+    ).toThrow(/the bodies have different numbers of statements\. Make what differs an operand/);
+    expect(
+      building((f, { n }) =>
+        f.sideBySide(2, () => {
+          f.if(n, () => n.set(1));
+          return i32.add(n, 1);
+        }),
+      ),
+    ).toThrow(/a body has control flow\. Use select or v128\.bitselect/);
+    expect(building((f, { n }) => f.sideBySide(2, () => f.sideBySide(2, () => i32.add(n, 1))[0]))).toThrow(/it is inside another one/);
   });
 
   it("a branch to a block that is closed", () => {

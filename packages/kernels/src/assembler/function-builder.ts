@@ -65,6 +65,8 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
   readonly #localTypes: ValueType[] = [];
   readonly #parameterCount: number;
   readonly #open: Label[] = [];
+  /** The statements of one body of `sideBySide`, while it is written. */
+  #aside: (readonly number[])[] | undefined;
 
   /** @internal Use `ModuleBuilder.func`. */
   constructor(name: string, build: Build, parameterCount: number, result: R | undefined) {
@@ -76,7 +78,8 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
 
   /** @internal Raw bytes; kernels use the methods below. */
   emit(bytes: readonly number[]): void {
-    for (const byte of bytes) this.#code.push(byte);
+    if (this.#aside !== undefined) this.#aside.push(bytes);
+    else for (const byte of bytes) this.#code.push(byte);
   }
 
   /** @internal The code of an operand, checked to belong to this function and build. */
@@ -116,6 +119,31 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
   /** `local += amount`, for pointers and counters. */
   increment(local: Local<"i32">, amount: I32): void {
     local.set(i32.add(local, amount));
+  }
+
+  /**
+   * What `body` computes for each index, statement by statement side by side: the first statement of every body, then the second of every one. For long chains of
+   * operations, each of which waits for the one before, in loops that are bound by that: processors look ahead by few of them. Bodies must be alike, free of
+   * control flow, and must not read what another one sets.
+   */
+  sideBySide<T extends ValueType>(count: number, body: (index: number) => Expression<T>): Local<T>[] {
+    const where = `${this.name}: sideBySide`;
+    if (this.#aside !== undefined) throw new AssemblerError(where, "it is inside another one", "Give the outer one more bodies instead.");
+    const bodies: (readonly number[])[][] = [];
+    const results: Local<T>[] = [];
+    try {
+      for (let index = 0; index < count; index++) {
+        bodies.push((this.#aside = []));
+        results.push(this.let(body(index)));
+      }
+    } finally {
+      this.#aside = undefined;
+    }
+    if (bodies.some(({ length }) => length !== bodies[0]!.length)) {
+      throw new AssemblerError(where, "the bodies have different numbers of statements", "Make what differs an operand.");
+    }
+    for (const index of bodies[0]?.keys() ?? []) for (const statements of bodies) this.emit(statements[index]!);
+    return results;
   }
 
   // ——— Arithmetic that depends on the build ———
@@ -208,6 +236,9 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
   }
 
   #nest(opening: readonly number[], body: (label: Label) => void): void {
+    if (this.#aside !== undefined) {
+      throw new AssemblerError(`${this.name}: sideBySide`, "a body has control flow", "Use select or v128.bitselect.");
+    }
     const label = { level: this.#open.length };
     this.emit(opening);
     this.#open.push(label);

@@ -34,6 +34,8 @@ export function tails(m: ModuleBuilder): Tails {
  * The body is in the module once, and no call is inside the loop: it would make the engine keep every constant in memory.
  * So the last vector is the last four elements, which overlap those before; its inputs are read first, since `out` may be
  * an input. An element's value does not depend on its place, so the overlap is written with what it holds.
+ *
+ * @param together how many vectors of a longer row go side by side, for bodies that are long chains; the wide build takes two at least
  */
 export function elementLoop(
   f: FunctionBuilder,
@@ -42,20 +44,20 @@ export function elementLoop(
   out: Local<"i32">,
   n: Local<"i32">,
   body: (...values: Local<"v128">[]) => Expression<"v128">,
+  together = f.build === "wide" ? 2 : 1,
 ): void {
   const values = f.locals("v128", inputs.length, "value");
   const lasts = f.locals("v128", inputs.length, "last");
   const result = f.local("v128", "result");
   const pointers = new Set([...inputs, out]);
-  if (f.build === "wide") {
-    // Pairs first: both are read before either is written, so that the engine makes one vector of them.
-    f.if(i32.geS(n, 8), () => {
-      f.doWhile(i32.geS(n, 8), () => {
-        const sides = [0, 16].map((offset) => inputs.map((pointer) => f.let(v128.load(pointer, offset))));
-        const results = sides.map((side) => f.let(body(...side)));
-        results.forEach((side, index) => f.store(out, side, 16 * index));
-        for (const pointer of pointers) f.increment(pointer, 32);
-        f.increment(n, -8);
+  if (together > 1) {
+    // All are read before any is written, so that the wide build's engine makes one vector of two.
+    f.if(i32.geS(n, 4 * together), () => {
+      f.doWhile(i32.geS(n, 4 * together), () => {
+        const results = f.sideBySide(together, (index) => body(...inputs.map((pointer) => f.let(v128.load(pointer, 16 * index)))));
+        results.forEach((result, index) => f.store(out, result, 16 * index));
+        for (const pointer of pointers) f.increment(pointer, 16 * together);
+        f.increment(n, -4 * together);
       });
     });
   }

@@ -1,7 +1,7 @@
 import { f32x4, i32x4, v128 } from "../assembler/index.ts";
 import type { Expression, Local, V128 } from "../assembler/index.ts";
 import type { Constants } from "./constants.ts";
-import { horner, horners, hornersInPairs } from "./polynomial.ts";
+import { horner, hornerInPairs } from "./polynomial.ts";
 
 /** `(e^r − 1 − r) / r²`, |r| ≤ ln2 / 2: minimax for e^r − 1, within 2^-26 (0.2 ulp), so that `expm1` can use it too. */
 const EXP = [0.4999999701976776, 0.1666654348373413, 0.04166720062494278, 0.008366547524929047, 0.001388251781463623];
@@ -85,38 +85,28 @@ const LEAST_EXPONENT = -88.02969193111305;
  * @param bounded the caller promises −88.3 ≤ factor · x
  */
 export function fastDecayBlock(k: Constants, factor = 1, bounded = false): (x: V128) => Expression<"v128"> {
-  const several = fastDecaysBlock(k, factor, bounded);
-  return (x) => several([x])[0]!;
-}
-
-/**
- * `fastDecayBlock` of several vectors, step by step side by side: what one waits for is long, and a processor looks ahead by few instructions of this
- * kind (softmax of rows of 256, cycles per vector: 8.8 one after the other, 7.9 by fours).
- */
-export function fastDecaysBlock(k: Constants, factor = 1, bounded = false): (xs: readonly V128[]) => Expression<"v128">[] {
   const { f } = k;
   const [log2e, magic] = [k.f32(factor * Math.LOG2E), k.f32(MAGIC_EXPONENT)] as const;
   const least = bounded ? undefined : k.f32(LEAST_EXPONENT / factor);
   const coefficients = EXP2.map((c) => k.f32(c));
-  const bound = (x: V128): V128 => (least === undefined ? x : factor > 0 ? f32x4.pmax(x, least) : f32x4.pmin(x, least));
-  return (xs) => {
-    const each = (of: (index: number) => V128): Local<"v128">[] => xs.map((_, index) => f.let(of(index)));
-    const t = each((i) => bound(xs[i]!));
-    let [shifted, fraction]: Local<"v128">[][] = [];
+  return (x) => {
+    const t = f.let(least === undefined ? x : factor > 0 ? f32x4.pmax(x, least) : f32x4.pmin(x, least));
+    const fraction = f.local("v128");
+    const shifted = f.local("v128");
     if (f.build !== "simd") {
-      shifted = each((i) => f.madd(t[i]!, log2e, magic));
-      fraction = each((i) => f32x4.sub(magic, shifted[i]!));
-      fraction = each((i) => f.madd(t[i]!, log2e, fraction[i]!));
+      shifted.set(f.madd(t, log2e, magic));
+      fraction.set(f.madd(t, log2e, f32x4.sub(magic, shifted)));
     } else {
-      t.forEach((one) => one.set(f32x4.mul(one, log2e)));
-      shifted = each((i) => f32x4.add(t[i]!, magic));
-      fraction = each((i) => f32x4.sub(shifted[i]!, magic));
-      fraction = each((i) => f32x4.sub(t[i]!, fraction[i]!));
+      t.set(f32x4.mul(t, log2e));
+      shifted.set(f32x4.add(t, magic));
+      fraction.set(f32x4.sub(t, f32x4.sub(shifted, magic)));
     }
     // Where a multiply-add is two operations, one chain of them would take twice as long.
-    const powers = f.build === "simd" ? hornersInPairs(f, fraction, coefficients) : horners(f, fraction, coefficients);
-    const factors = each((i) => i32x4.shl(shifted[i]!, 23));
-    return powers.map((power, i) => f32x4.mul(power, factors[i]!));
+    const power =
+      f.build !== "simd"
+        ? horner(f, fraction, coefficients)
+        : hornerInPairs(f, fraction, f.let(f32x4.mul(fraction, fraction)), coefficients);
+    return f32x4.mul(power, i32x4.shl(shifted, 23));
   };
 }
 

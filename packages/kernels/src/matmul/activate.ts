@@ -25,7 +25,7 @@ export function defineActivate(module: ModuleBuilder): Activate {
         x.set(source);
         y.set(out);
         count.set(n);
-        elementLoop(f, tail, [x], y, count, (value) => block(value!));
+        elementLoop(f, tail, [x], y, count, (value) => block(value!), 4);
         f.increment(source, rowStride);
         f.increment(out, rowStride);
       });

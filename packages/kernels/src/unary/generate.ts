@@ -223,6 +223,10 @@ const parameterNames: Record<string, string[]> = {
   powScalar: ["exponent"],
 };
 
+/** Long chains of operations, which go up to 1.6 times as fast side by side. Only those that models are made of: the loop for it is four times as long. */
+const SIDE_BY_SIDE = new Set(["exp", "tanh", "sigmoid", "silu", "geluErf", "geluTanh", "siluGrad", "geluErfGrad", "geluTanhGrad"]);
+const vectorsTogether = (name: string): number | undefined => (SIDE_BY_SIDE.has(name) ? 4 : undefined);
+
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(build);
   const tail = tails(m);
@@ -238,7 +242,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
         });
       }
       const one = prepare(k, parameters);
-      elementLoop(f, tail, [x], out, n, (value) => one(value!));
+      elementLoop(f, tail, [x], out, n, (value) => one(value!), vectorsTogether(name));
     });
   }
   for (const [name, prepare] of Object.entries(gradients)) {
@@ -246,7 +250,7 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
       const k = new Constants(f);
       const parameters = Object.values(rest as Record<string, Local<"f32">>).map((value) => f.let(f32x4.splat(value)));
       const one = prepare(k, parameters);
-      elementLoop(f, tail, [x, g], out, n, (value, cotangent) => one(value!, cotangent!));
+      elementLoop(f, tail, [x, g], out, n, (value, cotangent) => one(value!, cotangent!), vectorsTogether(`${name}Grad`));
     });
   }
   return m.toBytes();
