@@ -75,8 +75,6 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     (f, { work, row, state, sums }) => {
       const w = workOf(f, work);
       const job = jobOf(f, w.local("job"));
-      const k = new Constants(f);
-      const log = logBlock(k);
       const at = f.let(i32.add(w.int("firstQuery"), row));
       const saved = f.let(
         i32.shl(
@@ -88,12 +86,14 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
         ),
       );
       const [maximum, sum] = [f.let(f32.load(state, ROW_STATE.MAXIMUM)), f.let(f32.load(state, ROW_STATE.SUM))];
-      const keep = (field: "rowMaximum" | "rowSum" | "lse", value: ReturnType<typeof f32.load>) =>
-        f.if(job.int(field), () => f.store(i32.add(job.int(field), saved), value));
-      keep("rowMaximum", maximum);
-      keep("rowSum", sum);
-      const x = f.let(f32x4.splat(sum));
-      keep("lse", f32.add(maximum, f32x4.extractLane(log(x), 0)));
+      const keep = (field: "rowMaximum" | "rowSum" | "lse", value: () => ReturnType<typeof f32.load>) =>
+        f.if(job.int(field), () => f.store(i32.add(job.int(field), saved), value()));
+      keep("rowMaximum", () => maximum);
+      keep("rowSum", () => sum);
+      keep("lse", () => {
+        const log = logBlock(new Constants(f));
+        return f32.add(maximum, f32x4.extractLane(log(f.let(f32x4.splat(sum))), 0));
+      });
 
       const factor = f.let(f.call(share, { work, maximum, sum }));
       const factors = f.let(f32x4.splat(factor));
@@ -102,15 +102,17 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       f.vectorLoop(
         E,
         () => {
-          f.store(out, f32x4.mul(v128.load(sums), factors));
-          f.increment(sums, 16);
-          f.increment(out, 16);
+          const divided = f.sideBySide(2, (half) => f32x4.mul(v128.load(sums, 16 * half), factors));
+          divided.forEach((part, half) => f.store(out, part, 16 * half));
+          f.increment(sums, 32);
+          f.increment(out, 32);
         },
         () => {
           f.store(out, f32.mul(f32.load(sums), factor));
           f.increment(sums, 4);
           f.increment(out, 4);
         },
+        8,
       );
     },
   );
