@@ -317,10 +317,12 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
     const [blockRows, H, E] = [job.local("blockRows"), job.local("H"), job.local("E")];
-    const blocks = f.let(i32.divU(i32.sub(i32.add(job.int("L"), blockRows), 1), blockRows));
-    const head = f.let(i32.divU(chunk, blocks));
+    // The last block of every head, then the one before it: where masks are causal the longest go first, so that threads end together.
+    const heads = f.let(i32.mul(job.int("B"), H));
+    const head = f.let(i32.remU(chunk, heads));
     f.call(place, { work, b: i32.divU(head, H), h: i32.remU(head, H) });
-    const first = f.let(i32.mul(i32.remU(chunk, blocks), blockRows), "first");
+    const blocks = i32.divU(i32.sub(i32.add(job.int("L"), blockRows), 1), blockRows);
+    const first = f.let(i32.mul(i32.sub(i32.sub(blocks, 1), i32.divU(chunk, heads)), blockRows), "first");
     const rows = f.let(i32.sub(w.int("L"), first), "rows");
     rows.set(i32.minS(rows, blockRows));
     f.if(i32.leS(rows, 0), () => f.return());

@@ -9,10 +9,10 @@ export function reference(views: Views, pass?: ScorePass): StreamingKernels {
     forward(pointer, from, to) {
       const work = rowsOf(views, pointer, pass);
       const { job, reals, start } = work;
-      const blocks = Math.ceil(job.L / job.blockRows);
+      const [blocks, heads] = [Math.ceil(job.L / job.blockRows), job.B * job.H];
       for (let chunk = from; chunk < to; chunk++) {
-        const head = Math.floor(chunk / blocks);
-        const [b, h, first] = [Math.floor(head / job.H), head % job.H, (chunk % blocks) * job.blockRows];
+        const head = chunk % heads;
+        const [b, h, first] = [Math.floor(head / job.H), head % job.H, (blocks - 1 - Math.floor(chunk / heads)) * job.blockRows];
         const last = Math.min(first + job.blockRows, work.sample(b).L);
         for (let i = first; i < last; i++) {
           const row = work.row(b, h, i);
