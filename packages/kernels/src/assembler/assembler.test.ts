@@ -419,6 +419,16 @@ describe("misuse ends with a sentence that says what to do", () => {
         }),
       ),
     ).toThrow(/a body has control flow\. Use select or v128\.bitselect/);
+    expect(
+      building((f, { n }) =>
+        f.block((exit) =>
+          f.sideBySide(2, () => {
+            f.branchIf(exit, n);
+            return i32.add(n, 1);
+          }),
+        ),
+      ),
+    ).toThrow(/a body has control flow/);
     expect(building((f, { n }) => f.sideBySide(2, () => f.sideBySide(2, () => i32.add(n, 1))[0]))).toThrow(/it is inside another one/);
   });
 

@@ -236,15 +236,19 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
   }
 
   #nest(opening: readonly number[], body: (label: Label) => void): void {
-    if (this.#aside !== undefined) {
-      throw new AssemblerError(`${this.name}: sideBySide`, "a body has control flow", "Use select or v128.bitselect.");
-    }
+    this.#refuseAside();
     const label = { level: this.#open.length };
     this.emit(opening);
     this.#open.push(label);
     body(label);
     this.#open.pop();
     this.emit([0x0b]);
+  }
+
+  /** Bodies of `sideBySide` have no control flow. */
+  #refuseAside(): void {
+    if (this.#aside === undefined) return;
+    throw new AssemblerError(`${this.name}: sideBySide`, "a body has control flow", "Use select or v128.bitselect.");
   }
 
   branch(label: Label): void {
@@ -256,6 +260,7 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
   }
 
   #distance(label: Label): number[] {
+    this.#refuseAside();
     if (this.#open[label.level] !== label) {
       throw new AssemblerError(
         `${this.name}: branch`,
@@ -336,6 +341,7 @@ export class FunctionBuilder<R extends ValueType | undefined = ValueType | undef
   }
 
   return(...value: R extends ValueType ? [Operand<R>] : []): void {
+    this.#refuseAside();
     const [operand] = value as [Operand<ValueType>?];
     if ((operand === undefined) !== (this.#result === undefined)) {
       throw new AssemblerError(`${this.name}: return`, `the signature has ${this.#result ?? "no"} result`, "Make the two agree.");
