@@ -24,11 +24,9 @@ export const lstm: CellCode = {
     const { f } = k;
     const [sigmoid, tanh] = [fastSigmoidBlock(k), fastTanhBlock(k)];
     const cell = f.local("v128");
-    return ([preI, preF, preG, preO], _h, c) => {
-      const i = f.let(sigmoid(preI));
-      const forget = f.let(sigmoid(preF));
-      const g = f.let(tanh(preG));
-      const o = f.let(sigmoid(preO));
+    const squash = [sigmoid, sigmoid, tanh, sigmoid];
+    return (sums, _h, c) => {
+      const [i, forget, g, o] = f.sideBySide(4, (gate) => squash[gate](sums[gate]));
       cell.set(f.madd(forget, c, f32x4.mul(i, g)));
       return { slots: [i, forget, g, o], h: f32x4.mul(o, tanh(cell)), c: cell };
     };
@@ -58,8 +56,7 @@ export const gru: CellCode = {
     const { f } = k;
     const [sigmoid, tanh] = [fastSigmoidBlock(k), fastTanhBlock(k)];
     return ([preR, preZ, preN, hidden], h) => {
-      const r = f.let(sigmoid(preR));
-      const z = f.let(sigmoid(preZ));
+      const [r, z] = f.sideBySide(2, (gate) => sigmoid([preR, preZ][gate]));
       const n = f.let(tanh(f.let(f.madd(r, hidden, preN))));
       return { slots: [r, z, n], h: f.madd(z, f32x4.sub(h, n), n) };
     };
