@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { spawnChild } from "./children.ts";
 import { conditions } from "./conditions.ts";
 import { onCores } from "./cores.ts";
 
@@ -14,7 +15,7 @@ export class CoreProbes {
     const program = fileURLToPath(new URL("./core-probe.ts", import.meta.url));
     this.#children = (cores.length === 0 ? [[]] : cores.map((core) => [core])).map((own) => {
       const [command, words] = onCores(own, process.execPath, [...conditions(), "--disable-warning=ExperimentalWarning", program]);
-      return spawn(command, words, { stdio: ["pipe", "pipe", "inherit"] });
+      return spawnChild(command, words, { stdio: ["pipe", "pipe", "inherit"] });
     });
     this.#lines = this.#children.map((child) => createInterface({ input: child.stdout! })[Symbol.asyncIterator]());
   }

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { spawnChild } from "../../machine/children.ts";
 import { conditions } from "../../machine/conditions.ts";
 import { keepOnCores } from "../../machine/cores.ts";
 import type { AdapterOptions } from "./contestants/adapter.ts";
@@ -34,7 +35,7 @@ export class ContestantProcess {
       program === "torch"
         ? [python, [file("torch.py")]]
         : [process.execPath, [...conditions(), "--disable-warning=ExperimentalWarning", "--expose-gc", file("serve.ts"), program]];
-    const child = spawn(command, [...words, JSON.stringify(options)], {
+    const child = spawnChild(command, [...words, JSON.stringify(options)], {
       stdio: ["pipe", "ignore", "pipe", "pipe"],
       env: { ...process.env, OMP_NUM_THREADS: String(options.threads), OPENBLAS_NUM_THREADS: String(options.threads) },
     });
