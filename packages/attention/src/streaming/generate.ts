@@ -447,14 +447,18 @@ function defineFlagRows(m: ModuleBuilder): void {
           at.set(i32.add(i32.add(i32.mul(b, batchStride), i32.mul(h, headStride)), i32.mul(i, rowStride)));
           at.set(i32.add(x, i32.shl(at, 2)));
           all.set(zero);
-          const add = (value: ReturnType<typeof v128.load>, bytes: number) => {
-            all.set(v128.or(all, f32x4.mul(value, zero)));
-            f.increment(at, bytes);
-          };
+          const add = (value: ReturnType<typeof v128.load>) => all.set(v128.or(all, f32x4.mul(value, zero)));
           f.vectorLoop(
             width,
-            () => add(v128.load(at), 16),
-            () => add(v128.load32Zero(at), 4),
+            () => {
+              for (const offset of [0, 16]) add(v128.load(at, offset));
+              f.increment(at, 32);
+            },
+            () => {
+              add(v128.load32Zero(at));
+              f.increment(at, 4);
+            },
+            8,
           );
           flag.set(v128.anyTrue(f32x4.ne(all, all)));
           f.store8(flags, flag);
