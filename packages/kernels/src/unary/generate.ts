@@ -224,7 +224,7 @@ const parameterNames: Record<string, string[]> = {
 };
 
 /** Long chains of operations, which go up to 1.6 times as fast side by side. Only those that models are made of: the loop for it is four times as long. */
-const SIDE_BY_SIDE = new Set(["exp", "tanh", "sigmoid", "silu", "geluErf", "geluTanh", "siluGrad", "geluErfGrad", "geluTanhGrad"]);
+const SIDE_BY_SIDE = new Set(["exp", "tanh", "sigmoid", "silu", "geluErf", "geluTanh", "geluErfGrad"]);
 const vectorsTogether = (name: string): number | undefined => (SIDE_BY_SIDE.has(name) ? 4 : undefined);
 
 export function wasm(build: Build): Uint8Array<ArrayBuffer> {

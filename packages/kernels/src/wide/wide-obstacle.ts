@@ -7,7 +7,7 @@ import { compileWide, engineFlags } from "./compile-wide.ts";
 const refused: string[] = [];
 let found: { readonly obstacle: string | undefined } | undefined;
 
-/** Why the wide build cannot run here, or `undefined` when it can: asked once, by a tile of a matrix product, in about 5 ms. */
+/** Why the wide build cannot run here, or `undefined` when it can: asked once, by a tile of a matrix product, in about 5 ms, 40 where it finds no gain. */
 export function wideObstacle(): string | undefined {
   return (found ??= { obstacle: findObstacle() }).obstacle;
 }
