@@ -20,7 +20,10 @@ export {
   convolution as convolutionKernels,
   correlateScratchBytes,
   packedKernelBytes,
+  packedWinogradBytes,
   type ConvolutionKernels,
+  winogradQuads,
+  winogradScratchBytes,
 } from "./convolution/convolution.ts";
 export { optimiser as optimiserKernels, type OptimiserKernels } from "./optimiser/optimiser.ts";
 export { pooling as poolingKernels, type PoolingKernels } from "./pooling/pooling.ts";

@@ -3,13 +3,21 @@ import { features } from "../features.ts";
 import { allocateBlock, freeBlock } from "../memory/allocator.ts";
 import { float32View } from "../memory/views.ts";
 import { measurePeak, type Peak } from "../probe/peak.ts";
-import { convolution, correlateScratchBytes, packedKernelBytes } from "./convolution.ts";
+import {
+  convolution,
+  correlateScratchBytes,
+  packedKernelBytes,
+  packedWinogradBytes,
+  winogradQuads,
+  winogradScratchBytes,
+} from "./convolution.ts";
 
 export interface ConvolutionTiming {
-  /** `convolution-64-64-56`: channels in and out, side of the image; 3 × 3, padded by 1. */
+  /** `correlate-64-64-56` or `winograd-…`: channels in and out, side of the image; 3 × 3, padded by 1. */
   readonly name: string;
   readonly shape: readonly [C: number, O: number, side: number];
   readonly build: Build;
+  /** Counted by the definition: `winograd` multiplies less than half as often, so that it can exceed the peak. */
   readonly gflops: number;
   /** The share of the peak of fused multiply-add, measured in the same run. */
   readonly ofPeak: number;
@@ -51,16 +59,25 @@ export function benchmarkConvolution(options: ConvolutionBenchmarkOptions = {}):
   };
   const cases = shapes.flatMap(([C, O, side]) => {
     const [x, weight, y] = [room(4 * C * side * side), room(36 * C * O), room(4 * O * side * side)];
-    const packed = room(packedKernelBytes(4, O, C, 9));
-    const scratch = room(correlateScratchBytes(C, O, 9, side + 2, side + 2));
-    return builds.map((build) => {
-      const { packKernel, correlate } = convolution.implementation(build);
-      const work = () => {
-        packKernel(weight, packed, O, C, 9, 9 * C, 9, 1);
-        correlate(x, packed, 0, y, C, side, side, O, 3, 3, 1, 1, 1, 1, side, side, side * side, scratch);
+    const [packed, transformed] = [room(packedKernelBytes(4, O, C, 9)), room(packedWinogradBytes(4, O, C))];
+    const scratch = room(Math.max(correlateScratchBytes(C, O, 9, side + 2, side + 2), winogradScratchBytes(C, O, side, side)));
+    const ends = [side, side, side * side] as const;
+    return builds.flatMap((build) => {
+      const { packKernel, correlate, packWinograd, winograd } = convolution.implementation(build);
+      const works = {
+        correlate: () => {
+          packKernel(weight, packed, O, C, 9, 9 * C, 9, 1);
+          correlate(x, packed, 0, y, C, side, side, O, 3, 3, 1, 1, 1, 1, ...ends, scratch);
+        },
+        winograd: () => {
+          packWinograd(weight, transformed, O, C, 9 * C, 9, 1);
+          winograd(x, transformed, 0, y, C, side, side, O, 1, 1, ...ends, winogradQuads(C, O), scratch);
+        },
       };
-      const name = `convolution-${C}-${O}-${side}`;
-      return { name, shape: [C, O, side] as const, build, flops: 18 * C * O * side * side, work, milliseconds: Infinity };
+      return Object.entries(works).map(([kernel, work]) => {
+        const name = `${kernel}-${C}-${O}-${side}`;
+        return { name, shape: [C, O, side] as const, build, flops: 18 * C * O * side * side, work, milliseconds: Infinity };
+      });
     });
   });
   let fma: number | undefined;

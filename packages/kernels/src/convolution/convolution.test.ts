@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { expectNear, implementationsOf, inWorkspace, noise, unitRoundoff } from "../testing/workspace.ts";
-import { convolution, correlateScratchBytes, packedKernelBytes } from "./convolution.ts";
+import {
+  convolution,
+  correlateScratchBytes,
+  packedKernelBytes,
+  packedWinogradBytes,
+  winogradQuads,
+  winogradScratchBytes,
+} from "./convolution.ts";
 
 interface Geometry {
   title: string;
@@ -199,6 +206,80 @@ describe.each(implementationsOf(convolution))("correlate, $name", ({ kernels, dt
           expect(actual.slice(o * rowY + outH * outW, (o + 1) * rowY)).toEqual([9, 9, 9]);
         }
       });
+    }
+  });
+});
+
+/** C, O, H, W, padding (top, left), output size. */
+const winogradStrips: [string, number, number, number, number, [number, number], [number, number]][] = [
+  ["one output", 1, 1, 3, 3, [0, 0], [1, 1]],
+  ["two by two outputs", 2, 3, 4, 4, [0, 0], [2, 2]],
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13].map((O): (typeof winogradStrips)[number] => [`${O} filters`, 2, O, 4, 8, [1, 1], [4, 8]]),
+  ...[1, 2, 5, 7, 8, 9, 14, 15, 16, 17, 24, 33].map((W): (typeof winogradStrips)[number] => [
+    `a width of ${W}`,
+    3,
+    7,
+    3,
+    W,
+    [1, 1],
+    [3, W],
+  ]),
+  ...[1, 2, 5, 8].map((H): (typeof winogradStrips)[number] => [`a height of ${H}`, 2, 5, H, 9, [1, 1], [H, 9]]),
+  ["more quads than are computed together", 2, 3, 40, 60, [1, 1], [40, 60]],
+  ["more channels than one pass takes", 330, 7, 4, 8, [1, 1], [4, 8]],
+  ["few quads at a time, of many channels", 300, 290, 9, 17, [1, 1], [9, 17]],
+  ["without padding", 2, 6, 7, 10, [0, 0], [5, 8]],
+  ["padding wider than the kernel", 1, 6, 2, 3, [4, 5], [8, 11]],
+  ["pixels left out, by negative padding", 2, 6, 6, 9, [-1, -2], [2, 4]],
+  ["a strip below the first", 2, 6, 8, 8, [1 - 3, 1], [3, 8]],
+  ["no output", 2, 6, 3, 3, [0, 0], [0, 1]],
+  ["no filters", 2, 0, 3, 3, [0, 0], [1, 1]],
+];
+
+describe.each(implementationsOf(convolution))("winograd, $name", ({ kernels, dtype }) => {
+  it.each(winogradStrips)("is the sum of nine taps of each channel: %s", (_, C, O, H, W, [top, left], [outH, outW]) => {
+    const width = dtype === "float32" ? 4 : 8;
+    const rowY = outH * outW + 3;
+    const [x, weight, bias] = [noise(C * H * W, 1), noise(O * C * 9, 2), noise(O, 3)];
+    for (const turned of [false, true]) {
+      const stored = turned ? weight.map((__, i) => weight[(Math.floor(i / 9) + 1) * 9 - 1 - (i % 9)]) : weight;
+      inWorkspace(dtype, (w) => {
+        const packed = w.bytes(packedWinogradBytes(width, O, C));
+        kernels.packWinograd(w.reals(stored, 1) + (turned ? 8 * width : 0), packed, O, C, C * 9, 9, turned ? -1 : 1);
+        const y = w.reals(Array<number>(O * rowY).fill(9), 2);
+        const scratch = w.bytes(winogradScratchBytes(C, O, outH, outW));
+        const [px, pb] = [w.reals(x, 3), turned ? 0 : w.reals(bias, 1)];
+        kernels.winograd(px, packed, pb, y, C, H, W, O, top, left, outH, outW, rowY, winogradQuads(C, O), scratch);
+        const actual = w.readReals(y, O * rowY);
+        const pixel = (c: number, h: number, v: number) => (h < 0 || h >= H || v < 0 || v >= W ? 0 : x[(c * H + h) * W + v]);
+        // Sizes: of each channel the largest pixel of all, below 1, times the sizes of its taps.
+        for (let o = 0; o < O; o++) {
+          const size = weight.slice(o * C * 9, (o + 1) * C * 9).reduce((sum, tap) => sum + Math.abs(tap), 1);
+          for (let r = 0; r < outH; r++) {
+            for (let s = 0; s < outW; s++) {
+              let sum = turned ? 0 : bias[o];
+              for (let c = 0; c < C; c++)
+                for (let tap = 0; tap < 9; tap++)
+                  sum += weight[(o * C + c) * 9 + tap] * pixel(c, r + Math.floor(tap / 3) - top, s + (tap % 3) - left);
+              expectNear([actual[o * rowY + r * outW + s]], [sum], 8 * Math.sqrt(C) * unitRoundoff(dtype) * size);
+            }
+          }
+          expect(actual.slice(o * rowY + outH * outW, (o + 1) * rowY)).toEqual([9, 9, 9]);
+        }
+      });
+    }
+  });
+
+  it("tells of NaN, infinities and giants, wherever they are", () => {
+    for (let n = 0; n < 11; n++) {
+      inWorkspace(dtype, (w) => expect(kernels.areMild(w.reals(noise(n, 1)), n)).toBe(1));
+      for (let at = 0; at < n; at++) {
+        for (const giant of [NaN, Infinity, -Infinity, 1e16, -1e16]) {
+          const x = noise(n, 1);
+          x[at] = giant;
+          inWorkspace(dtype, (w) => expect(kernels.areMild(w.reals(x, 1), n)).toBe(0));
+        }
+      }
     }
   });
 });

@@ -9,6 +9,7 @@ import { tileRows } from "../matmul/tile.ts";
 // positions in the padded strip; those between two rows of the output are computed for nothing and dropped.
 
 type Int = Local<"i32">;
+export type CopyRun = FunctionHandle<{ x: "i32"; out: "i32"; n: "i32" }, undefined>;
 
 /** Terms of a sum per pass: what a tile reads stays in the first cache. */
 const STEPS = 320;
@@ -35,11 +36,64 @@ const STRIP = {
   scratch: "i32",
 } as const;
 
+const IMAGE = {
+  x: "i32",
+  C: "i32",
+  H: "i32",
+  W: "i32",
+  padTop: "i32",
+  padLeft: "i32",
+  lines: "i32",
+  pitch: "i32",
+  plane: "i32",
+  image: "i32",
+} as const;
+export type CopyStrip = FunctionHandle<typeof IMAGE, undefined>;
+
+/** Bytes of a channel of a padded strip: not a multiple of the distance at which lines compete for one place in the cache. */
+export function planeBytes(lines: Int, pitch: Int) {
+  return i32.shl(i32.or(i32.mul(lines, pitch), 16), 2);
+}
+
+/** A strip with zeros around it, `lines` of `pitch` numbers of each channel, channels `plane` bytes apart, and zeros to the end of the last vector. */
+export function defineCopyStrip(m: ModuleBuilder, copyRun: CopyRun): CopyStrip {
+  return m.internal("copyStrip", { params: IMAGE }, (f, { x, C, H, W, padTop, padLeft, lines, pitch, plane, image }) => {
+    const [at, from, size, line] = f.locals("i32", 4);
+    f.memoryFill(image, 0, i32.add(i32.mul(plane, C), 4 * tileColumns(m.build)));
+    // Columns [left, right) of the padded lines show pixels.
+    const left = f.let(i32.maxS(padLeft, 0));
+    const shown = f.let(i32.add(W, padLeft));
+    const right = f.let(i32.minS(shown, pitch));
+    size.set(i32.sub(right, left));
+    f.if(i32.leS(size, 0), () => f.return());
+    f.forRange(0, C, 1, (c) =>
+      f.forRange(0, lines, 1, (r) => {
+        line.set(i32.sub(r, padTop));
+        f.if(i32.and(i32.geS(line, 0), i32.ltS(line, H)), () => {
+          from.set(i32.add(i32.mul(i32.add(i32.mul(c, H), line), W), i32.sub(left, padLeft)));
+          at.set(i32.add(i32.mul(r, pitch), left));
+          f.call(copyRun, {
+            x: i32.add(x, i32.shl(from, 2)),
+            out: i32.add(image, i32.add(i32.mul(c, plane), i32.shl(at, 2))),
+            n: size,
+          });
+        });
+      }),
+    );
+  });
+}
+
+/** Tiles of 1 … `tileRows` rows, see `defineTapTile`. */
+export function defineTapTiles(m: ModuleBuilder) {
+  const height = tileRows(m.build);
+  return Array.from({ length: height }, (_, index) => defineTapTile(m, index + 1, height, tileColumns(m.build)));
+}
+export type TapTiles = ReturnType<typeof defineTapTiles>;
+
 /** Adds `packKernel` and `correlate` to the module. */
-export function defineCorrelate(m: ModuleBuilder, copyRun: FunctionHandle<{ x: "i32"; out: "i32"; n: "i32" }, undefined>): void {
+export function defineCorrelate(m: ModuleBuilder, copyStrip: CopyStrip, tiles: TapTiles): void {
   const [height, columns] = [tileRows(m.build), tileColumns(m.build)];
   const pack = definePack(m, height);
-  const tiles = Array.from({ length: height }, (_, index) => defineTapTile(m, index + 1, height, columns));
 
   m.func("packKernel", { params: KERNEL }, (f, { weight, packed, O, C, taps, strideO, strideC, strideTap }) => {
     for (const stride of [strideO, strideC, strideTap]) stride.set(i32.shl(stride, 2));
@@ -94,14 +148,13 @@ export function defineCorrelate(m: ModuleBuilder, copyRun: FunctionHandle<{ x: "
     const taps = f.let(i32.mul(kh, kw));
     const pitch = f.let(i32.add(outW, i32.mul(i32.sub(kw, 1), dilationW)));
     const lines = f.let(i32.add(outH, i32.mul(i32.sub(kh, 1), dilationH)));
-    // Not a multiple of the distance at which lines compete for one place in the cache.
-    const plane = f.let(i32.shl(i32.or(i32.mul(lines, pitch), 16), 2));
+    const plane = f.let(planeBytes(lines, pitch));
 
     const spare = scratch;
     const starts = f.let(i32.add(spare, 4 * height * columns));
     const offsets = f.let(i32.add(starts, i32.mul(O, 4 * columns)));
     const image = f.let(i32.add(offsets, i32.shl(taps, 2)));
-    const [at, from, size, line] = f.locals("i32", 4);
+    const [at, from] = f.locals("i32", 2);
 
     at.set(offsets);
     f.forRange(0, kh, 1, (i) =>
@@ -118,28 +171,7 @@ export function defineCorrelate(m: ModuleBuilder, copyRun: FunctionHandle<{ x: "
       f.increment(at, 4 * columns);
     });
 
-    // The strip with zeros around it: columns [left, right) of the padded lines show pixels.
-    f.memoryFill(image, 0, i32.add(i32.mul(plane, C), 4 * columns));
-    const left = f.let(i32.maxS(padLeft, 0));
-    const shown = f.let(i32.add(W, padLeft));
-    const right = f.let(i32.minS(shown, pitch));
-    size.set(i32.sub(right, left));
-    f.if(i32.gtS(size, 0), () =>
-      f.forRange(0, C, 1, (c) =>
-        f.forRange(0, lines, 1, (r) => {
-          line.set(i32.sub(r, padTop));
-          f.if(i32.and(i32.geS(line, 0), i32.ltS(line, H)), () => {
-            from.set(i32.add(i32.mul(i32.add(i32.mul(c, H), line), W), i32.sub(left, padLeft)));
-            at.set(i32.add(i32.mul(r, pitch), left));
-            f.call(copyRun, {
-              x: i32.add(x, i32.shl(from, 2)),
-              out: i32.add(image, i32.add(i32.mul(c, plane), i32.shl(at, 2))),
-              n: size,
-            });
-          });
-        }),
-      ),
-    );
+    f.call(copyStrip, { x, C, H, W, padTop, padLeft, lines, pitch, plane, image });
 
     // Along each row of outputs where whole tiles fill it, else along the whole strip.
     const end = f.let(i32.add(i32.mul(i32.sub(outH, 1), pitch), outW));
@@ -179,14 +211,7 @@ export function defineCorrelate(m: ModuleBuilder, copyRun: FunctionHandle<{ x: "
               });
             },
           );
-          f.block((done) => {
-            for (let index = height - 1; index >= 0; index--) {
-              f.if(i32.eq(rows, index + 1), () => {
-                f.call(tiles[index], { channels, taps, offsets, a: weights, b, plane, c: target, rowC, start, rowStart });
-                f.branch(done);
-              });
-            }
-          });
+          callTile(f, tiles, rows, { channels, taps, offsets, a: weights, b, plane, c: target, rowC, start, rowStart });
           f.if(i32.eqz(isWhole), () => f.call(give, { tile: spare, rows, y: from, rowY, position, pitch, outW, end }));
           f.increment(weights, i32.mul(i32.mul(channels, taps), 4 * height));
           f.increment(at, 4 * height * columns);
@@ -201,8 +226,20 @@ export function defineCorrelate(m: ModuleBuilder, copyRun: FunctionHandle<{ x: "
   });
 }
 
+/** Calls the tile of that many rows. */
+export function callTile(f: FunctionBuilder, tiles: TapTiles, rows: Int, given: Record<keyof typeof TAP_TILE, Int>): void {
+  f.block((done) => {
+    for (let index = tiles.length - 1; index >= 0; index--) {
+      f.if(i32.eq(rows, index + 1), () => {
+        f.call(tiles[index], given);
+        f.branch(done);
+      });
+    }
+  });
+}
+
 /** Calls `visit(first, count)` for equal parts of the channels, so that a part has at most `STEPS` terms, or one channel. */
-function eachPart(f: FunctionBuilder, C: Int, taps: Int, visit: (first: Int, count: Int) => void): void {
+export function eachPart(f: FunctionBuilder, C: Int, taps: Int, visit: (first: Int, count: Int) => void): void {
   const fitting = f.let(i32.divU(i32.const(STEPS), taps));
   const most = f.let(i32.maxS(fitting, 1));
   const parts = f.let(i32.divU(i32.sub(i32.add(C, most), 1), most));
@@ -217,24 +254,25 @@ function eachPart(f: FunctionBuilder, C: Int, taps: Int, visit: (first: Int, cou
   });
 }
 
+const TAP_TILE = {
+  channels: "i32",
+  taps: "i32",
+  offsets: "i32",
+  a: "i32",
+  b: "i32",
+  plane: "i32",
+  c: "i32",
+  rowC: "i32",
+  start: "i32",
+  rowStart: "i32",
+} as const;
+
 /**
  * A tile of `rows` × `columns`: as in the matrix product, but for each tap the pixels lie elsewhere, channels `plane` bytes apart. Weights
  * are packed, `height` of them per term.
  */
 function defineTapTile(m: ModuleBuilder, rows: number, height: number, columns: number) {
-  const params = {
-    channels: "i32",
-    taps: "i32",
-    offsets: "i32",
-    a: "i32",
-    b: "i32",
-    plane: "i32",
-    c: "i32",
-    rowC: "i32",
-    start: "i32",
-    rowStart: "i32",
-  } as const;
-  return m.internal(`tapTile${rows}`, { params }, (f, { channels, taps, offsets, a, b, plane, c, rowC, start, rowStart }) => {
+  return m.internal(`tapTile${rows}`, { params: TAP_TILE }, (f, { channels, taps, offsets, a, b, plane, c, rowC, start, rowStart }) => {
     const vectors = columns / 4;
     const sums = Array.from({ length: rows }, () => f.locals("v128", vectors));
     sums.forEach((row, index) => {

@@ -1,6 +1,7 @@
 import { f32, f32x4, i32, ModuleBuilder, select, v128 } from "../assembler/index.ts";
 import type { Build, Expression, FunctionBuilder, I32, Local } from "../assembler/index.ts";
-import { defineCorrelate } from "./correlate.ts";
+import { defineCopyStrip, defineCorrelate, defineTapTiles } from "./correlate.ts";
+import { defineWinograd } from "./winograd.ts";
 
 // Each tap (c, i, j) of the kernel has one row of the patches: a plane [outH, outW] that shows one plane of the image,
 // shifted and thinned out. Inside the rectangle [top, bottom) × [left, right) it shows pixels, outside zeros.
@@ -128,7 +129,9 @@ export function wasm(build: Build): Uint8Array<ArrayBuffer> {
   m.func("patchesGrad", { params: { g: "i32", dx: "i32", ...GEOMETRY } }, (f, { g, dx, ...geometry }) => {
     eachTap(f, dx, g, geometry, (tap) => f.call(collect, tap));
   });
-  defineCorrelate(m, copyRun);
+  const [copyStrip, tiles] = [defineCopyStrip(m, copyRun), defineTapTiles(m)];
+  defineCorrelate(m, copyStrip, tiles);
+  defineWinograd(m, { copyStrip, copyRun, tiles });
   return m.toBytes();
 }
 

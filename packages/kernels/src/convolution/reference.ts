@@ -4,7 +4,7 @@ import type { ConvolutionKernels } from "./convolution.ts";
 /** Patches and convolution in plain loops: the definition. */
 export function reference(views: Views): ConvolutionKernels {
   const at = (pointer: number) => pointer >>> views.shift;
-  return {
+  const own: ConvolutionKernels = {
     patches(x, out, ...geometry) {
       const reals = views.real();
       each(geometry, (pixel, entry) => {
@@ -46,7 +46,23 @@ export function reference(views: Views): ConvolutionKernels {
         }
       }
     },
+    areMild(x, n) {
+      return Number(
+        views
+          .real()
+          .subarray(at(x), at(x) + n)
+          .every((value) => Math.abs(value) <= 1e15),
+      );
+    },
+    // By the definition, too.
+    packWinograd(weight, packed, O, C, strideO, strideC, strideTap) {
+      own.packKernel(weight, packed, O, C, 9, strideO, strideC, strideTap);
+    },
+    winograd(x, packed, bias, y, C, H, W, O, padTop, padLeft, outH, outW, rowY) {
+      own.correlate(x, packed, bias, y, C, H, W, O, 3, 3, padTop, padLeft, 1, 1, outH, outW, rowY, 0);
+    },
   };
+  return own;
 }
 
 type Geometry = Parameters<ConvolutionKernels["patches"]> extends [number, number, ...infer G] ? G : never;

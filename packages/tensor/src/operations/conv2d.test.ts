@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { profileKernels } from "@heed/kernels";
 import { tensor, zeros } from "../core/construct.ts";
 import { memory, scope } from "../core/scope.ts";
 import { grad } from "../core/tape.ts";
@@ -8,7 +9,9 @@ import { eachBackend, expectClose, expectGolden, expectGradient, loadGolden, ran
 import { mul } from "./arithmetic.ts";
 import { conv2d } from "./conv2d.ts";
 import { sum } from "./reductions.ts";
-import { permute } from "./views.ts";
+import { cast } from "./cast.ts";
+import { flip } from "./flip.ts";
+import { permute, reshape, transpose } from "./views.ts";
 
 type Pair = [number, number];
 interface Options {
@@ -112,6 +115,45 @@ describe.each(eachBackend())("on $name", ({ use }) => {
       expect(Math.abs(dot(found[0], x2) - dot(g, conv2d(x2, weight, options)))).toBeLessThan(1e-3);
       expect(Math.abs(dot(found[1], w2) - dot(g, conv2d(x, w2, options)))).toBeLessThan(1e-3);
     }));
+
+  it.each([
+    ["of several strips", [2, 16, 41, 24], 18, 1],
+    ["with odd sides", [1, 20, 13, 15], 17, 1],
+    ["in groups", [2, 36, 8, 8], 40, 2],
+  ] as const)("is right where 3 × 3 taps are transformed, and so are its gradients: images %s", (_, shape, O, groups) =>
+    use(() => {
+      const [x, weight, bias] = [randomTensor(shape, 1), randomTensor([O, shape[1] / groups, 3, 3], 2), randomTensor([O], 3)];
+      const options: Options = { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups };
+      const y = conv2d(x, weight, { ...options, bias });
+      const terms = (9 * shape[1]) / groups;
+      expectClose(y, plain(x, weight, bias, options), 4 * terms * 2 ** -24 * Math.sqrt(terms));
+      const g = randomTensor(y.shape, 4);
+      // The gradient of the image is a convolution, too: of the cotangent with the taps turned round, filters and channels exchanged.
+      const [dx] = grad(([a]: Tensor[]) => sum(mul(conv2d(a, weight, options), g)))([x]);
+      const turned = flip(transpose(reshape(weight, [groups, O / groups, shape[1] / groups, 3, 3]), 1, 2), [3, 4]);
+      const expected = plain(g, reshape(turned, [shape[1], O / groups, 3, 3]), undefined, options);
+      expectClose(dx, expected, 36 * O * 2 ** -24 * Math.sqrt(9 * O));
+    }),
+  );
+
+  it("hears of infinities, NaN and giants exactly what the definition does, though tiles share pixels", () =>
+    use(() => {
+      const weight = randomTensor([16, 16, 3, 3], 2);
+      const clean = randomTensor([1, 16, 8, 8], 1);
+      const options: Options = { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+      for (const giant of [Infinity, -Infinity, NaN, 1e30]) {
+        const values = Float64Array.from(clean.toTypedArray());
+        values[3 * 64 + 3 * 8 + 5] = giant;
+        const x = cast(tensor(values, { shape: clean.shape }), clean.dtype);
+        const [found, expected] = [conv2d(x, weight, options), plain(x, weight, undefined, options)].map((y) => [...y.toTypedArray()]);
+        found.forEach((value, i) => {
+          const [row, column] = [Math.floor(i / 8) % 8, i % 8];
+          if (Math.abs(row - 3) > 1 || Math.abs(column - 5) > 1) expect(Math.abs(value - expected[i])).toBeLessThan(1e-4);
+          else if (Number.isFinite(expected[i])) expect(Math.abs(value / expected[i] - 1)).toBeLessThan(1e-5);
+          else expect(value).toBe(expected[i]);
+        });
+      }
+    }));
 });
 
 describe("conv2d", () => {
@@ -193,6 +235,18 @@ describe("conv2d", () => {
     const [before, after] = [reserved(2), reserved(8)];
     // Six images more: inputs (64 KiB each) and outputs (32 KiB); patches would be 576 KiB each.
     expect(after - before).toBeLessThan(6 * 96 * 1024 + 512 * 1024);
+  });
+
+  it("transforms 3 × 3 taps of many channels, and no giants, few channels, strides or dilations", () => {
+    const kernelsOf = (x: Tensor, weight: Tensor, options = {}) =>
+      profileKernels(() => conv2d(x, weight, { padding: 1, ...options })).kernels.map(({ kernel }) => kernel);
+    const [x, weight] = [randomTensor([1, 16, 8, 8], 1), randomTensor([16, 16, 3, 3], 2)];
+    expect(kernelsOf(x, weight)).toContain("winograd");
+    expect(kernelsOf(mul(x, 1e16), weight)).toContain("correlate");
+    expect(kernelsOf(x, mul(weight, NaN))).toContain("correlate");
+    expect(kernelsOf(x.slice(1, 0, 8), weight.slice(1, 0, 8))).toContain("correlate");
+    expect(kernelsOf(x, weight, { dilation: 2, padding: 2 })).toContain("correlate");
+    expect(kernelsOf(x, weight, { stride: 2 })).not.toContain("winograd");
   });
 
   it("says what disagrees", () => {

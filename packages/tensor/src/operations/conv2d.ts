@@ -5,8 +5,11 @@ import {
   matmulKernels,
   matmulScratchBytes,
   packedKernelBytes,
+  packedWinogradBytes,
   runParallel,
   ShapeError,
+  winogradQuads,
+  winogradScratchBytes,
 } from "@heed/kernels";
 import { computeOne, packed, type Scratch } from "../core/compute.ts";
 import { bytesPer, requireReal, type RealDType } from "../core/dtype.ts";
@@ -43,11 +46,12 @@ export interface Conv2dOptions {
  * @throws {ShapeError} when channels and groups disagree, the kernel is larger than the padded image, or "same" meets a stride; {DTypeError} when
  * dtypes differ.
  *
- * With stride 1, where the filters are four or more, the product reads a padded strip of the image in place, and so does the gradient of x.
- * Else it is patches times matrix, a strip of output rows of one image, or some small images, at a time. Either way workspace stays at
+ * With stride 1, where the filters are four or more, the product reads a padded strip of the image in place, and so does the gradient of x;
+ * 3 × 3 taps of sixteen channels and filters or more (exactly: C O ≥ 8 (C + O)) are transformed besides, 16 multiplications for 36, where all numbers
+ * are at most 10¹⁵ in size: errors are then relative to the largest of 4 × 4 pixels instead of 3 × 3. Else it is patches times matrix, a strip of output rows of one image, or some small images, at a time. Either way workspace stays at
  * some hundred KiB, or twice the size of the weight, whatever the batch. A 1 × 1 kernel needs no patches. Time O(B · O · H′ · W′ · C · kh · kw /
  * groups); gradients take twice that.
- * @see PyTorch's `torch.nn.functional.conv2d`
+ * @see PyTorch's `torch.nn.functional.conv2d`; Lavin and Gray 2016 (arXiv:1509.09308), of the transforms
  */
 export function conv2d(x: Tensor, weight: Tensor, { bias, stride = 1, padding = 0, dilation = 1, groups = 1 }: Conv2dOptions = {}): Tensor {
   requireImages("conv2d", x);
@@ -226,13 +230,22 @@ function turnedRound(geometry: Geometry): Geometry {
   return { ...geometry, C: O, O: C, H: outH, W: outW, outH: H, outW: W, top: above, left: before };
 }
 
-/** A padded strip of an image should stay in the second cache. */
-const directBytes = 524_288;
+/**
+ * Whether a direct convolution is faster by `winograd`: 3 × 3 taps, enough channels to pay for the transforms, and most outputs of a strip wanted,
+ * which is computed by 2 × 8.
+ */
+function suitsWinograd({ C, O, kh, kw, dilationH, dilationW, outH, outW }: Geometry): boolean {
+  const computed = 16 * Math.ceil(outH / 2) * Math.ceil(outW / 8);
+  return kh === 3 && kw === 3 && dilationH === 1 && dilationW === 1 && C * O >= 8 * (C + O) && outH * outW >= 0.6 * computed;
+}
+
+/** A padded strip of an image should stay in the second cache, and beside what `winograd` transforms. */
+const [directBytes, winogradBytes] = [524_288, 262_144];
 
 /** `y` from images and weights, a strip of output rows of one group of one image after the other; `turned`: see `turnedRound`. */
 function directly(
   dtype: RealDType,
-  { C, H, W, O, kh, kw, top, left, dilationH, dilationW, outH, outW, groups }: Geometry,
+  geometry: Geometry,
   batch: number,
   images: number,
   weight: number,
@@ -241,34 +254,49 @@ function directly(
   scratch: Scratch,
   turned = false,
 ): void {
+  const { C, H, W, O, kh, kw, top, left, dilationH, dilationW, outH, outW, groups } = geometry;
   const width = bytesPer(dtype);
   const taps = kh * kw;
-  const { packKernel } = convolutionKernels.on(dtype);
-  const packedBytes = packedKernelBytes(width, O, C, taps);
+  const { packKernel, packWinograd, areMild } = convolutionKernels.on(dtype);
+  const isMild = () => areMild(images, batch * groups * C * H * W) === 1 && areMild(weight, groups * O * C * taps) === 1;
+  const isWinograd = suitsWinograd(geometry) && isMild();
+  const packedBytes = isWinograd ? packedWinogradBytes(width, O, C) : packedKernelBytes(width, O, C, taps);
   const weights = Array.from({ length: groups }, (_, group) => {
     const [at, to] = [weight + group * O * C * taps * width, scratch(packedBytes)];
-    if (turned) packKernel(at + (taps - 1) * width, to, O, C, taps, taps, O * taps, -1);
-    else packKernel(at, to, O, C, taps, C * taps, taps, 1);
+    const [first, ...strides] = turned ? [at + (taps - 1) * width, taps, O * taps, -1] : [at, C * taps, taps, 1];
+    const [strideO, strideC, strideTap] = strides;
+    if (isWinograd) packWinograd(first, to, O, C, strideO, strideC, strideTap);
+    else packKernel(first, to, O, C, taps, strideO, strideC, strideTap);
     return to;
   });
   const [span, pitch] = [(kh - 1) * dilationH, outW + (kw - 1) * dilationW];
-  const fitting = Math.max(1, Math.floor(directBytes / 4 / C / pitch) - span);
-  const strips = Math.ceil(outH / fitting);
-  const first = (strip: number) => Math.floor((strip * outH) / strips);
+  const fitting = Math.max(1, Math.floor((isWinograd ? winogradBytes : directBytes) / 4 / C / pitch) - span);
+  // Winograd makes rows of outputs in pairs.
+  const unit = isWinograd ? 2 : 1;
+  const strips = Math.ceil(outH / Math.max(fitting, unit));
+  const first = (strip: number) => (strip === strips ? outH : unit * Math.floor((strip * outH) / strips / unit));
+  const quads = winogradQuads(C, O);
   const calls: number[][] = [];
+  let most = 0;
   for (let image = 0; image < batch * groups; image++) {
     const group = image % groups;
     const [from, to] = [images + image * C * H * W * width, y + image * O * outH * outW * width];
     const shift = bias === 0 ? 0 : bias + group * O * width;
     for (let strip = 0; strip < strips; strip++) {
       const [row, rows] = [first(strip), first(strip + 1) - first(strip)];
-      const place = [H, W, O, kh, kw, top - row, left, dilationH, dilationW, rows, outW, outH * outW];
-      calls.push([from, weights[group], shift, to + row * outW * width, C, ...place, 0]);
+      most = Math.max(most, rows);
+      const ends = [from, weights[group], shift, to + row * outW * width, C, H, W, O];
+      const whole = [rows, outW, outH * outW];
+      if (isWinograd) calls.push([...ends, top - row, left, ...whole, quads, 0]);
+      else calls.push([...ends, kh, kw, top - row, left, dilationH, dilationW, ...whole, 0]);
     }
   }
-  const bytes = correlateScratchBytes(C, O, taps, Math.ceil(outH / strips) + span, pitch);
   const work = 2 * batch * groups * O * C * taps * outH * outW;
-  runParallel(convolutionKernels, dtype, "correlate", calls, { work, scratch: { argument: 17, bytes, allocate: scratch } });
+  const [kernel, bytes] = isWinograd
+    ? (["winograd", winogradScratchBytes(C, O, most, outW)] as const)
+    : (["correlate", correlateScratchBytes(C, O, taps, most + span, pitch)] as const);
+  const argument = isWinograd ? 14 : 17;
+  runParallel(convolutionKernels, dtype, kernel, calls, { work, scratch: { argument, bytes, allocate: scratch } });
 }
 
 /** Some output rows of one group of one image, or all rows of several small images. */

@@ -201,7 +201,7 @@ function operationSection(measured: readonly KernelFigure[]): Section {
     kind: "table",
     title: "Operations",
     caption:
-      "Through the public API, copies and bookkeeping included; backward without its forward. The peak is that of vectors of 128 bits, for the wide build too, and of one thread, for two as well. GB/s counts what is read and written once.",
+      "Through the public API, copies and bookkeeping included; backward without its forward. The peak is that of vectors of 128 bits, for the wide build too, and of one thread, for two as well. Convolution counts the multiplications of its definition, of which less than half are made. GB/s counts what is read and written once.",
     table: {
       columns: [
         { label: "operation" },
