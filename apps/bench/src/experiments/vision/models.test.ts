@@ -56,9 +56,10 @@ function flopsInside(family: string, kernel: string, args: readonly number[]): n
     case "streaming.forward": {
       // A job begins with its sizes; a chunk is a block of the rows of one head. No mask closes anything here.
       const [job, from, to] = args as [number, number, number];
-      const [, , , L, S, D, E, blockRows] = int32View().subarray(job >>> 2, (job >>> 2) + 8) as unknown as number[];
+      const [B, H, , L, S, D, E, blockRows] = int32View().subarray(job >>> 2, (job >>> 2) + 8) as unknown as number[];
       const blocks = Math.ceil(L! / blockRows!);
-      const rowsOf = (chunk: number) => Math.min(blockRows!, L! - (chunk % blocks) * blockRows!);
+      // The last block of every head comes first.
+      const rowsOf = (chunk: number) => Math.min(blockRows!, L! - (blocks - 1 - Math.floor(chunk / (B! * H!))) * blockRows!);
       const rows = Array.from({ length: to - from }, (_, i) => rowsOf(from + i)).reduce((sum, each) => sum + each, 0);
       return 2 * rows * S! * (D! + E!);
     }
@@ -67,20 +68,19 @@ function flopsInside(family: string, kernel: string, args: readonly number[]): n
       const [h0, L, H, from, to] = [5, 13, 14, 16, 17].map((index) => args[index]!) as [number, number, number, number, number];
       return 2 * (to - from) * (h0 === 0 ? L - 1 : L) * 4 * H * H;
     }
-    case "convolution.correlate": {
-      const [C, O, kh, kw, outH, outW] = [4, 7, 8, 9, 14, 15].map((index) => args[index]!) as [
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-      ];
-      return 2 * O * C * kh * kw * outH * outW;
-    }
+    case "convolution.correlate":
+      return convolutionFlops(args, [4, 7, 8, 9, 14, 15]);
+    case "convolution.winograd":
+      // By the definition: it makes 16 multiplications for 36.
+      return 9 * convolutionFlops(args, [4, 7, 10, 11]);
     default:
       return 0;
   }
+}
+
+/** Twice the product of the arguments at these places: channels, filters, sides of the kernel and of the output. */
+function convolutionFlops(args: readonly number[], places: readonly number[]): number {
+  return places.reduce((product, place) => product * args[place]!, 2);
 }
 
 it("builds the same bits from the same key, others from another", () => {
