@@ -13,7 +13,7 @@ export function defineCopyRows(m: ModuleBuilder): FunctionHandle<typeof COPY, un
         () => f.memoryFill(to, 0, bytes),
         () => f.memoryCopy(to, source, bytes),
       );
-      f.memoryFill(i32.add(to, bytes), 0, padding);
+      f.if(padding, () => f.memoryFill(i32.add(to, bytes), 0, padding));
       f.increment(source, sourceRow);
       f.increment(to, toRow);
     });
