@@ -132,7 +132,9 @@ export function winogradQuads(C: number, O: number): number {
 /** Bytes of scratch space that `winograd` needs. */
 export function winogradScratchBytes(C: number, O: number, outH: number, outW: number): number {
   const [lines, pitch] = [2 * Math.ceil(outH / 2) + 2, 8 * Math.ceil(outW / 8) + 2];
-  return 2176 + 256 * (C + O) * winogradQuads(C, O) + 4 * C * (lines * pitch + 16) + 64;
+  // A line of the cache between points, of pixels and of outputs, and two for zeros and for outputs that are not all wanted.
+  const lineBytes = 64 * (2 * 16 + 2);
+  return lineBytes + 256 * (C + O) * winogradQuads(C, O) + 4 * C * (lines * pitch + 16) + 64;
 }
 
 /** Bytes of what `packKernel` writes, for numbers of `width` bytes. */

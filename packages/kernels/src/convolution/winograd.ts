@@ -2,6 +2,7 @@ import { f32, f32x4, i32, v128 } from "../assembler/index.ts";
 import type { Expression, FunctionBuilder, Local, ModuleBuilder } from "../assembler/index.ts";
 import { tileColumns } from "../matmul/blocking.ts";
 import { tileRows } from "../matmul/tile.ts";
+import { MILD } from "./reference.ts";
 import { callTile, eachPart, planeBytes, type CopyRun, type CopyStrip, type TapTiles } from "./correlate.ts";
 
 // F(2 × 2, 3 × 3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016): four outputs that are neighbours are a transform of
@@ -14,8 +15,6 @@ type Vector = Local<"v128">;
 const POINTS = 16;
 /** Bytes of a line of the cache. */
 const LINE = 64;
-/** Numbers up to here may be transformed: sums of some of them stay finite, and lose no more than their own rounding. */
-const MILD = 1e15;
 
 const KERNEL = { weight: "i32", packed: "i32", O: "i32", C: "i32", strideO: "i32", strideC: "i32", strideTap: "i32" } as const;
 const STRIP = {
