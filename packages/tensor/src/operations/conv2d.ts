@@ -239,8 +239,49 @@ function suitsWinograd({ C, O, kh, kw, dilationH, dilationW, outH, outW }: Geome
   return kh === 3 && kw === 3 && dilationH === 1 && dilationW === 1 && C * O >= 8 * (C + O) && outH * outW >= 0.6 * computed;
 }
 
-/** A padded strip of an image should stay in the second cache, and beside what `winograd` transforms. */
-const [directBytes, winogradBytes] = [524_288, 262_144];
+/** How a direct convolution is computed: its kernels, and their arguments. */
+interface Way {
+  readonly kernel: "correlate" | "winograd";
+  pack(weight: number, packed: number, strideO: number, strideC: number, strideTap: number): void;
+  /** Bytes of packed weights; a padded strip of an image should take no more than `stripBytes`, so that it stays in the second cache. */
+  readonly packedBytes: number;
+  readonly stripBytes: number;
+  /** Strips begin at multiples of so many rows. */
+  readonly unit: number;
+  /** The last arguments of a call, from the sides of the kernel or the padding on, for `rows` output rows with `above` rows of padding; scratch space apart. */
+  rest(above: number, rows: number): number[];
+  scratchBytes(rows: number): number;
+}
+
+function correlateWay(dtype: RealDType, { C, O, kh, kw, left, dilationH, dilationW, outH, outW }: Geometry): Way {
+  const taps = kh * kw;
+  const { packKernel } = convolutionKernels.on(dtype);
+  const [span, pitch] = [(kh - 1) * dilationH, outW + (kw - 1) * dilationW];
+  return {
+    kernel: "correlate",
+    pack: (weight, to, ...strides) => packKernel(weight, to, O, C, taps, ...strides),
+    packedBytes: packedKernelBytes(bytesPer(dtype), O, C, taps),
+    stripBytes: 524_288,
+    unit: 1,
+    rest: (above, rows) => [kh, kw, above, left, dilationH, dilationW, rows, outW, outH * outW],
+    scratchBytes: (rows) => correlateScratchBytes(C, O, taps, rows + span, pitch),
+  };
+}
+
+/** Rows of outputs are made in pairs, and what is transformed lies in the second cache, too. */
+function winogradWay(dtype: RealDType, { C, O, left, outH, outW }: Geometry): Way {
+  const { packWinograd } = convolutionKernels.on(dtype);
+  const quads = winogradQuads(C, O);
+  return {
+    kernel: "winograd",
+    pack: (weight, to, ...strides) => packWinograd(weight, to, O, C, ...strides),
+    packedBytes: packedWinogradBytes(bytesPer(dtype), O, C),
+    stripBytes: 262_144,
+    unit: 2,
+    rest: (above, rows) => [above, left, rows, outW, outH * outW, quads],
+    scratchBytes: (rows) => winogradScratchBytes(C, O, rows, outW),
+  };
+}
 
 /** `y` from images and weights, a strip of output rows of one group of one image after the other; `turned`: see `turnedRound`. */
 function directly(
@@ -254,49 +295,38 @@ function directly(
   scratch: Scratch,
   turned = false,
 ): void {
-  const { C, H, W, O, kh, kw, top, left, dilationH, dilationW, outH, outW, groups } = geometry;
+  const { C, H, W, O, kh, kw, top, dilationH, dilationW, outH, outW, groups } = geometry;
   const width = bytesPer(dtype);
   const taps = kh * kw;
-  const { packKernel, packWinograd, areMild } = convolutionKernels.on(dtype);
+  const { areMild } = convolutionKernels.on(dtype);
   const isMild = () => areMild(images, batch * groups * C * H * W) === 1 && areMild(weight, groups * O * C * taps) === 1;
-  const isWinograd = suitsWinograd(geometry) && isMild();
-  const packedBytes = isWinograd ? packedWinogradBytes(width, O, C) : packedKernelBytes(width, O, C, taps);
+  const way = (suitsWinograd(geometry) && isMild() ? winogradWay : correlateWay)(dtype, geometry);
   const weights = Array.from({ length: groups }, (_, group) => {
-    const [at, to] = [weight + group * O * C * taps * width, scratch(packedBytes)];
-    const [first, ...strides] = turned ? [at + (taps - 1) * width, taps, O * taps, -1] : [at, C * taps, taps, 1];
-    const [strideO, strideC, strideTap] = strides;
-    if (isWinograd) packWinograd(first, to, O, C, strideO, strideC, strideTap);
-    else packKernel(first, to, O, C, taps, strideO, strideC, strideTap);
+    const [at, to] = [weight + group * O * C * taps * width, scratch(way.packedBytes)];
+    if (turned) way.pack(at + (taps - 1) * width, to, taps, O * taps, -1);
+    else way.pack(at, to, C * taps, taps, 1);
     return to;
   });
-  const [span, pitch] = [(kh - 1) * dilationH, outW + (kw - 1) * dilationW];
-  const fitting = Math.max(1, Math.floor((isWinograd ? winogradBytes : directBytes) / 4 / C / pitch) - span);
-  // Winograd makes rows of outputs in pairs.
-  const unit = isWinograd ? 2 : 1;
-  const strips = Math.ceil(outH / Math.max(fitting, unit));
-  const first = (strip: number) => (strip === strips ? outH : unit * Math.floor((strip * outH) / strips / unit));
-  const quads = winogradQuads(C, O);
+  const lineBytes = 4 * C * (outW + (kw - 1) * dilationW);
+  const fitting = Math.floor(way.stripBytes / lineBytes) - (kh - 1) * dilationH;
+  const units = Math.ceil(outH / way.unit);
+  const strips = Math.ceil(units / Math.max(1, Math.floor(fitting / way.unit)));
+  const first = (strip: number) => Math.min(outH, way.unit * Math.floor((strip * units) / strips));
   const calls: number[][] = [];
-  let most = 0;
   for (let image = 0; image < batch * groups; image++) {
     const group = image % groups;
     const [from, to] = [images + image * C * H * W * width, y + image * O * outH * outW * width];
     const shift = bias === 0 ? 0 : bias + group * O * width;
     for (let strip = 0; strip < strips; strip++) {
       const [row, rows] = [first(strip), first(strip + 1) - first(strip)];
-      most = Math.max(most, rows);
-      const ends = [from, weights[group], shift, to + row * outW * width, C, H, W, O];
-      const whole = [rows, outW, outH * outW];
-      if (isWinograd) calls.push([...ends, top - row, left, ...whole, quads, 0]);
-      else calls.push([...ends, kh, kw, top - row, left, dilationH, dilationW, ...whole, 0]);
+      calls.push([from, weights[group], shift, to + row * outW * width, C, H, W, O, ...way.rest(top - row, rows), 0]);
     }
   }
+  if (calls.length === 0) return;
   const work = 2 * batch * groups * O * C * taps * outH * outW;
-  const [kernel, bytes] = isWinograd
-    ? (["winograd", winogradScratchBytes(C, O, most, outW)] as const)
-    : (["correlate", correlateScratchBytes(C, O, taps, most + span, pitch)] as const);
-  const argument = isWinograd ? 14 : 17;
-  runParallel(convolutionKernels, dtype, kernel, calls, { work, scratch: { argument, bytes, allocate: scratch } });
+  const bytes = way.scratchBytes(way.unit * Math.ceil(units / strips));
+  const argument = calls[0].length - 1; // the last one is scratch space
+  runParallel(convolutionKernels, dtype, way.kernel, calls, { work, scratch: { argument, bytes, allocate: scratch } });
 }
 
 /** Some output rows of one group of one image, or all rows of several small images. */
