@@ -1,19 +1,19 @@
 /** A stretch of bytes in a compressed stream, as `tools/build-wasm.ts` writes it into modules for pages. */
 export interface Packed {
-  /** LZMA (literal context 3 bits, position 0 and 2 bits, no header, no end mark) in base64. */
+  /** LZMA (literal context 3 bits, no bits of position, no header, no end mark) in base64. */
   readonly packed: string;
   readonly start: number;
   readonly end: number;
 }
 
 // Where each kind of decision has its probabilities. https://www.7-zip.org/sdk.html, lzma-specification.txt
-const [IS_MATCH, IS_REPEAT, IS_FAR, IS_FARTHER, IS_FARTHEST, IS_LONG] = [0, 192, 204, 216, 228, 240] as const;
-const SLOT = 432;
-const SPECIAL = 688;
-const ALIGN = 803;
-const LENGTH = 819;
-const REPEAT_LENGTH = 1333;
-const LITERAL = 1847;
+const [IS_MATCH, IS_REPEAT, IS_FAR, IS_FARTHER, IS_FARTHEST, IS_LONG] = [0, 12, 24, 36, 48, 60] as const;
+const SLOT = 72;
+const SPECIAL = 328;
+const ALIGN = 443;
+const LENGTH = 459;
+const REPEAT_LENGTH = 733;
+const LITERAL = 1007;
 
 /** Decodes LZMA. WebAssembly becomes a third shorter than base64 under gzip, and nothing in browsers inflates synchronously. */
 export function unpack({ packed, start, end }: Packed): Uint8Array<ArrayBuffer> {
@@ -72,9 +72,8 @@ export function unpack({ packed, start, end }: Packed): Uint8Array<ArrayBuffer> 
   let [at, state] = [0, 0];
   const distances = [0, 0, 0, 0]; // The last four, the last one first, less one.
   const length = (coder: number): number => {
-    const position = (at & 3) << 3;
-    if (bit(coder) === 0) return tree(coder + 2 + position, 3);
-    return bit(coder + 1) === 0 ? 8 + tree(coder + 130 + position, 3) : 16 + tree(coder + 258, 8);
+    if (bit(coder) === 0) return tree(coder + 2, 3);
+    return bit(coder + 1) === 0 ? 8 + tree(coder + 10, 3) : 16 + tree(coder + 18, 8);
   };
   const distance = (long: number): number => {
     const slot = tree(SLOT + (Math.min(long, 3) << 6), 6);
@@ -100,8 +99,7 @@ export function unpack({ packed, start, end }: Packed): Uint8Array<ArrayBuffer> 
   };
 
   while (at < end) {
-    const place = (state << 4) + (at & 3);
-    if (bit(IS_MATCH + place) === 0) {
+    if (bit(IS_MATCH + state) === 0) {
       out[at] = literal();
       at++;
       state = state < 4 ? 0 : state < 10 ? state - 3 : state - 6;
@@ -116,7 +114,7 @@ export function unpack({ packed, start, end }: Packed): Uint8Array<ArrayBuffer> 
       state = state < 7 ? 7 : 10;
     } else {
       const far = bit(IS_FAR + state) === 0 ? 0 : bit(IS_FARTHER + state) === 0 ? 1 : 2 + bit(IS_FARTHEST + state);
-      if (far === 0 && bit(IS_LONG + place) === 0) {
+      if (far === 0 && bit(IS_LONG + state) === 0) {
         state = state < 7 ? 9 : 11;
       } else {
         distances.unshift(...distances.splice(far, 1));
