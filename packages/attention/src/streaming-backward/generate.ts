@@ -40,7 +40,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
-  const scores = defineScores(m, product, mask, spread, draw, pass, true);
+  const { scores, findFactor } = defineScores(m, product, mask, spread, draw, pass, true);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
   const pack = definePack(m, panel, { contiguous: true });
   const packRows = definePack(m, stripRows, { contiguous: true, whole: true });
@@ -101,6 +101,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const job = jobOf(f, w.local("job"));
     const E = job.local("E");
     f.call(scores, { work });
+    w.count("cells", i32.mul(w.int("rows"), w.int("width")));
     f.call(product, {
       rows: w.int("rows"),
       panels: i32.divU(w.int("width"), panel),
@@ -249,6 +250,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       f.let(job.address(name, [b, `${name}Batch`], [w.int("h"), `${name}Head`], [i32.add(w.int("firstQuery"), row), `${name}Row`]));
     const ofHead = (h: Int) => {
       f.call(place, { work, b, h });
+      f.call(findFactor, { work });
       w.set("deltas", i32.add(allDeltas, i32.shl(i32.mul(i32.sub(h, firstHead), job.int("L")), 2)));
     };
     const [zero, again] = f.locals("i32", 2);

@@ -9,10 +9,10 @@ import {
   type Local,
   type ModuleBuilder,
 } from "@heed/kernels/assembler";
-import { Constants, expBlock, fastDecayBlock } from "@heed/kernels/building-blocks";
+import { Constants, expBlock } from "@heed/kernels/building-blocks";
 import { heldWeightBlock } from "../streaming/hold.ts";
 import { BIAS, BIAS_FORMS, NORMALISERS } from "../streaming/job.ts";
-import { definePower, defineShare, weightBlock } from "../streaming/normalise.ts";
+import { definePower, defineShare, powersBlock, weightBlock } from "../streaming/normalise.ts";
 import { savedAt } from "../streaming/setup.ts";
 import { overGrid } from "../streaming/grid.ts";
 import type { Collect } from "../streaming/relative.ts";
@@ -30,9 +30,8 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
   return m.internal("softmaxGradient", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
-    const exp = fastDecayBlock(new Constants(f));
+    const powers = powersBlock(f, w);
     const lowest = f.let(f32x4.splat(-Infinity));
-    const scale = f.let(f32x4.splat(w.real("factor")));
     const factor = f.let(w.real("gradientFactor"));
     const [zero, most, share, slope, delta, ofLse] = f.locals("v128", 6);
     const [row, saved, pointer, rowBytes] = [w.local("row"), f.local("i32"), f.local("i32"), w.local("stripRow")];
@@ -70,7 +69,7 @@ export function defineSoftmaxGradient(m: ModuleBuilder): OfWork {
           const score = f.let(v128.load(from, 16 * index));
           const change = f.let(f32x4.sub(v128.load(pointer, 16 * index), delta));
           const open = f.let(i32x4.ne(score, lowest));
-          const power = f.let(exp(f32x4.sub(f32x4.mul(score, scale), most)));
+          const power = f.let(powers(score, most));
           weights[index].set(v128.and(f32x4.mul(power, share), open));
           return v128.and(f32x4.mul(power, f.madd(change, slope, ofLse)), open);
         });
@@ -282,7 +281,7 @@ export function defineSinkGradient(m: ModuleBuilder): OfWork {
       sum.set(f32.load(i32.add(sums, saved)));
       // 1 / (1 + Σ e^(s − sink)), which is 1 / (1 + sum · e^(maximum − sink)); where nothing is open δ is 0.
       f.if(f32.ne(sum, 0), () => {
-        power.set(f32x4.splat(f32.sub(f32.load(i32.add(maximums, saved)), sink)));
+        power.set(f32x4.splat(f32.sub(f32.mul(f32.load(i32.add(maximums, saved)), w.real("factor")), sink)));
         power.set(exp(power));
         const weight = f32.div(1, f32.add(1, f32.mul(sum, f32x4.extractLane(power, 0))));
         total.set(f32.add(total, f32.mul(weight, f32.load(i32.add(deltas, i32.shl(row, 2))))));

@@ -4,7 +4,7 @@ import { defineDraw, defineDrop, wordsBytes } from "./dropout.ts";
 import { defineHold, HOLD_BYTES } from "./hold.ts";
 import { MASK_FORMS } from "./job.ts";
 import { defineMask } from "./mask.ts";
-import { defineNormalise, definePower, defineShare, ROW_BYTES, ROW_STATE } from "./normalise.ts";
+import { defineNormalise, definePower, defineShare, ROW_BYTES, ROW_STATE, ROW_TRUST } from "./normalise.ts";
 import { defineProduct } from "./product.ts";
 import { defineCollect, defineSpread } from "./relative.ts";
 import type { ScorePass } from "./score-pass.ts";
@@ -37,12 +37,12 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const mask = defineMask(m);
   const [spread, collect] = [defineSpread(m), defineCollect(m)];
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
-  const scores = defineScores(m, product, mask, spread, draw, pass);
+  const { scores, findFactor } = defineScores(m, product, mask, spread, draw, pass);
   const pack = definePack(m, tileColumns(build), { contiguous: true });
   const packQueries = definePack(m, tileRows(build), { contiguous: true, whole: true });
   const [copyRows, touchRows] = [defineCopyRows(m), defineTouchRows(m)];
   const power = definePower(m);
-  const normalise = defineNormalise(m, power);
+  const normalise = defineNormalise(m, power, scores);
   const share = defineShare(m, power);
   const { begin, measure, advance, weigh, save } = defineHold(m);
   const place = definePlace(m);
@@ -92,7 +92,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       keep("rowSum", () => sum);
       keep("lse", () => {
         const log = logBlock(new Constants(f));
-        return f32.add(maximum, f32x4.extractLane(log(f.let(f32x4.splat(sum))), 0));
+        return f32.add(f32.mul(maximum, w.real("factor")), f32x4.extractLane(log(f.let(f32x4.splat(sum))), 0));
       });
 
       const factor = f.let(f.call(share, { work, maximum, sum }));
@@ -256,7 +256,10 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
           state.set(i32.add(w.int("states"), i32.mul(index, ROW_BYTES)));
           hold.set(i32.add(w.int("holds"), i32.mul(index, HOLD_BYTES)));
           f.doWhile(next, () => {
-            f.if(computes, () => f.call(scores, { work }));
+            f.if(computes, () => {
+              f.call(scores, { work });
+              w.count("cells", i32.mul(w.int("rows"), w.int("width")));
+            });
             f.if(
               holds,
               () =>
@@ -321,6 +324,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const heads = f.let(i32.mul(job.int("B"), H));
     const head = f.let(i32.remU(chunk, heads));
     f.call(place, { work, b: i32.divU(head, H), h: i32.remU(head, H) });
+    f.call(findFactor, { work });
     const blocks = i32.divU(i32.sub(i32.add(job.int("L"), blockRows), 1), blockRows);
     const first = f.let(i32.mul(i32.sub(i32.sub(blocks, 1), i32.divU(chunk, heads)), blockRows), "first");
     const rows = f.let(i32.sub(w.int("L"), first), "rows");
@@ -357,9 +361,16 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
 
     f.memoryFill(outs, 0, i32.mul(rows, outRow));
     const state = f.let(states);
+    // Biases may grow from key to key, as those of distances do.
+    const trust = f.let(
+      pass === undefined
+        ? select(job.int("biasCount"), i32.const(ROW_TRUST.always), i32.const(ROW_TRUST.none))
+        : i32.const(ROW_TRUST.always),
+    );
     f.forRange(0, rows, 1, () => {
       f.store(state, f32.const(-Infinity), ROW_STATE.MAXIMUM);
       f.store(state, f32.const(0), ROW_STATE.SUM);
+      f.store(state, trust, ROW_STATE.TRUST);
       f.increment(state, ROW_BYTES);
     });
 

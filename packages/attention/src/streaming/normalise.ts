@@ -8,37 +8,41 @@ import {
   type FunctionHandle,
   type Local,
   type ModuleBuilder,
+  type V128,
 } from "@heed/kernels/assembler";
-import { Constants, fastDecayBlock, sigmoidBlock } from "@heed/kernels/building-blocks";
+import { Constants, powerOfTwoBlock, sigmoidBlock } from "@heed/kernels/building-blocks";
 import { NORMALISERS } from "./job.ts";
 import { inPlace, acrossLanes, overRows, overVectors, padRow } from "./strip.ts";
-import { PAIR, jobOf, workOf, type Int } from "./work.ts";
+import { PAIR, jobOf, workOf, type Int, type OF_WORK, type Work } from "./work.ts";
 
 type Normalise = FunctionHandle<{ work: "i32"; state: "i32" }, "i32">;
 
-/** Addresses of what is known of each row so far: maximum and sum, three float32 a row with the factor of the last step. */
-export const ROW_BYTES = 12;
-const [MAXIMUM, SUM, FACTOR] = [0, 4, 8];
-export const ROW_STATE = { MAXIMUM, SUM, FACTOR } as const;
+/** Offsets of what is known of each row so far: maximum (to be multiplied with the work's factor) and sum, the factor and the sum before of the last step, and a number of ROW_TRUST. */
+export const ROW_BYTES = 20;
+const [MAXIMUM, SUM, FACTOR, SUM_BEFORE, TRUST] = [0, 4, 8, 12, 16];
+export const ROW_STATE = { MAXIMUM, SUM, FACTOR, TRUST } as const;
 
-/** `e^x` of one number that is not above 0. */
+/** Whether a row's maximum is kept, not found yet, looked for in every strip, or was lost just now: its powers have grown large. */
+export const ROW_TRUST = { kept: 2, none: 1, always: 0, lost: -1 } as const;
+
+/** `2^x` of one number. */
 export type Power = FunctionHandle<{ x: "f32" }, "f32">;
 
 export function definePower(m: ModuleBuilder): Power {
   return m.internal("power", { params: { x: "f32" }, result: "f32" }, (f, { x }) => {
-    const exp = fastDecayBlock(new Constants(f));
-    f.return(f32x4.extractLane(exp(f32x4.splat(x)), 0));
+    const exp2 = powerOfTwoBlock(new Constants(f));
+    f.return(f32x4.extractLane(exp2(f32x4.splat(x)), 0));
   });
 }
 
 /**
- * Turns a strip of scores into weights that are not divided yet, and carries maximum and sum of its rows on. `FACTOR` is what the rows' outputs so
+ * Turns a strip of scores into weights that are not divided yet, and carries maximum and sum of its rows on; `scores` makes the strip again. `FACTOR` is what the rows' outputs so
  * far must be multiplied with; the result says whether any of them is not 1.
  *
  * Online softmax: Milakov and Gimelshein 2018 (arXiv:1805.02867).
  */
-export function defineNormalise(m: ModuleBuilder, power: Power): Normalise {
-  const softmax = defineSoftmax(m, power);
+export function defineNormalise(m: ModuleBuilder, power: Power, scores: FunctionHandle<typeof OF_WORK, undefined>): Normalise {
+  const softmax = defineSoftmax(m, power, scores);
   const eachByItself = defineEachByItself(m);
   const hard = defineHard(m);
   return m.internal("normalise", { params: { work: "i32", state: "i32" }, result: "i32" }, (f, { work, state }) => {
@@ -61,7 +65,8 @@ export function defineShare(m: ModuleBuilder, power: Power): FunctionHandle<{ wo
     f.if(i32.and(i32.geS(kind, NORMALISERS.sigmoid), i32.ne(kind, NORMALISERS.topK)), () => f.return(1));
     f.if(f32.eq(sum, 0), () => f.return(0));
     f.if(job.int("sink"), () => {
-      const sink = f.let(f32.load(job.address("sink", [w.int("h"), "sinkHead"])));
+      const sink = f.let(f32.mul(f32.load(job.address("sink", [w.int("h"), "sinkHead"])), Math.LOG2E));
+      maximum.set(f32.mul(f32.mul(maximum, w.real("factor")), Math.LOG2E));
       // Both relative to the greater of the two.
       const most = f.let(maximum);
       f.if(f32.gt(sink, maximum), () => most.set(sink));
@@ -141,7 +146,7 @@ function defineEachByItself(m: ModuleBuilder): FunctionHandle<{ work: "i32"; sta
 function defineHard(m: ModuleBuilder): Normalise {
   return m.internal("hard", { params: { work: "i32", state: "i32" }, result: "i32" }, (f, { work, state }) => {
     const w = workOf(f, work);
-    const [columns, column, scale] = [w.local("columns"), w.local("column"), f.let(w.real("factor"))];
+    const [columns, column] = [w.local("columns"), w.local("column")];
     const [before, best, x] = f.locals("f32", 3);
     const [isRescaled, index, hasNaN] = f.locals("i32", 3);
     const nan = f.let(f32.const(NaN));
@@ -151,7 +156,7 @@ function defineHard(m: ModuleBuilder): Normalise {
       index.set(-1);
       hasNaN.set(0);
       f.forRange(0, columns, 1, (j) => {
-        x.set(f32.mul(f32.load(i32.add(at, i32.shl(j, 2))), scale));
+        x.set(f32.load(i32.add(at, i32.shl(j, 2))));
         f.if(f32.gt(x, best), () => {
           best.set(x);
           index.set(j);
@@ -179,17 +184,42 @@ function defineHard(m: ModuleBuilder): Normalise {
   });
 }
 
-/** Online softmax. */
-function defineSoftmax(m: ModuleBuilder, power: Power): Normalise {
+/**
+ * `e^(factor · (score − most))` of a strip's scores. The difference comes first: so close scores of any size stay apart, and one key alone has a power of
+ * exactly 1.
+ */
+export function powersBlock(f: FunctionBuilder, w: Work): (score: V128, most: V128) => Expression<"v128"> {
+  const exp2 = powerOfTwoBlock(new Constants(f));
+  const toBase2 = f.let(f32x4.splat(f32.mul(w.real("factor"), Math.LOG2E)));
+  return (score, most) => exp2(f32x4.mul(f32x4.sub(score, most), toBase2));
+}
+
+/** Bytes of scores that a first look for a maximum takes: 128 keys. */
+const FIRST_LOOK = 512;
+/** Most that the powers of a strip's row may sum up to before its maximum is looked for again: e^11, and more than any strip has keys. */
+const MOST_OF_A_ROW = 2 ** 16;
+/** Where a first look finds greater scores, or none, the row looks at all of them, and always: scores far apart would surprise it. */
+const SHARP = 12;
+
+/**
+ * Online softmax, with maxima that are seldom looked for: any number near the greatest score serves as well, so a row keeps what the first of its keys gave
+ * until its powers grow large. Then the strip is made again, and the row looks for its maximum in every strip from there on. Other rows of the
+ * strip get the bits that they had: what a row sees of others would break causality.
+ *
+ * Rescaling only where it matters: Shah et al. 2024, Zadouri et al. 2026 (FlashAttention-3 and 4).
+ */
+function defineSoftmax(m: ModuleBuilder, power: Power, scores: FunctionHandle<typeof OF_WORK, undefined>): Normalise {
   return m.internal("softmax", { params: { work: "i32", state: "i32" }, result: "i32" }, (f, { work, state }) => {
     const w = workOf(f, work);
-    const exp = fastDecayBlock(new Constants(f));
+    const powers = powersBlock(f, w);
     const lowest = f.let(f32x4.splat(-Infinity));
-    const scale = f.let(f32x4.splat(w.real("factor")));
+    const sharp = f.let(f32.div(SHARP, w.real("factor")));
     const zero = f.local("v128");
     const [left, right, most, sumLeft, sumRight] = f.locals("v128", 5);
     const [before, after, factor] = f.locals("f32", 3);
-    const [isRescaled, from] = f.locals("i32", 2);
+    const [isRescaled, from, until, trust, again] = f.locals("i32", 5);
+    /** Rows that are trusted less look for their maximum. */
+    const least = f.let(i32.const(ROW_TRUST.kept));
     /** What two locals hold goes through memory in the wide build: only from stores does the engine see that a loop carries a pair. */
     const joined = (one: Local<"v128">, other: Local<"v128">): void => {
       if (f.build !== "wide") return;
@@ -200,54 +230,75 @@ function defineSoftmax(m: ModuleBuilder, power: Power): Normalise {
     const inTurn = (one: Local<"v128">, other: Local<"v128">, value: (local: Local<"v128">, index: number) => Expression<"v128">): void =>
       [one, other, one, other].forEach((local, index) => local.set(value(local, index)));
     const first = f.let(state);
-    overRows(f, w, (at, end) => {
-      left.set(lowest);
-      right.set(lowest);
-      from.set(at);
-      padRow(f, end, lowest);
-      // The factor is above 0: the greatest score times it is the greatest of all times it.
-      overVectors(f, from, end, [], () => inTurn(left, right, (most, index) => f32x4.pmax(most, v128.load(from, 16 * index))), 64);
-      joined(left, right);
-      left.set(f32x4.mul(f32x4.pmax(left, right), scale));
-      before.set(f32.load(state, MAXIMUM));
-      after.set(acrossLanes(f, left, (a, b) => f32x4.pmax(a, b)));
-      f.if(f32.gt(before, after), () => after.set(before));
-      factor.set(1);
-      f.if(f32.ne(before, after), () => {
-        f.store(state, after, MAXIMUM);
-        // Of a first step there is nothing to rescale.
-        f.if(f32.ne(before, -Infinity), () => {
-          factor.set(f.call(power, { x: f32.sub(before, after) }));
-          isRescaled.set(1);
+    f.doWhile(again, () => {
+      overRows(f, w, (at, end) => {
+        padRow(f, end, lowest);
+        trust.set(i32.load(state, TRUST));
+        f.if(i32.ltS(trust, least), () => {
+          left.set(lowest);
+          right.set(lowest);
+          from.set(at);
+          f.doWhile(i32.and(i32.ltU(from, end), i32.leS(trust, ROW_TRUST.always)), () => {
+            until.set(i32.add(from, FIRST_LOOK));
+            f.if(i32.or(i32.leS(trust, ROW_TRUST.always), i32.gtU(until, end)), () => until.set(end));
+            overVectors(f, from, until, [], () => inTurn(left, right, (most, index) => f32x4.pmax(most, v128.load(from, 16 * index))), 64);
+            joined(left, right);
+            left.set(f32x4.pmax(left, right));
+            after.set(acrossLanes(f, left, (a, b) => f32x4.pmax(a, b)));
+            trust.set(i32.mul(trust, i32.and(f32.gt(after, -Infinity), f32.lt(after, sharp))));
+          });
+          before.set(f32.load(state, MAXIMUM));
+          after.set(f32.max(before, after));
+          factor.set(1);
+          f.if(f32.ne(before, after), () => {
+            f.store(state, after, MAXIMUM);
+            // Of a first step there is nothing to rescale.
+            f.if(f32.ne(before, -Infinity), () => {
+              factor.set(f.call(power, { x: f32.mul(f32.mul(f32.sub(before, after), w.real("factor")), Math.LOG2E) }));
+              isRescaled.set(1);
+            });
+          });
+          f.store(state, factor, FACTOR);
+          f.store(state, i32.add(trust, i32.and(i32.ne(trust, 0), f32.ne(after, -Infinity))), TRUST);
         });
+        f.increment(state, ROW_BYTES);
       });
-      f.store(state, factor, FACTOR);
-      f.increment(state, ROW_BYTES);
-    });
-    // Rows in a loop of their own: a row's powers need not wait for the comparisons of its maximum.
-    state.set(first);
-    overRows(f, w, (at, end) => {
-      most.set(v128.load32Splat(state, MAXIMUM));
-      most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
-      sumLeft.set(zero);
-      sumRight.set(zero);
-      from.set(at);
-      overVectors(
-        f,
-        from,
-        end,
-        [],
-        () => {
-          const weights = inPlace(f, from, 4, (score) => exp(f32x4.sub(f32x4.mul(score, scale), most)));
-          inTurn(sumLeft, sumRight, (total, index) => f32x4.add(total, weights[index]));
-        },
-        64,
-      );
-      joined(sumLeft, sumRight);
-      sumLeft.set(f32x4.add(sumLeft, sumRight));
-      const sum = acrossLanes(f, sumLeft, (a, b) => f32x4.add(a, b));
-      f.store(state, f32.add(f32.mul(f32.load(state, SUM), f32.load(state, FACTOR)), sum), SUM);
-      f.increment(state, ROW_BYTES);
+      // Rows in a loop of their own: a row's powers need not wait for the comparisons of its maximum.
+      state.set(first);
+      again.set(0);
+      overRows(f, w, (at, end) => {
+        most.set(v128.load32Splat(state, MAXIMUM));
+        most.set(v128.bitselect(zero, most, f32x4.eq(most, lowest)));
+        sumLeft.set(zero);
+        sumRight.set(zero);
+        from.set(at);
+        overVectors(
+          f,
+          from,
+          end,
+          [],
+          () => {
+            const weights = inPlace(f, from, 4, (score) => powers(score, most));
+            inTurn(sumLeft, sumRight, (total, index) => f32x4.add(total, weights[index]));
+          },
+          64,
+        );
+        joined(sumLeft, sumRight);
+        sumLeft.set(f32x4.add(sumLeft, sumRight));
+        const sum = f.let(acrossLanes(f, sumLeft, (a, b) => f32x4.add(a, b)));
+        f.if(least, () => f.store(state, f32.load(state, SUM), SUM_BEFORE));
+        f.store(state, f32.add(f32.mul(f32.load(state, SUM_BEFORE), f32.load(state, FACTOR)), sum), SUM);
+        f.if(i32.and(i32.eqz(f32.le(sum, MOST_OF_A_ROW)), i32.eq(i32.load(state, TRUST), ROW_TRUST.kept)), () => {
+          f.store(state, i32.const(ROW_TRUST.lost), TRUST);
+          again.set(least);
+        });
+        f.increment(state, ROW_BYTES);
+      });
+      f.if(again, () => {
+        f.call(scores, { work });
+        least.set(ROW_TRUST.always);
+        state.set(first);
+      });
     });
     f.return(isRescaled);
   });

@@ -15,7 +15,7 @@ const ROW_UNIT = 12;
 /** Panels are 8 columns wide, or 16. */
 const COLUMN_UNIT = 16;
 /** Keys of a tile, and most numbers of its packed form. */
-const TILE_COLUMNS = 256;
+const TILE_COLUMNS = 512;
 const TILE_NUMBERS = 32_768;
 /** Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. The gap keeps rows from sharing sets of the cache. */
 export const stripPitch = (): number => REAL * (TILE_COLUMNS + COLUMN_UNIT);
@@ -81,8 +81,8 @@ export function backwardChunks({ B, Hkv, chunkBatches, chunkHeads }: Pick<Job, "
 
 const REAL = 4;
 const ROWS_OF_STRIP = 6;
-/** What the kernel keeps of each row: maximum, sum, factor. */
-const ROW_NUMBERS = 3;
+/** What the kernel keeps of each row: `ROW_BYTES` of normalise.ts. */
+const ROW_NUMBERS = 5;
 /** And of its threshold: `HOLD_BYTES` of hold.ts. */
 const HELD_NUMBERS = 12;
 /** Numbers of a packed row: `setFactors` of setup.ts. */

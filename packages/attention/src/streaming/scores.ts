@@ -25,7 +25,7 @@ interface Step {
 
 /**
  * The scores of a strip, −∞ where closed: the product of queries and keys, then pass after pass, in the order of the law: scale, softcap, biases, scoreMod, mask. A
- * new option is a pass more in the list.
+ * new option is a pass more in the list. `findFactor`, of a head, says what scores are still to be multiplied with.
  * @param pass of a scoreMod
  * @param keeps whether scores can be kept as they are before the scale, before biases and before a scoreMod, which their gradients want
  */
@@ -37,7 +37,7 @@ export function defineScores(
   draw: Draw,
   pass: ScorePass | undefined,
   keeps = false,
-): OfWork {
+): { readonly scores: OfWork; readonly findFactor: OfWork } {
   const panel = tileColumns(m.build);
   const scale = defineScale(m);
   const pairScores = definePairScores(m);
@@ -71,7 +71,18 @@ export function defineScores(
     { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")), closes: true },
   ];
 
-  return m.internal("scores", { params: OF_WORK }, (f, { work }) => {
+  // Where nothing needs scaled scores, the scale is left to the normaliser, which goes over the strip anyway; scores that are held are whole.
+  const findFactor = m.internal("findFactor", { params: OF_WORK }, (f, { work }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    const whole = passes
+      .filter(({ closes }) => closes === undefined)
+      .map(({ wanted }) => wanted(job, w))
+      .reduce((one, other) => i32.or(one, other), i32.or(job.int("heldBytes"), f32.le(w.real("scale"), 0)));
+    w.setReal("factor", select(whole, f32.const(1), w.real("scale")));
+  });
+
+  const scores = m.internal("scores", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
     const D = job.local("D");
@@ -111,20 +122,11 @@ export function defineScores(
       );
       f.increment(bias, BIAS.bytes);
     });
-    w.count("cells", i32.mul(w.int("rows"), w.int("width")));
     if (keepRaw !== undefined) f.if(w.int("rawStrip"), () => f.call(keepRaw, { work }));
-    // Where nothing needs scaled scores, the scale is left to the normaliser, which goes over the strip anyway; scores that are held are whole.
-    const scaled = passes
-      .filter(({ closes }) => closes === undefined)
-      .map(({ wanted }) => wanted(job, w))
-      .reduce((one, other) => i32.or(one, other), i32.or(job.int("heldBytes"), f32.le(w.real("scale"), 0)));
-    w.setReal("factor", w.real("scale"));
-    f.if(scaled, () => {
-      f.call(scale, { work });
-      w.setReal("factor", f32.const(1));
-    });
+    f.if(f32.ne(w.real("factor"), w.real("scale")), () => f.call(scale, { work }));
     for (const { run, wanted } of passes) f.if(wanted(job, w), () => f.call(run, { work }));
   });
+  return { scores, findFactor };
 }
 
 function defineScale(m: ModuleBuilder): OfWork {

@@ -110,6 +110,30 @@ export function fastDecayBlock(k: Constants, factor = 1, bounded = false): (x: V
   };
 }
 
+/** `2^f`, |f| ≤ ½, within 2^-23.3, and exact at 0. */
+const SHORT_EXP2 = [1, 0.6931470036506653, 0.24022246897220612, 0.0555071085691452, 0.009671291336417198, 0.0013269521296024323];
+
+/**
+ * `2^t` with a polynomial one degree shorter, as streaming attention wants it: exact where t is an integer, else within 2 ulp.
+ * Results below 2^-126 become exactly 0, also that of −∞, and those above 2^127.5 ∞; NaN stays.
+ */
+export function powerOfTwoBlock(k: Constants): (t: V128) => Expression<"v128"> {
+  const { f } = k;
+  const [least, most, magic] = [k.f32(-127), k.f32(128), k.f32(MAGIC_EXPONENT)] as const;
+  const coefficients = SHORT_EXP2.map((c) => k.f32(c));
+  // A statement a step: so chains that are written side by side also run so.
+  return (t) => {
+    const x = f.let(f32x4.pmin(f32x4.pmax(t, least), most));
+    const factor = f.let(f32x4.add(x, magic));
+    const nearest = f.let(f32x4.sub(factor, magic));
+    x.set(f32x4.sub(x, nearest));
+    factor.set(i32x4.shl(factor, 23));
+    const power = f.let(coefficients.at(-1)!);
+    for (const c of coefficients.slice(0, -1).reverse()) power.set(f.madd(power, x, c));
+    return f32x4.mul(power, factor);
+  };
+}
+
 /** `e^x − 1` for x ≤ 44, without cancellation near 0; −1 far below. At most 2 ulp. */
 export function expm1Block(k: Constants): (x: V128) => Expression<"v128"> {
   const { f } = k;

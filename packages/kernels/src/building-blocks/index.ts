@@ -1,6 +1,6 @@
 export { Constants } from "./constants.ts";
 export { elementLoop, sumOfLanes, tails, type Tails } from "./element-loop.ts";
-export { decayBlock, expBlock, expm1Block, fastDecayBlock, signBits, withSignOf } from "./exp.ts";
+export { decayBlock, expBlock, expm1Block, fastDecayBlock, powerOfTwoBlock, signBits, withSignOf } from "./exp.ts";
 export {
   fastSigmoidBlock,
   fastTanhBlock,
