@@ -17,12 +17,15 @@ import { PAIR, jobOf, workOf, type Int, type OF_WORK, type Work } from "./work.t
 
 type Normalise = FunctionHandle<{ work: "i32"; state: "i32" }, "i32">;
 
-/** Offsets of what is known of each row so far: maximum (to be multiplied with the work's factor) and sum, the factor and the sum before of the last step, and a number of ROW_TRUST. */
+/**
+ * Offsets of what is known of each row so far: maximum (to be multiplied with the work's factor) and sum; of the last step the factor and the sum
+ * before; a number of ROW_TRUST.
+ */
 export const ROW_BYTES = 20;
 const [MAXIMUM, SUM, FACTOR, SUM_BEFORE, TRUST] = [0, 4, 8, 12, 16];
 export const ROW_STATE = { MAXIMUM, SUM, FACTOR, TRUST } as const;
 
-/** Whether a row's maximum is kept, not found yet, looked for in every strip, or was lost just now: its powers have grown large. */
+/** Whether a row's maximum is kept, not found yet, looked for in every strip, or lost just now, since its powers have grown large. */
 export const ROW_TRUST = { kept: 2, none: 1, always: 0, lost: -1 } as const;
 
 /** `2^x` of one number. */
@@ -36,10 +39,9 @@ export function definePower(m: ModuleBuilder): Power {
 }
 
 /**
- * Turns a strip of scores into weights that are not divided yet, and carries maximum and sum of its rows on; `scores` makes the strip again. `FACTOR` is what the rows' outputs so
+ * Turns a strip of scores into weights that are not divided yet, and carries maximum and sum of its rows on. `FACTOR` is what the rows' outputs so
  * far must be multiplied with; the result says whether any of them is not 1.
- *
- * Online softmax: Milakov and Gimelshein 2018 (arXiv:1805.02867).
+ * @param scores makes the strip again
  */
 export function defineNormalise(m: ModuleBuilder, power: Power, scores: FunctionHandle<typeof OF_WORK, undefined>): Normalise {
   const softmax = defineSoftmax(m, power, scores);
@@ -206,7 +208,7 @@ const SHARP = 12;
  * until its powers grow large. Then the strip is made again, and the row looks for its maximum in every strip from there on. Other rows of the
  * strip get the bits that they had: what a row sees of others would break causality.
  *
- * Rescaling only where it matters: Shah et al. 2024, Zadouri et al. 2026 (FlashAttention-3 and 4).
+ * Milakov and Gimelshein 2018 (arXiv:1805.02867); to rescale seldom is an idea of FlashAttention-4.
  */
 function defineSoftmax(m: ModuleBuilder, power: Power, scores: FunctionHandle<typeof OF_WORK, undefined>): Normalise {
   return m.internal("softmax", { params: { work: "i32", state: "i32" }, result: "i32" }, (f, { work, state }) => {
@@ -259,7 +261,7 @@ function defineSoftmax(m: ModuleBuilder, power: Power, scores: FunctionHandle<ty
             });
           });
           f.store(state, factor, FACTOR);
-          f.store(state, i32.add(trust, i32.and(i32.ne(trust, 0), f32.ne(after, -Infinity))), TRUST);
+          f.store(state, i32.add(trust, i32.ne(trust, ROW_TRUST.always)), TRUST); // none → kept, lost → always
         });
         f.increment(state, ROW_BYTES);
       });
