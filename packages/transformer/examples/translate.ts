@@ -1,6 +1,6 @@
 // Sequence to sequence: an encoder reads, a decoder writes. It learns to write what it reads backwards, sources of different lengths.
 import { causal, padding } from "@heed/masks";
-import { AdamW, Embedding, fit, Linear, Module, predict } from "@heed/nn";
+import { AdamW, cosine, Embedding, fit, Linear, Module, predict } from "@heed/nn";
 import { sinusoidal } from "@heed/positional";
 import { generate, Transformer, type DecodingStep, type LanguageModel } from "@heed/transformer";
 import { add, crossEntropy, randomKey, randomStream, reshape, slice, tensor, type RandomKey, type Tensor } from "@heed/tensor";
@@ -76,7 +76,9 @@ function batch(key: RandomKey, size: number): Batch {
 const key = randomKey(7);
 const translator = new Translator(key.split("translator"));
 const { losses } = await fit(translator, {
-  optimiser: new AdamW(translator.parameters(), { lr: 5e-3 }),
+  optimiser: new AdamW(translator.parameters()),
+  // Warm-up and decay: at a constant rate the last steps decide, and with them chance.
+  schedule: cosine({ base: 5e-3, warmup: 20, total: 400 }),
   key: key.split("training"),
   batches: Array.from({ length: 400 }, (_, step) => batch(key.split(step), 32)),
   loss: ({ source, lengths, target }: Batch) => {
