@@ -138,8 +138,9 @@ const JOB_FIELDS = {
 
   // ——— What `forward` leaves per row, real; `backward` needs maximum and sum ———
   /**
-   * softmax: a number near the greatest score, before the scale where no pass wanted it, and Σ e^(s − maximum), both without the sink. relu: −, and what was divided by. hard: −, and the key.
-   * topK as softmax, of the keys kept: scores above the threshold, and those equal to it up to the key `rowTie`. sparsemax, entmax15: the greatest score,
+   * softmax: a number near the greatest score, before the scale where no pass wanted it, and Σ e^(s − maximum), both without the sink. relu: −, and what
+   * was divided by. hard: −, and the key. topK as softmax with its greatest score, of the keys kept: scores above the threshold, and those equal to it up
+   * to the key `rowTie`. sparsemax, entmax15: the greatest score,
    * how many weights are above 0 or the sum of their roots, and the threshold of s − maximum, or of its half. straightThrough: the greatest score twice,
    * Σ e^((s − maximum) / temperature), and the key.
    */

@@ -28,13 +28,13 @@ export const ROW_STATE = { MAXIMUM, SUM, FACTOR, TRUST } as const;
 /** Whether a row's maximum is kept, not found yet, looked for in every strip, or lost just now, since its powers have grown large. */
 export const ROW_TRUST = { kept: 2, none: 1, always: 0, lost: -1 } as const;
 
-/** `2^x` of one number. */
+/** `e^x` of one number. */
 export type Power = FunctionHandle<{ x: "f32" }, "f32">;
 
 export function definePower(m: ModuleBuilder): Power {
   return m.internal("power", { params: { x: "f32" }, result: "f32" }, (f, { x }) => {
     const exp2 = powerOfTwoBlock(new Constants(f));
-    f.return(f32x4.extractLane(exp2(f32x4.splat(x)), 0));
+    f.return(f32x4.extractLane(exp2(f32x4.splat(f32.mul(x, Math.LOG2E))), 0));
   });
 }
 
@@ -67,8 +67,8 @@ export function defineShare(m: ModuleBuilder, power: Power): FunctionHandle<{ wo
     f.if(i32.and(i32.geS(kind, NORMALISERS.sigmoid), i32.ne(kind, NORMALISERS.topK)), () => f.return(1));
     f.if(f32.eq(sum, 0), () => f.return(0));
     f.if(job.int("sink"), () => {
-      const sink = f.let(f32.mul(f32.load(job.address("sink", [w.int("h"), "sinkHead"])), Math.LOG2E));
-      maximum.set(f32.mul(f32.mul(maximum, w.real("factor")), Math.LOG2E));
+      const sink = f.let(f32.load(job.address("sink", [w.int("h"), "sinkHead"])));
+      maximum.set(f32.mul(maximum, w.real("factor")));
       // Both relative to the greater of the two.
       const most = f.let(maximum);
       f.if(f32.gt(sink, maximum), () => most.set(sink));
@@ -220,7 +220,7 @@ function defineSoftmax(m: ModuleBuilder, power: Power, scores: FunctionHandle<ty
     const [left, right, most, sumLeft, sumRight] = f.locals("v128", 5);
     const [before, after, factor] = f.locals("f32", 3);
     const [isRescaled, from, until, trust, again] = f.locals("i32", 5);
-    /** Rows that are trusted less look for their maximum. */
+    /** Rows that are trusted less look for their maximum: all that keep none, and the second time those that lost theirs. */
     const least = f.let(i32.const(ROW_TRUST.kept));
     /** What two locals hold goes through memory in the wide build: only from stores does the engine see that a loop carries a pair. */
     const joined = (one: Local<"v128">, other: Local<"v128">): void => {
@@ -256,7 +256,7 @@ function defineSoftmax(m: ModuleBuilder, power: Power, scores: FunctionHandle<ty
             f.store(state, after, MAXIMUM);
             // Of a first step there is nothing to rescale.
             f.if(f32.ne(before, -Infinity), () => {
-              factor.set(f.call(power, { x: f32.mul(f32.mul(f32.sub(before, after), w.real("factor")), Math.LOG2E) }));
+              factor.set(f.call(power, { x: f32.mul(f32.sub(before, after), w.real("factor")) }));
               isRescaled.set(1);
             });
           });
@@ -288,6 +288,7 @@ function defineSoftmax(m: ModuleBuilder, power: Power, scores: FunctionHandle<ty
         joined(sumLeft, sumRight);
         sumLeft.set(f32x4.add(sumLeft, sumRight));
         const sum = f.let(acrossLanes(f, sumLeft, (a, b) => f32x4.add(a, b)));
+        // The first time; the second time begins where the first did.
         f.if(least, () => f.store(state, f32.load(state, SUM), SUM_BEFORE));
         f.store(state, f32.add(f32.mul(f32.load(state, SUM_BEFORE), f32.load(state, FACTOR)), sum), SUM);
         f.if(i32.and(i32.eqz(f32.le(sum, MOST_OF_A_ROW)), i32.eq(i32.load(state, TRUST), ROW_TRUST.kept)), () => {
