@@ -9,8 +9,8 @@ import type { ScorePass } from "../streaming/score-pass.ts";
 import { defineScores } from "../streaming/scores.ts";
 import { packsRows, packStrips, setFactors } from "../streaming/factors.ts";
 import { gradientPitch } from "../streaming/plan.ts";
-import { cutter, definePlace, flagsOf } from "../streaming/setup.ts";
-import { defineCopyRows } from "../streaming/tile.ts";
+import { cutter, definePlace, flagsOf, touchSample } from "../streaming/setup.ts";
+import { defineCopyRows, defineTouchRows } from "../streaming/tile.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
   defineBiasGradients,
@@ -59,6 +59,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const deltas = defineDeltas(m);
   const pairGradients = definePairGradients(m);
   const unpack = defineUnpack(m);
+  const touchRows = defineTouchRows(m);
 
   /** Packs keys and values of the tile; copies the keys if their rows are no whole panels. Once per tile. */
   const prepareTile = m.internal("prepareTile", { params: OF_WORK }, (f, { work }) => {
@@ -254,7 +255,19 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       w.set("deltas", i32.add(allDeltas, i32.shl(i32.mul(i32.sub(h, firstHead), job.int("L")), 2)));
     };
     const [zero, again] = f.locals("i32", 2);
+    const zeros = f.local("v128");
     const lends = f.let(i32.gtS(job.int("normaliser"), NORMALISERS.topK));
+    f.if(i32.eqz(head), () => {
+      f.call(place, { work, b, h: firstHead });
+      touchSample(
+        f,
+        touchRows,
+        w,
+        job,
+        ["query", "key", "value", "output", "outputGradient", "queryGradient", "keyGradient", "valueGradient"],
+        pair,
+      );
+    });
     f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
       ofHead(h);
       f.if(
@@ -266,7 +279,11 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
       f.if(job.int("queryGradient"), () => {
         const to = rowOf("queryGradient", zero);
         f.forRange(0, w.int("L"), 1, () => {
-          f.memoryFill(to, 0, i32.shl(D, 2));
+          f.vectorLoop(
+            D,
+            (d) => f.store(i32.add(to, i32.shl(d, 2)), zeros),
+            (d) => f.store32Lane(i32.add(to, i32.shl(d, 2)), zeros, 0),
+          );
           f.increment(to, i32.shl(job.int("queryGradientRow"), 2));
         });
       });

@@ -12,7 +12,7 @@ import { defineScores } from "./scores.ts";
 import { defineCopyRows, defineTouchRows } from "./tile.ts";
 import { inPlace } from "./strip.ts";
 import { packsRows, packStrips, setFactors } from "./factors.ts";
-import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
+import { cutter, definePlace, flagsOf, STRIP_PADDING, touchSample } from "./setup.ts";
 import { stripPitch } from "./plan.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
@@ -323,7 +323,9 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     // The last block of every head, then the one before it: where masks are causal the longest go first, so that threads end together.
     const heads = f.let(i32.mul(job.int("B"), H));
     const head = f.let(i32.remU(chunk, heads));
-    f.call(place, { work, b: i32.divU(head, H), h: i32.remU(head, H) });
+    const h = f.let(i32.remU(head, H));
+    f.call(place, { work, b: i32.divU(head, H), h });
+    f.if(i32.eqz(h), () => touchSample(f, touchRows, w, job, ["query", "key", "value"], space));
     f.call(findFactor, { work });
     const blocks = i32.divU(i32.sub(i32.add(job.int("L"), blockRows), 1), blockRows);
     const first = f.let(i32.mul(i32.sub(i32.sub(blocks, 1), i32.divU(chunk, heads)), blockRows), "first");

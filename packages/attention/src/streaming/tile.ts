@@ -1,19 +1,36 @@
-import { i32, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { i32, i32x4, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 
 const COPY = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32", toRow: "i32", padding: "i32", flags: "i32" } as const;
 
 /** Copies rows of `bytes`, each followed by `padding` bytes of 0. Rows whose byte at `flags` is 1 (0: there are none) become 0. */
 export function defineCopyRows(m: ModuleBuilder): FunctionHandle<typeof COPY, undefined> {
   return m.internal("copyRows", { params: COPY }, (f, { source, sourceRow, rows, bytes, to, toRow, padding, flags }) => {
-    const isBad = f.local("i32");
+    const [at, out, keep] = [f.local("i32"), f.local("i32"), f.local("v128")];
+    const width = f.let(i32.shrU(bytes, 2));
+    const advance = (by: number): void => {
+      f.increment(at, by);
+      f.increment(out, by);
+    };
+    keep.set(i32x4.splat(-1));
     f.forRange(0, rows, 1, (row) => {
-      f.if(flags, () => isBad.set(i32.load8U(i32.add(flags, row))));
-      f.if(
-        isBad,
-        () => f.memoryFill(to, 0, bytes),
-        () => f.memoryCopy(to, source, bytes),
+      f.if(flags, () => keep.set(i32x4.splat(i32.sub(i32.load8U(i32.add(flags, row)), 1))));
+      at.set(source);
+      out.set(to);
+      f.vectorLoop(
+        width,
+        () => {
+          f.store(out, v128.and(v128.load(at), keep));
+          advance(16);
+        },
+        () => {
+          f.store32Lane(out, v128.and(v128.load32Zero(at), keep), 0);
+          advance(4);
+        },
       );
-      f.if(padding, () => f.memoryFill(i32.add(to, bytes), 0, padding));
+      f.forRange(0, padding, 4, () => {
+        f.store(out, i32.const(0));
+        f.increment(out, 4);
+      });
       f.increment(source, sourceRow);
       f.increment(to, toRow);
     });
@@ -21,12 +38,13 @@ export function defineCopyRows(m: ModuleBuilder): FunctionHandle<typeof COPY, un
 }
 
 const TOUCH = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32" } as const;
+export type TouchRows = FunctionHandle<typeof TOUCH, undefined>;
 
 /**
  * Reads rows once, in the order in which they lie, so that the processor fetches ahead: packing reads several rows at a time, which it
  * cannot foresee. What is written to `to`, 16 bytes, means nothing: it keeps the engine from leaving the reads out.
  */
-export function defineTouchRows(m: ModuleBuilder): FunctionHandle<typeof TOUCH, undefined> {
+export function defineTouchRows(m: ModuleBuilder): TouchRows {
   const LINE = 64;
   return m.internal("touchRows", { params: TOUCH }, (f, { source, sourceRow, rows, bytes, to }) => {
     const [at, end, seen] = [f.local("i32"), f.local("i32"), f.local("v128")];

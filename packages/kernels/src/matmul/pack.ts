@@ -16,7 +16,7 @@ export interface PackOptions {
 
 /**
  * Packs lines (rows of A, columns of B) into panels of `height` lines, in the order in which tiles read them: step after step, the
- * elements of all lines. The last panel is filled up with zeros. Strides are in bytes.
+ * elements of all lines. The last panel is filled up with its last line again. Strides are in bytes.
  *
  * @param height a multiple of 2
  * @param options what need not be catered for makes the function smaller
@@ -30,12 +30,7 @@ export function definePack(m: ModuleBuilder, height: number, { contiguous = fals
     const line = f.let(i32.add(source, i32.mul(from, lineStride)), "line");
     const pointers = f.locals("i32", height, "pointer");
     const element = f.local("v128");
-    const zero = f.local("v128");
 
-    const placePointers = (): void => {
-      pointers[0].set(line);
-      for (let index = 1; index < height; index++) pointers[index].set(i32.add(pointers[index - 1], lineStride));
-    };
     const stepByStep = (count: Local<"i32"> | ReturnType<typeof i32.sub>): void => {
       f.forRange(0, count, 1, () => {
         for (const [index, pointer] of pointers.entries()) {
@@ -77,8 +72,7 @@ export function definePack(m: ModuleBuilder, height: number, { contiguous = fals
     };
     if (!contiguous) f.if(i32.eq(lineStride, 4), copyNeighbours);
 
-    f.forRange(from, end, height, () => {
-      placePointers();
+    const packPanel = (): void => {
       const fourByFour = (): void => {
         f.forRange(0, wholeSteps, 4, () => {
           transposeFour(pointers);
@@ -88,27 +82,20 @@ export function definePack(m: ModuleBuilder, height: number, { contiguous = fals
       };
       if (contiguous) fourByFour();
       else f.if(i32.eq(stepStride, 4), fourByFour, () => stepByStep(steps));
-      f.increment(line, i32.mul(lineStride, height));
-    });
-
-    const padRest = (rest: Local<"i32">): void =>
-      f.forRange(0, steps, 1, () => {
+    };
+    const left = f.let(i32.sub(lines, from));
+    f.if(i32.gtS(left, 0), () =>
+      f.doWhile(i32.gtS(left, 0), () => {
         pointers[0].set(line);
-        for (let index = 0; index < height; index++) {
-          element.set(zero);
-          f.if(i32.ltS(index, rest), () => {
-            element.set(v128.load32Zero(pointers[0]));
-            f.increment(pointers[0], lineStride);
-          });
-          f.store32Lane(packed, element, 0, 4 * index);
+        for (let index = 1; index < height; index++) {
+          const stride = whole ? lineStride : i32.mul(lineStride, i32.gtS(left, index));
+          pointers[index].set(i32.add(pointers[index - 1], stride));
         }
-        f.increment(line, stepStride);
-        f.increment(packed, 4 * height);
-      });
-    if (!whole) {
-      const rest = f.let(i32.sub(lines, end));
-      f.if(rest, () => padRest(rest));
-    }
+        packPanel();
+        f.increment(line, i32.mul(lineStride, height));
+        f.increment(left, -height);
+      }),
+    );
 
     /** Four steps of every line, a vector each, become four groups of `height`. */
     function transposeFour(inputs: readonly Local<"i32">[]): void {
