@@ -4,7 +4,8 @@ import { UnsupportedError } from "./errors.ts";
 import { features } from "./features.ts";
 
 const before = { ...configuration() };
-beforeEach(() => configure({ precision: "fast", backend: "auto", debug: false }));
+// One thread: whoever ran before in this process may have woken others, which "auto" keeps.
+beforeEach(() => configure({ precision: "fast", backend: "auto", debug: false, threads: 1 }));
 afterEach(() => configure(before));
 
 describe("configure", () => {

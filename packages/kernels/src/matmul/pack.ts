@@ -26,7 +26,7 @@ export function definePack(m: ModuleBuilder, height: number, { contiguous = fals
   const name = `pack${height}${contiguous ? "rows" : ""}${whole ? "whole" : ""}`;
   return m.internal(name, { params: PACK }, (f, { lines, from, steps, source, lineStride, stepStride, packed }) => {
     const wholeSteps = f.let(i32.and(steps, -4));
-    const end = f.let(i32.add(from, i32.mul(i32.divS(i32.sub(lines, from), height), height)));
+    const left = f.let(i32.sub(lines, from), "left");
     const line = f.let(i32.add(source, i32.mul(from, lineStride)), "line");
     const pointers = f.locals("i32", height, "pointer");
     const element = f.local("v128");
@@ -64,11 +64,12 @@ export function definePack(m: ModuleBuilder, height: number, { contiguous = fals
         });
         f.increment(packed, i32.mul(panelBytes, count));
         f.increment(line, 4 * height * count);
-        f.increment(from, height * count);
+        f.increment(left, -height * count);
       };
-      const groups = f.let(i32.sub(end, atOnce * height));
-      f.if(i32.leS(from, groups), () => f.doWhile(i32.leS(from, groups), () => copyPanels(atOnce)));
-      f.if(i32.ltS(from, end), () => f.doWhile(i32.ltS(from, end), () => copyPanels(1)));
+      for (const count of [atOnce, 1]) {
+        const areEnough = () => i32.geS(left, height * count);
+        f.if(areEnough(), () => f.doWhile(areEnough(), () => copyPanels(count)));
+      }
     };
     if (!contiguous) f.if(i32.eq(lineStride, 4), copyNeighbours);
 
@@ -83,11 +84,11 @@ export function definePack(m: ModuleBuilder, height: number, { contiguous = fals
       if (contiguous) fourByFour();
       else f.if(i32.eq(stepStride, 4), fourByFour, () => stepByStep(steps));
     };
-    const left = f.let(i32.sub(lines, from));
     f.if(i32.gtS(left, 0), () =>
       f.doWhile(i32.gtS(left, 0), () => {
         pointers[0].set(line);
         for (let index = 1; index < height; index++) {
+          // Beyond the last line it is the last again.
           const stride = whole ? lineStride : i32.mul(lineStride, i32.gtS(left, index));
           pointers[index].set(i32.add(pointers[index - 1], stride));
         }
