@@ -9,8 +9,8 @@ import type { ScorePass } from "../streaming/score-pass.ts";
 import { defineScores } from "../streaming/scores.ts";
 import { packsRows, packStrips, setFactors } from "../streaming/factors.ts";
 import { gradientPitch } from "../streaming/plan.ts";
-import { cutter, definePlace, flagsOf, touchSample } from "../streaming/setup.ts";
-import { defineCopyRows, defineTouchRows } from "../streaming/tile.ts";
+import { cutter, definePlace, flagsOf } from "../streaming/setup.ts";
+import { defineCopyRows, defineTouchRows, defineTouchSample } from "../streaming/tile.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf, type Int } from "../streaming/work.ts";
 import {
   defineBiasGradients,
@@ -43,7 +43,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const { scores, findFactor } = defineScores(m, product, mask, spread, draw, pass, true);
   const [panel, stripRows] = [tileColumns(build), tileRows(build)];
   const pack = definePack(m, panel, { contiguous: true });
-  const packRows = definePack(m, stripRows, { contiguous: true, whole: true });
+  const packRows = definePack(m, stripRows, { contiguous: true });
   const copyRows = defineCopyRows(m);
   const place = definePlace(m);
   const softmaxGradient = defineSoftmaxGradient(m);
@@ -59,7 +59,8 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const deltas = defineDeltas(m);
   const pairGradients = definePairGradients(m);
   const unpack = defineUnpack(m);
-  const touchRows = defineTouchRows(m);
+  const inputs = ["query", "key", "value", "output", "outputGradient"] as const;
+  const touchSample = defineTouchSample(m, defineTouchRows(m), [...inputs, "queryGradient", "keyGradient", "valueGradient"]);
 
   /** Packs keys and values of the tile; copies the keys if their rows are no whole panels. Once per tile. */
   const prepareTile = m.internal("prepareTile", { params: OF_WORK }, (f, { work }) => {
@@ -259,14 +260,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const lends = f.let(i32.gtS(job.int("normaliser"), NORMALISERS.topK));
     f.if(i32.eqz(head), () => {
       f.call(place, { work, b, h: firstHead });
-      touchSample(
-        f,
-        touchRows,
-        w,
-        job,
-        ["query", "key", "value", "output", "outputGradient", "queryGradient", "keyGradient", "valueGradient"],
-        pair,
-      );
+      f.call(touchSample, { work, to: pair });
     });
     f.forRange(firstHead, i32.add(firstHead, group), 1, (h) => {
       ofHead(h);

@@ -9,10 +9,10 @@ import { defineProduct } from "./product.ts";
 import { defineCollect, defineSpread } from "./relative.ts";
 import type { ScorePass } from "./score-pass.ts";
 import { defineScores } from "./scores.ts";
-import { defineCopyRows, defineTouchRows } from "./tile.ts";
+import { defineCopyRows, defineTouchRows, defineTouchSample } from "./tile.ts";
 import { inPlace } from "./strip.ts";
 import { packsRows, packStrips, setFactors } from "./factors.ts";
-import { cutter, definePlace, flagsOf, STRIP_PADDING, touchSample } from "./setup.ts";
+import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
 import { stripPitch } from "./plan.ts";
 import { addCounters, jobOf, OF_WORK, WORK, WORK_BYTES, workOf } from "./work.ts";
 
@@ -39,8 +39,9 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   const [draw, drop] = [defineDraw(m), defineDrop(m)];
   const { scores, findFactor } = defineScores(m, product, mask, spread, draw, pass);
   const pack = definePack(m, tileColumns(build), { contiguous: true });
-  const packQueries = definePack(m, tileRows(build), { contiguous: true, whole: true });
+  const packQueries = definePack(m, tileRows(build), { contiguous: true });
   const [copyRows, touchRows] = [defineCopyRows(m), defineTouchRows(m)];
+  const touchSample = defineTouchSample(m, touchRows, ["query", "key", "value"]);
   const power = definePower(m);
   const normalise = defineNormalise(m, power, scores);
   const share = defineShare(m, power);
@@ -325,7 +326,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     const head = f.let(i32.remU(chunk, heads));
     const h = f.let(i32.remU(head, H));
     f.call(place, { work, b: i32.divU(head, H), h });
-    f.if(i32.eqz(h), () => touchSample(f, touchRows, w, job, ["query", "key", "value"], space));
+    f.if(i32.eqz(h), () => f.call(touchSample, { work, to: space }));
     f.call(findFactor, { work });
     const blocks = i32.divU(i32.sub(i32.add(job.int("L"), blockRows), 1), blockRows);
     const first = f.let(i32.mul(i32.sub(i32.sub(blocks, 1), i32.divU(chunk, heads)), blockRows), "first");

@@ -1,5 +1,4 @@
 import { f32, i32, select, type Expression, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
-import type { TouchRows } from "./tile.ts";
 import { jobOf, workOf, type Int, type Work } from "./work.ts";
 
 /** Moves to a sample and a head: the sequence's place and lengths, the head of its keys, its scale. */
@@ -29,36 +28,6 @@ export function definePlace(m: ModuleBuilder): FunctionHandle<{ work: "i32"; b: 
       () => w.setReal("scale", job.real("scale")),
     );
   });
-}
-
-/** Most bytes of an operand that are read ahead. */
-const MOST_AHEAD = 64 * 1024;
-
-/**
- * Reads the rows of a sample once, all heads together, where these share rows and the rows are few: memory hands out neighbours far sooner than one
- * head's part of every row after the other's. (17 tokens, four heads: forward and backward 12 % faster.) Rows that will be written are read for the
- * same reason. For after `place`; `room` takes 16 bytes that mean nothing.
- */
-export function touchSample(
-  f: FunctionBuilder,
-  touchRows: TouchRows,
-  w: Work,
-  job: ReturnType<typeof jobOf>,
-  operands: readonly ("query" | "key" | "value" | "output" | `${"output" | "query" | "key" | "value"}Gradient`)[],
-  room: Int,
-): void {
-  for (const operand of operands) {
-    const [isOfKeys, isAsQueries] = [/^(key|value)/.test(operand), /^(query|key)/.test(operand)];
-    const rows = w.local(isOfKeys ? "S" : "L");
-    const sourceRow = f.let(i32.shl(job.int(`${operand}Row`), 2));
-    const lastHead = i32.mul(i32.sub(job.int(isOfKeys ? "Hkv" : "H"), 1), job.int(`${operand}Head`));
-    const bytes = f.let(i32.shl(i32.add(lastHead, job.int(isAsQueries ? "D" : "E")), 2));
-    f.if(i32.and(i32.leS(bytes, sourceRow), i32.leU(i32.mul(rows, sourceRow), MOST_AHEAD)), () => {
-      const first = w.int(isOfKeys ? "firstKey" : "firstQuery");
-      const source = job.address(operand, [w.int("b"), `${operand}Batch`], [first, `${operand}Row`]);
-      f.call(touchRows, { source, sourceRow, rows, bytes, to: room });
-    });
-  }
 }
 
 /** Bytes between rows of a strip beyond its columns, so that rows do not begin in the same cache sets: 5 % of a product with them. */

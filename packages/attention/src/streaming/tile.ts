@@ -1,4 +1,5 @@
 import { i32, i32x4, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { jobOf, workOf } from "./work.ts";
 
 const COPY = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32", toRow: "i32", padding: "i32", flags: "i32" } as const;
 
@@ -38,7 +39,7 @@ export function defineCopyRows(m: ModuleBuilder): FunctionHandle<typeof COPY, un
 }
 
 const TOUCH = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32" } as const;
-export type TouchRows = FunctionHandle<typeof TOUCH, undefined>;
+type TouchRows = FunctionHandle<typeof TOUCH, undefined>;
 
 /**
  * Reads rows once, in the order in which they lie, so that the processor fetches ahead: packing reads several rows at a time, which it
@@ -58,5 +59,36 @@ export function defineTouchRows(m: ModuleBuilder): TouchRows {
       f.increment(source, sourceRow);
     });
     f.store(to, seen);
+  });
+}
+
+/** Most bytes of an operand that are read ahead. */
+const MOST_AHEAD = 64 * 1024;
+
+/**
+ * Reads the rows of the sample in place (`definePlace`) once, all heads together, where these share rows and the rows are few: memory hands out
+ * neighbours far sooner than one head's part of every row after the other's. (17 tokens, four heads: forward and backward 12 % faster.) Rows that will
+ * be written are read for the same reason. `to` is as of `touchRows`.
+ */
+export function defineTouchSample(
+  m: ModuleBuilder,
+  touchRows: TouchRows,
+  operands: readonly ("query" | "key" | "value" | "output" | `${"output" | "query" | "key" | "value"}Gradient`)[],
+): FunctionHandle<{ work: "i32"; to: "i32" }, undefined> {
+  return m.internal("touchSample", { params: { work: "i32", to: "i32" } }, (f, { work, to }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    for (const operand of operands) {
+      const [isOfKeys, isAsQueries] = [/^(key|value)/.test(operand), /^(query|key)/.test(operand)];
+      const rows = w.local(isOfKeys ? "S" : "L");
+      const sourceRow = f.let(i32.shl(job.int(`${operand}Row`), 2));
+      const lastHead = i32.mul(i32.sub(job.int(isOfKeys ? "Hkv" : "H"), 1), job.int(`${operand}Head`));
+      const bytes = f.let(i32.shl(i32.add(lastHead, job.int(isAsQueries ? "D" : "E")), 2));
+      f.if(i32.and(i32.leS(bytes, sourceRow), i32.leU(i32.mul(rows, sourceRow), MOST_AHEAD)), () => {
+        const first = w.int(isOfKeys ? "firstKey" : "firstQuery");
+        const source = job.address(operand, [w.int("b"), `${operand}Batch`], [first, `${operand}Row`]);
+        f.call(touchRows, { source, sourceRow, rows, bytes, to });
+      });
+    }
   });
 }

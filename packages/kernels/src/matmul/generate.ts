@@ -173,7 +173,7 @@ function defineProduct(module: ModuleBuilder, packColumns: Pack): Product {
             packedB.set(i32.add(packed, i32.shl(panels, 2)));
           },
           () => {
-            // Even in place the last columns are packed, padded with zeros: a tile reads all of its width.
+            // Even in place the last columns are packed, filled up to a whole panel: a tile reads all of its width.
             whole.set(i32.and(columns1, -width));
             f.call(packColumns, {
               lines: columns1,

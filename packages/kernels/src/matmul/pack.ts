@@ -10,8 +10,6 @@ export type Pack = FunctionHandle<typeof PACK, undefined>;
 export interface PackOptions {
   /** `stepStride` is always 4: the elements of a line are neighbours. */
   readonly contiguous?: boolean;
-  /** There are always enough lines for whole panels. */
-  readonly whole?: boolean;
 }
 
 /**
@@ -22,8 +20,8 @@ export interface PackOptions {
  * @param options what need not be catered for makes the function smaller
  * Parameters of the function: `lines` from `from` on are packed, over `steps` steps, from `source` (where line 0 begins) to `packed`.
  */
-export function definePack(m: ModuleBuilder, height: number, { contiguous = false, whole = false }: PackOptions = {}): Pack {
-  const name = `pack${height}${contiguous ? "rows" : ""}${whole ? "whole" : ""}`;
+export function definePack(m: ModuleBuilder, height: number, { contiguous = false }: PackOptions = {}): Pack {
+  const name = `pack${height}${contiguous ? "rows" : ""}`;
   return m.internal(name, { params: PACK }, (f, { lines, from, steps, source, lineStride, stepStride, packed }) => {
     const wholeSteps = f.let(i32.and(steps, -4));
     const left = f.let(i32.sub(lines, from), "left");
@@ -89,8 +87,7 @@ export function definePack(m: ModuleBuilder, height: number, { contiguous = fals
         pointers[0].set(line);
         for (let index = 1; index < height; index++) {
           // Beyond the last line it is the last again.
-          const stride = whole ? lineStride : i32.mul(lineStride, i32.gtS(left, index));
-          pointers[index].set(i32.add(pointers[index - 1], stride));
+          pointers[index].set(i32.add(pointers[index - 1], i32.mul(lineStride, i32.gtS(left, index))));
         }
         packPanel();
         f.increment(line, i32.mul(lineStride, height));
