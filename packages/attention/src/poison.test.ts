@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { mul, randomKey, sum, tensor, zeros, type Tensor } from "@heed/tensor";
 import { eachBackend, randomTensor } from "@heed/tensor/testing";
 import type { Bias, Mask, Score } from "@heed/tensor/terms";
-import { and, fromTensor, padding, window } from "@heed/masks";
+import { and, causal, fromTensor, padding, window } from "@heed/masks";
 import { alibi, gridBias } from "@heed/positional";
 import { additive, bilinear, dot, gaussian, scaledDot } from "@heed/scoring";
 import { attention, explain, type AttentionOptions, type Normaliser } from "./index.ts";
@@ -137,5 +137,28 @@ describe.each(eachBackend())("on $name", ({ name, use }) => {
           }
         }
       }),
+  );
+
+  it.each([false, true])("under a mask an open pair with a row of −∞ is NaN, and no other row notices; learned: %s", (requiresGrad) =>
+    use(() => {
+      const [length, width, at] = [140, 4, 77];
+      const shape = [1, 1, length, width];
+      // Above zero, so that a key of −∞ has a score of −∞, which alone would be a weight of 0.
+      const clean = [1, 2, 3].map((seed) =>
+        (randomTensor(shape, seed).toTypedArray() as Float32Array).map((value) => 0.1 + Math.abs(value)),
+      );
+      const output = (operands: readonly Float32Array[]) => {
+        const [q, k, v] = operands.map((values) => tensor(values, { shape, requiresGrad }));
+        return attention(q, k, v, { mask: causal() }).toTypedArray() as Float32Array;
+      };
+      const expected = output(clean);
+      for (const [which, hears] of [(i: number) => i === at, (i: number) => i >= at, (i: number) => i >= at].entries()) {
+        const found = output(clean.map((values, n) => (n === which ? values.slice().fill(-Infinity, at * width, at * width + 1) : values)));
+        for (let i = 0; i < length; i++) {
+          const row = (x: Float32Array) => x.subarray(i * width, (i + 1) * width);
+          expect(row(found), `operand ${which}, row ${i}`).toEqual(hears(i) ? row(expected).map(() => NaN) : row(expected));
+        }
+      }
+    }),
   );
 });

@@ -1,4 +1,4 @@
-import { float64View, int32View, uint8View, type Family } from "@heed/kernels";
+import { copyBytes, uint8View, type Family } from "@heed/kernels";
 import type { Tensor } from "@heed/tensor";
 import { broadcastStrides, bytesPer, rowMajor, type Scratch, type Shape } from "@heed/tensor/operation";
 import type { BiasForm, MaskForm } from "@heed/tensor/terms";
@@ -36,15 +36,15 @@ export interface Body {
 }
 
 /** Makes the job of a call and returns where it is: what forward and backward share, and `own`. Biases and pass are the caller's. */
-export function makeJob(body: Body, poison: Poison, ...own: readonly Partial<Job>[]): number {
+export function makeJob(body: Body, poisoned: boolean, ...own: readonly Partial<Job>[]): number {
   const { lowered, plan, operands, at, scratch } = body;
   const { call, score, mask } = lowered;
   const [query, key, value, scale, vector, sink, valueTable] = operands;
   const { dropout, context, packing } = call;
   const { queryOffset } = context;
   const terms: Partial<Job> = {
-    cuSeqlensQuery: packing && putInts(packing.query, scratch),
-    cuSeqlensKey: packing && putInts(packing.key, scratch),
+    cuSeqlensQuery: packing && put(packing.query, scratch),
+    cuSeqlensKey: packing && put(packing.key, scratch),
     scoreForm: SCORE_FORMS[score.form],
     scale: score.form !== "additive" && typeof score.scale === "number" ? score.scale : 1,
     scales: at[SCALE],
@@ -53,7 +53,7 @@ export function makeJob(body: Body, poison: Poison, ...own: readonly Partial<Job
     vectorHead: vector?.rank === 2 ? headStride(vector) : 0,
     softcap: call.softcap,
     biasCount: lowered.biases.length,
-    ...(typeof queryOffset === "number" ? { queryOffset } : { queryOffsets: putInts(queryOffset, scratch) }),
+    ...(typeof queryOffset === "number" ? { queryOffset } : { queryOffsets: put(queryOffset, scratch) }),
     valueTable: at[VALUE_TABLE],
     valueTableHead: valueTable && headStride(valueTable),
     valueTableDistance: valueTable && (valueTable.shape[1] - 1) / 2,
@@ -72,7 +72,7 @@ export function makeJob(body: Body, poison: Poison, ...own: readonly Partial<Job
     score.form === "additive" ? { activation: ACTIVATIONS[score.activation], negativeSlope: score.negativeSlope ?? 0.01 } : {},
     normaliserFields(call.normaliser),
     dropout === undefined ? {} : { ...dropoutFields(dropout.p), dropoutKey0: dropout.key.words[0], dropoutKey1: dropout.key.words[1] },
-    ...(poison.bad ? badFields(body) : []),
+    ...(poisoned ? badFields(body) : []),
     ...own,
   );
   writeOperand(job, "query", at[QUERY], query!.shape, query!.strides);
@@ -109,13 +109,12 @@ function maskFields(mask: MaskForm | undefined, { L, S }: Sizes, scratch: Scratc
   const { batches, heads } = mask;
   const each = mask.form === "ranges" ? L * mask.ranges * 2 : Math.ceil(L / mask.rows) * Math.ceil(S / mask.columns);
   const strides = { maskBatch: batches > 1 ? heads * each : 0, maskHead: heads > 1 ? each : 0 };
-  if (mask.form === "ranges")
-    return { maskForm: MASK_FORMS.ranges, bounds: putInts(mask.bounds, scratch), ranges: mask.ranges, ...strides };
+  if (mask.form === "ranges") return { maskForm: MASK_FORMS.ranges, bounds: put(mask.bounds, scratch), ranges: mask.ranges, ...strides };
   return {
     maskForm: MASK_FORMS.tiles,
-    verdicts: putBytes(mask.verdicts, scratch),
-    bitsAt: putInts(mask.bitsAt, scratch),
-    bits: putBytes(mask.bits, scratch),
+    verdicts: put(mask.verdicts, scratch),
+    bitsAt: put(mask.bitsAt, scratch),
+    bits: put(mask.bits, scratch),
     ...strides,
   };
 }
@@ -198,53 +197,33 @@ export function putPass({ lowered, operands, at, scratch }: Body, gradients: rea
   return pointer;
 }
 
-/** Whether rows that are not finite must be kept from being heard; found by forward, read again by backward. */
-export interface Poison {
-  /** A mask, or a bias with −∞ in it, closes pairs. */
-  closes: boolean;
-  /** Some row of query, key or value is not finite. */
-  bad: boolean;
+/** Whether some row of query, key or value is not finite, where a mask, or a bias with −∞ in it, closes pairs: such rows must be kept from being heard. */
+export function isPoisoned(body: Body): boolean {
+  const { lowered, operands, at } = body;
+  const some = (first: number, last: number) =>
+    operands.slice(first, last).some((x, i) => x !== undefined && flagsOf(body, x, at[first + i]).count > 0);
+  return (lowered.mask !== undefined || some(TABLES, TABLES + lowered.biases.length)) && some(QUERY, SCALE);
 }
 
-export function poisonOf({ kernels, lowered, plan, operands, at, scratch }: Body): Poison {
-  const { flagRows } = kernels.on(plan.dtype);
-  const count = (x: Tensor, pointer: number) => {
-    const [b, h, n, width] = [1, 1, 1, 1, ...x.shape].slice(-4);
-    const [batch, head, row] = [0, 0, 0, 0, ...x.strides].slice(-4);
-    return flagRows(pointer, b, h, n, width, batch, head, row, scratch(b * h * n));
-  };
-  const some = (first: number, last: number) => operands.slice(first, last).some((x, i) => x !== undefined && count(x, at[first + i]) > 0);
-  const closes = lowered.mask !== undefined || some(TABLES, TABLES + lowered.biases.length);
-  return { closes, bad: closes && some(QUERY, SCALE) };
+const badFields = (body: Body): Partial<Job>[] =>
+  (["Query", "Key", "Value"] as const).map((name, slot) => {
+    const { flags, batch, head } = flagsOf(body, body.operands[slot]!, body.at[slot]);
+    return { [`bad${name}`]: flags, [`bad${name}Batch`]: batch, [`bad${name}Head`]: head };
+  });
+
+/** Flags of rows that are not finite, how many, and the strides of flags. */
+function flagsOf({ kernels, plan, scratch }: Body, { shape, strides }: Tensor, pointer: number) {
+  const [b, h, n, width] = [1, 1, 1, 1, ...shape].slice(-4);
+  const [batch, head, row] = [0, 0, 0, 0, ...strides].slice(-4);
+  const flags = scratch(b * h * n);
+  const count = kernels.on(plan.dtype).flagRows(pointer, b, h, n, width, batch, head, row, flags);
+  return { flags, count, batch: b === 1 ? 0 : h * n, head: n };
 }
 
-/** Flags of rows that are not finite. */
-function badFields({ kernels, plan, operands, at, scratch }: Body): Partial<Job>[] {
-  const { flagRows } = kernels.on(plan.dtype);
-  const fieldsOf = (name: "Query" | "Key" | "Value", slot: number) => {
-    const { shape, strides } = operands[slot]!;
-    const [b, h, n, width] = shape;
-    const flags = scratch(b * h * n);
-    flagRows(at[slot], b, h, n, width, strides[0], strides[1], strides[2], flags);
-    return { [`bad${name}`]: flags, [`bad${name}Batch`]: b === 1 ? 0 : h * n, [`bad${name}Head`]: n };
-  };
-  return [fieldsOf("Query", QUERY), fieldsOf("Key", KEY), fieldsOf("Value", VALUE)];
-}
-
-function putInts(values: Int32Array, scratch: Scratch): number {
-  const pointer = scratch(values.byteLength);
-  int32View().set(values, pointer >>> 2);
-  return pointer;
-}
-
-export function putDoubles(values: Float64Array, scratch: Scratch): number {
-  const pointer = scratch(values.byteLength);
-  float64View().set(values, pointer >>> 3);
-  return pointer;
-}
-
-function putBytes(values: Uint8Array, scratch: Scratch): number {
-  const pointer = scratch(values.byteLength);
-  uint8View().set(values, pointer);
+/** Copies an array into scratch space, and tells where. */
+export function put(values: Int32Array | Float64Array | Uint8Array, scratch: Scratch): number {
+  const { buffer, byteOffset, byteLength } = values;
+  const pointer = scratch(byteLength);
+  copyBytes(new Uint8Array(buffer, byteOffset, byteLength), 0, uint8View(), pointer, byteLength);
   return pointer;
 }

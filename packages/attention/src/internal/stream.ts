@@ -1,11 +1,11 @@
-import { float64View, type Family, type RunParallel } from "@heed/kernels";
+import { int32View, type Family, type RunParallel } from "@heed/kernels";
 import { transpose, type Tensor } from "@heed/tensor";
 import { compute, isRecording, rowMajor, type OutputSpec, type Shape } from "@heed/tensor/operation";
-import { writeOperand } from "../streaming/job.ts";
+import { JOB, writeOperand } from "../streaming/job.ts";
 import { forwardScratchBytes } from "../streaming/plan.ts";
 import type { StreamingKernels } from "../streaming/streaming.ts";
 import { pieces, planOf, type Plan } from "./call-plan.ts";
-import { makeJob, poisonOf, putBiases, putDoubles, putPass, savedRows, type Body, type Poison } from "./job-fields.ts";
+import { isPoisoned, makeJob, put, putBiases, putPass, savedRows, type Body } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import { addresses, fixedTables, operandsOf, present, rowsFirst, slotsOf, type Slots } from "./operands.ts";
 
@@ -14,7 +14,8 @@ export interface Streamed {
   readonly lowered: Lowered;
   readonly plan: Plan;
   readonly slots: Slots;
-  readonly poison: Poison;
+  /** Rows that are not finite must be kept from being heard. */
+  readonly poisoned: boolean;
   /** `[B, H, L, E]`, or `[B, L, H, E]`: as it lies in memory. */
   readonly out: Tensor;
   readonly outputShape: Shape;
@@ -53,27 +54,35 @@ export function stream(
   const rowSpec: OutputSpec = { shape: [rows.B, H, rows.L], dtype };
   const kept = records ? savedRows(call.normaliser) : [];
   const specs = [{ shape: outputShape, dtype }, ...kept.map(() => rowSpec), ...(wantsLse ? [rowSpec] : [])];
-  let poison: Poison = { closes: false, bad: false };
+  let poisoned = false;
   const [out, ...perRow] = compute("attention", [...present(operands), ...fixed], specs, (reads, [output, ...writes], scratch) => {
     const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, [...operands, ...fixed]), scratch };
-    poison = poisonOf(body);
-    const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
-    const job = makeJob(body, poison, Object.fromEntries(kept.map((name, i) => [name, writes[i]])), {
-      biases: putBiases(body),
-      pass: putPass(body),
-      lse: wantsLse ? writes.at(-1)! : 0,
-      counters: counted,
-    });
-    writeOperand(job, "output", output, outputShape, rowMajor(outputShape), turned);
     const work = plan.pairs * 2 * (sizes.D + E);
-    how.run(kernels, dtype, "forward", pieces(job, plan.forwardChunks, work), {
-      work,
-      scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
-    });
-    counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
+    const forward = (): boolean => {
+      const counted = counters === undefined ? 0 : put(counters.fill(0), scratch);
+      const job = makeJob(body, poisoned, Object.fromEntries(kept.map((name, i) => [name, writes[i]])), {
+        biases: putBiases(body),
+        pass: putPass(body),
+        lse: wantsLse ? writes.at(-1)! : 0,
+        counters: counted,
+        looks: records || poisoned ? 0 : 1,
+      });
+      writeOperand(job, "output", output, outputShape, rowMajor(outputShape), turned);
+      how.run(kernels, dtype, "forward", pieces(job, plan.forwardChunks, work), {
+        work,
+        scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
+      });
+      counters?.set(new Float64Array(int32View().buffer, counted, counters.length));
+      return int32View()[(job + JOB.at.looks) >>> 2] < 0;
+    };
+    // Backward reads other rows than forward does, so for a gradient all are looked through. Else the kernel looks at those that it reads.
+    poisoned = records && isPoisoned(body);
+    if (!forward()) return;
+    poisoned = isPoisoned(body);
+    if (poisoned) forward();
   });
   const lse = wantsLse ? perRow.at(-1)! : undefined;
 
-  if (records) record({ lowered, plan, slots, poison, out, outputShape, saved: perRow.slice(0, kept.length), lse });
+  if (records) record({ lowered, plan, slots, poisoned, out, outputShape, saved: perRow.slice(0, kept.length), lse });
   return { output: turned ? transpose(out, 1, 2) : out, ...(lse === undefined ? {} : { lse }) };
 }

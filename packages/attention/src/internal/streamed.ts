@@ -20,7 +20,7 @@ import { pieces } from "./call-plan.ts";
 import { chunksOf, type Chunking, type Shared } from "./chunks.ts";
 import { dense } from "./dense.ts";
 import { biasOfForm, scoreModOfTables, scoreOfForm } from "./forms.ts";
-import { makeJob, putBiases, putDoubles, putPass, savedRows, type Body, type Target } from "./job-fields.ts";
+import { makeJob, put, putBiases, putPass, savedRows, type Body, type Target } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";
 import {
   addresses,
@@ -144,7 +144,7 @@ function backward(
   ofLse: Tensor | undefined,
   counters: Float64Array | undefined,
 ): (Tensor | undefined)[] {
-  const { lowered, plan, slots, poison, out, saved } = call;
+  const { lowered, plan, slots, poisoned, out, saved } = call;
   const { dtype, rows, sizes } = plan;
   const cut = gradientPlan(lowered);
   const operands = operandsOf(lowered, slots);
@@ -182,10 +182,10 @@ function backward(
     });
     const sums = (name: string, slot: number) => ({ [name]: targets[slot]?.pointer ?? 0, [`${name}Chunk`]: targets[slot]?.chunk ?? 0 });
     const first = slots.length + fixed.length;
-    const counted = counters === undefined ? 0 : putDoubles(counters.fill(0), scratch);
+    const counted = counters === undefined ? 0 : put(counters.fill(0), scratch);
     const job = makeJob(
       body,
-      poison,
+      poisoned,
       Object.fromEntries(savedRows(lowered.call.normaliser).map((name, i) => [name, at[first + 3 + i]])),
       sums("scalesGradient", SCALE),
       sums("vectorGradient", VECTOR),

@@ -122,6 +122,8 @@ const JOB_FIELDS = {
   dropoutFactor: "f64",
 
   // ——— Rows that hold NaN or ±∞ ———
+  /** 1: forward looks at the rows of query, key and value that it reads, and makes this −1 where one may be such. */
+  looks: "i32",
   /**
    * Bytes, 1 = that row of query, key, value is not finite: written by `flagRows`, given where the poison law holds (with a mask, or a bias that
    * closes) and any is 1. Flagged rows count as zeros; an open pair with one is NaN. Strides count bytes.

@@ -1,5 +1,16 @@
 import { threefry, type Views } from "@heed/kernels";
-import { ACTIVATIONS, BIAS_FORMS, MASK_FORMS, NORMALISERS, readBiases, readJob, SCORE_FORMS, type BiasRecord, type Job } from "./job.ts";
+import {
+  ACTIVATIONS,
+  BIAS_FORMS,
+  JOB,
+  MASK_FORMS,
+  NORMALISERS,
+  readBiases,
+  readJob,
+  SCORE_FORMS,
+  type BiasRecord,
+  type Job,
+} from "./job.ts";
 import type { Pair, ScorePass } from "./score-pass.ts";
 import type { StreamingKernels } from "./streaming.ts";
 
@@ -9,6 +20,7 @@ export function reference(views: Views, pass?: ScorePass): StreamingKernels {
     forward(pointer, from, to) {
       const work = rowsOf(views, pointer, pass);
       const { job, reals, start } = work;
+      if (job.looks !== 0) views.i32()[(pointer + JOB.at.looks) >>> 2] = -1;
       const [blocks, heads] = [Math.ceil(job.L / job.blockRows), job.B * job.H];
       for (let chunk = from; chunk < to; chunk++) {
         const head = chunk % heads;

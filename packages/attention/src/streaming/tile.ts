@@ -1,4 +1,4 @@
-import { i32, i32x4, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
+import { f32x4, i32, i32x4, v128, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 import { jobOf, workOf } from "./work.ts";
 
 const COPY = { source: "i32", sourceRow: "i32", rows: "i32", bytes: "i32", to: "i32", toRow: "i32", padding: "i32", flags: "i32" } as const;
@@ -59,6 +59,34 @@ export function defineTouchRows(m: ModuleBuilder): TouchRows {
       f.increment(source, sourceRow);
     });
     f.store(to, seen);
+  });
+}
+
+const LOOK = { x: "i32", row: "i32", rows: "i32", width: "i32" } as const;
+
+/** Whether rows of `width` numbers, `row` bytes apart, hold NaN or ±∞. */
+export function defineNotFinite(m: ModuleBuilder): FunctionHandle<typeof LOOK, "i32"> {
+  return m.internal("notFinite", { params: LOOK, result: "i32" }, (f, { x, row, rows, width }) => {
+    const at = f.local("i32");
+    const [all, zero] = f.locals("v128", 2);
+    // 0 · x is NaN for NaN and ±∞, else ±0: so a union of bits is NaN if any is. It takes a third of the time of a sum.
+    const add = (value: ReturnType<typeof v128.load>) => all.set(v128.or(all, f32x4.mul(value, zero)));
+    f.forRange(0, rows, 1, () => {
+      at.set(x);
+      f.vectorLoop(
+        width,
+        () => {
+          add(v128.load(at));
+          f.increment(at, 16);
+        },
+        () => {
+          add(v128.load32Zero(at));
+          f.increment(at, 4);
+        },
+      );
+      f.increment(x, row);
+    });
+    f.return(v128.anyTrue(f32x4.ne(all, all)));
   });
 }
 
