@@ -191,7 +191,7 @@ describe("gates", () => {
 
 it("reports wins, losses, gates and who was absent", () => {
   const result = {
-    config: { task: "attention-1024", threads: 1 },
+    config: { task: "attention-1024", threads: 1, sampleMilliseconds: 7 },
     details: {
       contestants: [
         { name: "heed", values: [10] },
@@ -212,7 +212,7 @@ it("reports wins, losses, gates and who was absent", () => {
   expect(report.table.rows).toEqual([["attention (1, 8, 1024, 64)", "10.0 ms", "–", "5.00 (0.500 ×)", "jax-js", "0.500 ×", "–"]]);
   expect(report.extra!.rows).toMatchObject([{ work: "attention-1024", ours: 10, rivals: { "jax-js": 5 }, ratio: 0.5 }]);
   const told = JSON.stringify(report.sections);
-  for (const words of ["no pytorch", "as told", "NO", "not measured"]) expect(told).toContain(words);
+  for (const words of ["no pytorch", "as told", "NO", "not measured", "as fill 7 ms"]) expect(told).toContain(words);
 });
 
 describe("a contestant's process", () => {
