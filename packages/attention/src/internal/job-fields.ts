@@ -201,18 +201,18 @@ export function putPass({ lowered, operands, at, scratch }: Body, gradients: rea
 export function isPoisoned(body: Body): boolean {
   const { lowered, operands, at } = body;
   const some = (first: number, last: number) =>
-    operands.slice(first, last).some((x, i) => x !== undefined && flagsOf(body, x, at[first + i]).count > 0);
+    operands.slice(first, last).some((x, i) => x !== undefined && flagRowsOf(body, x, at[first + i]).count > 0);
   return (lowered.mask !== undefined || some(TABLES, TABLES + lowered.biases.length)) && some(QUERY, SCALE);
 }
 
 const badFields = (body: Body): Partial<Job>[] =>
   (["Query", "Key", "Value"] as const).map((name, slot) => {
-    const { flags, batch, head } = flagsOf(body, body.operands[slot]!, body.at[slot]);
+    const { flags, batch, head } = flagRowsOf(body, body.operands[slot]!, body.at[slot]);
     return { [`bad${name}`]: flags, [`bad${name}Batch`]: batch, [`bad${name}Head`]: head };
   });
 
 /** Flags of rows that are not finite, how many, and the strides of flags. */
-function flagsOf({ kernels, plan, scratch }: Body, { shape, strides }: Tensor, pointer: number) {
+function flagRowsOf({ kernels, plan, scratch }: Body, { shape, strides }: Tensor, pointer: number) {
   const [b, h, n, width] = [1, 1, 1, 1, ...shape].slice(-4);
   const [batch, head, row] = [0, 0, 0, 0, ...strides].slice(-4);
   const flags = scratch(b * h * n);

@@ -1,4 +1,4 @@
-import { float64View, reduceKernels, runParallel, zeroBytes } from "@heed/kernels";
+import { int32View, reduceKernels, runParallel, zeroBytes } from "@heed/kernels";
 import { sum, Tensor, transpose, zeros } from "@heed/tensor";
 import {
   broadcastStrides,
@@ -211,7 +211,7 @@ function backward(
       work,
       scratch: { argument: 3, bytes: backwardScratchBytes(plan.cut), allocate: scratch },
     });
-    counters?.set(float64View().subarray(counted >>> 3, (counted >>> 3) + counters.length));
+    counters?.set(new Float64Array(int32View().buffer, counted, counters.length));
     for (const { from, to: sum, size } of partials) reduceKernels.on(dtype).sum(from, sum, 1, cut.chunks, size);
   });
   const third = (index: number) => new Tensor(results[0].storage, each[index], stridesOf(each[index]), index * columns);

@@ -9,7 +9,7 @@ import { defineProduct } from "./product.ts";
 import { defineCollect, defineSpread } from "./relative.ts";
 import type { ScorePass } from "./score-pass.ts";
 import { defineScores } from "./scores.ts";
-import { defineCopyRows, defineNotFinite, defineTouchRows, defineTouchSample } from "./tile.ts";
+import { defineCopyRows, defineNotFinite, defineReadRows, defineTouchRows, defineTouchSample, type NotFinite } from "./tile.ts";
 import { inPlace } from "./strip.ts";
 import { packsRows, packStrips, setFactors } from "./factors.ts";
 import { cutter, definePlace, flagsOf, STRIP_PADDING } from "./setup.ts";
@@ -119,17 +119,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
     },
   );
 
-  const READ = { work: "i32", source: "i32", sourceRow: "i32", rows: "i32", width: "i32" } as const;
-  /** Reads rows ahead (`touchRows`), and looks at them where somebody asks. */
-  const readRows = m.internal("readRows", { params: READ }, (f, { work, source, sourceRow, rows, width }) => {
-    const w = workOf(f, work);
-    const job = jobOf(f, w.local("job"));
-    f.if(
-      job.int("looks"),
-      () => f.if(f.call(notFinite, { x: source, row: sourceRow, rows, width }), () => job.set("looks", -1)),
-      () => f.call(touchRows, { source, sourceRow, rows, bytes: i32.shl(width, 2), to: w.int("room") }),
-    );
-  });
+  const readRows = defineReadRows(m, notFinite, touchRows);
 
   /** Packs the keys of the tile, and copies its values if their rows are no whole panels; once per tile. */
   const prepareTile = m.internal("prepareTile", { params: OF_WORK }, (f, { work }) => {
@@ -444,7 +434,7 @@ export function wasm(build: Build, pass?: ScorePass): Uint8Array<ArrayBuffer> {
   return m.toBytes();
 }
 
-function defineFlagRows(m: ModuleBuilder, notFinite: ReturnType<typeof defineNotFinite>): void {
+function defineFlagRows(m: ModuleBuilder, notFinite: NotFinite): void {
   const params = {
     x: "i32",
     batches: "i32",

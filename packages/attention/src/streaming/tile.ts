@@ -63,9 +63,10 @@ export function defineTouchRows(m: ModuleBuilder): TouchRows {
 }
 
 const LOOK = { x: "i32", row: "i32", rows: "i32", width: "i32" } as const;
+export type NotFinite = FunctionHandle<typeof LOOK, "i32">;
 
 /** Whether rows of `width` numbers, `row` bytes apart, hold NaN or ±∞. */
-export function defineNotFinite(m: ModuleBuilder): FunctionHandle<typeof LOOK, "i32"> {
+export function defineNotFinite(m: ModuleBuilder): NotFinite {
   return m.internal("notFinite", { params: LOOK, result: "i32" }, (f, { x, row, rows, width }) => {
     const at = f.local("i32");
     const [all, zero] = f.locals("v128", 2);
@@ -87,6 +88,21 @@ export function defineNotFinite(m: ModuleBuilder): FunctionHandle<typeof LOOK, "
       f.increment(x, row);
     });
     f.return(v128.anyTrue(f32x4.ne(all, all)));
+  });
+}
+
+const READ = { work: "i32", source: "i32", sourceRow: "i32", rows: "i32", width: "i32" } as const;
+
+/** Reads rows ahead (`touchRows`), and looks at them where somebody asks (`looks` of the job). */
+export function defineReadRows(m: ModuleBuilder, notFinite: NotFinite, touchRows: TouchRows): FunctionHandle<typeof READ, undefined> {
+  return m.internal("readRows", { params: READ }, (f, { work, source, sourceRow, rows, width }) => {
+    const w = workOf(f, work);
+    const job = jobOf(f, w.local("job"));
+    f.if(
+      job.int("looks"),
+      () => f.if(f.call(notFinite, { x: source, row: sourceRow, rows, width }), () => job.set("looks", -1)),
+      () => f.call(touchRows, { source, sourceRow, rows, bytes: i32.shl(width, 2), to: w.int("room") }),
+    );
   });
 }
 

@@ -48,7 +48,7 @@ export function outcome({ results, data, partial }: OutcomeContext): Outcome {
       {
         kind: "text",
         title: "How it was measured",
-        caption: `Every library runs in a process of its own, which stays alive while a work is measured. It works for a second or more before anything counts, since engines compile hot code anew while it runs; then it is kept on as many cores as it may use threads, where the system can do that, and the libraries take turns, sample by sample, all others stopped meanwhile, and who begins a round moves on. A sample is as many calls as fill ${lengthOf(results)}, or one, after a third as many that are not counted (at least one, but for calls of 250 ms and more), since whoever was stopped finds cold caches. One call goes from operands in place (in whatever memory the library keeps them) to the result as a typed array. Figures are medians. A ratio is the median over the rounds of their time over ours in the same round: it can differ from the quotient of the medians where others used the machine. Results were compared with ours before any time counted. Memory: a fresh process each, the highest resident memory of the first call above the state with the operands in JavaScript. Start: from asking for the process to the first number of the result; the program makes its operands. Size: minified, gzip, script and WebAssembly together, 1 KB = 1000 bytes. ${quietnessOf(measured.map(({ samples }) => samples.quietness))}`,
+        caption: `Every library runs in a process of its own, which stays alive while a work is measured. It works for a second or more before anything counts, since engines compile hot code anew while it runs; then it is kept on as many cores as it may use threads, where the system can do that, and the libraries take turns, sample by sample, all others stopped meanwhile, and who begins a round moves on. A sample is as many calls as fill ${sampleLength(results)}, or one, after a third as many that are not counted (at least one, but for calls of 250 ms and more), since whoever was stopped finds cold caches. One call goes from operands in place (in whatever memory the library keeps them) to the result as a typed array. Figures are medians. A ratio is the median over the rounds of their time over ours in the same round: it can differ from the quotient of the medians where others used the machine. Results were compared with ours before any time counted. Memory: a fresh process each, the highest resident memory of the first call above the state with the operands in JavaScript. Start: from asking for the process to the first number of the result; the program makes its operands. Size: minified, gzip, script and WebAssembly together, 1 KB = 1000 bytes. ${quietnessOf(measured.map(({ samples }) => samples.quietness))}`,
       },
     ],
     extra: { rows, gates: judged, works: measured.map(workOf) },
@@ -61,8 +61,7 @@ function measuredOf({ details, config }: RunResult): Measured[] {
   return [{ task, threads: config.threads as number, samples: details as unknown as TaskSamples }];
 }
 
-/** Of a sample; profiles differ. */
-const lengthOf = (results: readonly RunResult[]): string =>
+const sampleLength = (results: readonly RunResult[]): string =>
   [...new Set(results.map(({ config }) => `${String(config.sampleMilliseconds)} ms`))].join(", ");
 
 function headline(rows: readonly Row[], judged: readonly Judged[], partial: boolean): string {
