@@ -21,11 +21,11 @@ const SHAPES: [m: number, n: number, k: number][] = [
 
 it("covers every element once, in blocks large enough", () => {
   for (const [m, n, k] of [...SHAPES, [1, 1, 1], [0, 5, 5], [1e5, 768, 3072], [64, 64, 1e6]]) {
-    for (const threads of [1, 2, 3, 16]) covers(m, n, k, cutProduct(m, n, k, threads));
+    for (const threads of [1, 2, 3, 16]) for (const byRows of [false, true]) covers(m, n, k, cutProduct(m, n, k, { threads, byRows }));
   }
-  expect(cutProduct(512, 512, 512, 2).length).toBe(8);
-  expect(cutProduct(512, 512, 512, 16).length).toBe(32);
-  expect(cutProduct(64, 64, 64, 2).length).toBe(1);
+  expect(cutProduct(512, 512, 512, { threads: 2 }).length).toBe(8);
+  expect(cutProduct(512, 512, 512, { threads: 16 }).length).toBe(32);
+  expect(cutProduct(64, 64, 64, { threads: 2 }).length).toBe(1);
 
   function covers(m: number, n: number, k: number, blocks: readonly Block[]): void {
     expect(blocks.length).toBeLessThanOrEqual(64);
@@ -43,9 +43,25 @@ it("covers every element once, in blocks large enough", () => {
 });
 
 it("puts large blocks first, so that the last one is a small one, where each thread gets several", () => {
-  const rows = (threads: number) => cutProduct(512, 512, 512, threads).map((block) => block.rows);
-  expect(rows(2)).toEqual([192, 192, 192, 192, 60, 60, 68, 68]);
+  const rows = (threads: number) => cutProduct(512, 512, 512, { threads }).map((block) => block.rows);
+  expect(rows(2)).toEqual([192, 192, 192, 192, 66, 66, 62, 62]);
   expect(Math.max(...rows(16))).toBeLessThan(80);
+});
+
+it("cuts 197 rows of 576 columns evenly for two, and where asked between rows only", () => {
+  const sides = (byRows: boolean) => cutProduct(197, 576, 192, { threads: 2, byRows }).map(({ rows, columns }) => [rows, columns]);
+  expect(sides(false)).toEqual([
+    [197, 224],
+    [197, 208],
+    [197, 80],
+    [197, 64],
+  ]);
+  expect(sides(true)).toEqual([
+    [48, 576],
+    [48, 576],
+    [54, 576],
+    [47, 576],
+  ]);
 });
 
 it.each(implementationsOf(matmul).filter(({ name }) => !name.startsWith("reference")))(
@@ -64,9 +80,9 @@ it.each(implementationsOf(matmul).filter(({ name }) => !name.startsWith("referen
           for (const accumulate of [0, 1]) {
             const whole = w.reals(start);
             kernels.gemm(m, n, k, a, rowA, columnA, b, rowB, columnB, whole, n, accumulate, scratch);
-            for (const threads of [2, 16]) {
+            for (const options of [{ threads: 2 }, { threads: 16 }, { threads: 16, byRows: true }]) {
               const cut = w.reals(start);
-              for (const { row, rows, column, columns } of cutProduct(m, n, k, threads)) {
+              for (const { row, rows, column, columns } of cutProduct(m, n, k, options)) {
                 const [fromA, fromB, to] = [a + 4 * row * rowA, b + 4 * column * columnB, cut + 4 * (row * n + column)];
                 kernels.gemm(rows, columns, k, fromA, rowA, columnA, fromB, rowB, columnB, to, n, accumulate, scratch);
               }

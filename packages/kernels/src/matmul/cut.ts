@@ -1,4 +1,6 @@
 import { workersTakingPart } from "../threads/pool.ts";
+import { WIDEST_TILE } from "./blocking.ts";
+import { FLAT_ROWS } from "./flat.ts";
 
 /** Rows `row … row + rows − 1` and columns `column … column + columns − 1` of a product. */
 export interface Block {
@@ -15,8 +17,20 @@ const AREA = 49_152;
 const SIDE = 64;
 /** Blocks per thread that are wanted even if packing for small ones costs a little, and the most blocks that there are. */
 const [WANTED, MOST] = [2, 64];
-/** Borders lie at multiples of these: of the rows of a tile in every build, and of the columns of a flat one. */
-const [ROWS, COLUMNS] = [12, 64];
+/** The fewest rows of a block whose columns are not cut. */
+const STRIP = 40;
+/** Borders lie at multiples of these: of the rows of a tile (of the plain build, 4, only nearly), and of the columns of a tile, or of a flat one. */
+const [ROWS, COLUMNS, FLAT_COLUMNS] = [6, WIDEST_TILE, 4 * WIDEST_TILE];
+
+export interface CutOptions {
+  /** For how many; by default those that take part. */
+  readonly threads?: number;
+  /**
+   * Cut between rows first, down to few: where B need not be packed again for each block, and C is read once more, as activations do. (Two threads on
+   * parts of the same rows were up to twice as long at GELU as on rows of their own.)
+   */
+  readonly byRows?: boolean;
+}
 
 /**
  * Cuts a product of m × n over k into blocks that can be computed apart, for `threads` of them. Where each gets several, large ones come first:
@@ -25,19 +39,24 @@ const [ROWS, COLUMNS] = [12, 64];
  * Each element of C has the same bits however the product is cut: tiles add up in the order of k, and blocks are never so few rows
  * or columns that they would become dot products when the whole does not.
  */
-export function cutProduct(m: number, n: number, k: number, threads: number = 1 + workersTakingPart()): Block[] {
+export function cutProduct(
+  m: number,
+  n: number,
+  k: number,
+  { threads = 1 + workersTakingPart(), byRows = false }: CutOptions = {},
+): Block[] {
   let [down, across] = [1, 1];
   while (down * across < MOST) {
     const [rows, columns] = [m / down, n / across];
     if (2 * rows * columns * k < 2 * LEAST || (rows * columns <= AREA && down * across >= WANTED * threads)) break;
-    if (rows >= columns && rows >= 2 * SIDE) down *= 2;
+    if ((byRows && rows >= 2 * STRIP) || (rows >= columns && rows >= 2 * SIDE)) down *= 2;
     else if (columns >= 2 * SIDE) across *= 2;
     else if (rows >= 2 * SIDE) down *= 2;
     else break;
   }
   const falls = down * across >= 2 * threads;
   const rows = borders(m, down, ROWS, falls);
-  const columns = borders(n, across, COLUMNS, falls && down === 1);
+  const columns = borders(n, across, m > FLAT_ROWS ? COLUMNS : FLAT_COLUMNS, falls && down === 1);
   return rows
     .slice(1)
     .flatMap((bottom, i) =>

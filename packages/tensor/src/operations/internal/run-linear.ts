@@ -62,7 +62,7 @@ export function runLinear(
     matmulKernels.on(dtype).linear(...call(whole, scratch(bytesFor(whole))));
     return;
   }
-  const blocks = cutProduct(m, n, k);
+  const blocks = cutProduct(m, n, k, { byRows: activation !== 0 && arrangedB !== undefined });
   const bytes = Math.max(...blocks.map(bytesFor));
   const calls = blocks.map((block) => call(block, 0));
   runParallel(matmulKernels, dtype, "linear", calls, { work, scratch: { argument: 14, bytes, allocate: scratch } });
