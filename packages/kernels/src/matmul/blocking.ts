@@ -22,6 +22,9 @@ export const tileColumns = (build: Build): 8 | 16 => (build === "wide" ? 16 : 8)
 
 export const WIDEST_TILE = 16;
 
+/** The most rows for which flat tiles are made, four tiles wide. */
+export const FLAT_ROWS = 2;
+
 /** Room for one tile whose columns are not all wanted: at most 6 × 16 floats. */
 export const TILE_BYTES = 384;
 

@@ -18,8 +18,6 @@ const FLAT = {
   rowStart: "i32",
 } as const;
 
-/** The most rows for which flat tiles are made. */
-export const FLAT_ROWS = 2;
 /** Columns that are computed in flat tiles: multiples of this. */
 export const flatColumns = (build: Build): number => 4 * tileColumns(build);
 

@@ -44,7 +44,7 @@ export type Tiles = FunctionHandle<typeof TILES, undefined>;
 export const tileRows = (build: Build): 4 | 6 => (build === "simd" ? 4 : 6);
 
 /**
- * log2 of the steps per turn of the loop, by a pitch where multiply-adds are fused. V8 spends 27 instructions on a step of a loop of one, 23 on one of eight:
+ * log2 of the steps per turn of the loop, by a pitch or along A, where multiply-adds are fused. V8 spends 27 instructions on a step of a loop of one, 23 on one of eight:
  * on a core of one's own that changes nothing in Node.js, on one that is shared it is 8 % faster (wide: 10 %); in Deno, which checks bounds, it is 49 GFLOP/s instead of
  * 35. The plain build has to suit the engines of Node.js 20 and 22, which load early what is unrolled, and spill: 19 instead of 38.
  */
@@ -53,20 +53,33 @@ const STEPS_BITS = 3;
 type Int = Local<"i32">;
 type Sums = readonly (readonly Local<"v128">[])[];
 
+/** What is known of how the rows of A lie, and makes a tile faster. */
+export interface TileOptions {
+  /**
+   * Bytes between rows of A where they are always the same, as in panels: then one pointer serves all rows instead of each
+   * moving its own, fewer instructions a step in V8. A core of one's own hides those behind 12 multiply-adds, but one that is
+   * shared with another thread, as those of rented machines are, is 20 % faster. (In Bun a quarter slower: 29 instead of 41 GFLOP/s.)
+   */
+  readonly pitch?: number | undefined;
+  /** `stepA` is always 4, as in rows of a matrix where it lies: their pointers then move once for several steps. */
+  readonly along?: boolean;
+}
+
 /**
  * A tile of `rows` × `columns` (a multiple of 4): the sums stay in registers while A and B go by, each step of the sum one row of B and `rows`
  * elements of A. It is a function of its own, not inlined, because engines exchange slow first code for fast code only at calls.
- *
- * @param pitch bytes between rows of A where they are always the same, as in panels: then one pointer serves all rows instead of each
- * moving its own, fewer instructions a step in V8. A core of one's own hides those behind 12 multiply-adds, but one that is
- * shared with another thread, as those of rented machines are, is 20 % faster. (In Bun a quarter slower: 29 instead of 41 GFLOP/s.)
  */
-export function defineTile(m: ModuleBuilder, rows: number, columns: number = tileColumns(m.build), pitch?: number): Tile {
-  const name = `tile${rows}x${columns}${pitch === undefined ? "" : `by${pitch}`}`;
+export function defineTile(
+  m: ModuleBuilder,
+  rows: number,
+  columns: number = tileColumns(m.build),
+  { pitch, along = false }: TileOptions = {},
+): Tile {
+  const name = `tile${rows}x${columns}${pitch === undefined ? "" : `by${pitch}`}${along ? "along" : ""}`;
   return m.internal(name, { params: TILE }, (f, { steps, a, rowA, stepA, b, stepB, c, rowC, start, rowStart }) => {
     const sums = sumsOf(f, rows, columns);
     f.if(start, () => loadSums(f, sums, start, rowStart));
-    sumUp(f, sums, { steps, inputs: pitch === undefined ? rowPointers(f, rows, a, rowA) : [a], stepA, b, stepB, pitch });
+    sumUp(f, sums, { steps, inputs: pitch === undefined ? rowPointers(f, rows, a, rowA) : [a], stepA, b, stepB, pitch, along });
     storeSums(f, sums, c, rowC);
   });
 }
@@ -75,7 +88,7 @@ export function defineTile(m: ModuleBuilder, rows: number, columns: number = til
  * A row of tiles in one call: into a function and out of it again for each was 4 % of the time of tiles of 64 steps. (Of products by panels of
  * 192 to 512 steps it was nothing that could be measured.)
  *
- * @param pitch bytes between rows of A, as of `defineTile`
+ * @param pitch bytes between rows of A, as of `TileOptions`
  */
 export function defineTiles(m: ModuleBuilder, rows: number, pitch: number): Tiles {
   const columns = tileColumns(m.build);
@@ -126,7 +139,7 @@ function storeSums(f: FunctionBuilder, sums: Sums, c: Int, rowC: Int): void {
   }
 }
 
-interface Factors {
+interface Factors extends TileOptions {
   /** Counts down to 0. */
   readonly steps: Int;
   /** Where each row of A is read, or with a pitch the first; they move, as `b` does. */
@@ -134,19 +147,18 @@ interface Factors {
   readonly stepA: Int;
   readonly b: Int;
   readonly stepB: Int;
-  readonly pitch: number | undefined;
 }
 
 /** `sums += a · b`, step after step. */
-function sumUp(f: FunctionBuilder, sums: Sums, { steps, inputs, stepA, b, stepB, pitch }: Factors): void {
+function sumUp(f: FunctionBuilder, sums: Sums, { steps, inputs, stepA, b, stepB, pitch, along = false }: Factors): void {
   // Registers hold the sums, and of the factors those of the shorter side; those of the longer side come one after the other.
   const vectors = sums[0].length;
   const isTall = sums.length > vectors;
   const [factors, others] = [f.locals("v128", isTall ? 1 : sums.length), f.locals("v128", isTall ? vectors : 1)];
-  const nextFactor = (row: number): Local<"v128"> => {
+  const nextFactor = (row: number, ahead: number): Local<"v128"> => {
     const factor = factors[row % factors.length];
-    factor.set(pitch === undefined ? v128.load32Splat(inputs[row]) : v128.load32Splat(inputs[0], row * pitch));
-    if (pitch === undefined) f.increment(inputs[row], stepA);
+    factor.set(pitch === undefined ? v128.load32Splat(inputs[row], 4 * ahead) : v128.load32Splat(inputs[0], row * pitch));
+    if (pitch === undefined && !along) f.increment(inputs[row], stepA);
     return factor;
   };
   const nextOther = (vector: number): Local<"v128"> => {
@@ -154,16 +166,17 @@ function sumUp(f: FunctionBuilder, sums: Sums, { steps, inputs, stepA, b, stepB,
     other.set(v128.load(b, 16 * vector));
     return other;
   };
-  const step = (): void => {
+  /** @param ahead steps of this turn that lie behind, if pointers along A have not moved */
+  const step = (ahead: number): void => {
     if (isTall) {
       others.forEach((_, vector) => nextOther(vector));
       f.increment(b, stepB);
       for (const [row, sumsOfRow] of sums.entries()) {
-        const factor = nextFactor(row);
+        const factor = nextFactor(row, ahead);
         for (const [vector, sum] of sumsOfRow.entries()) sum.set(f.madd(factor, others[vector], sum));
       }
     } else {
-      factors.forEach((_, row) => nextFactor(row));
+      factors.forEach((_, row) => nextFactor(row, ahead));
       for (let vector = 0; vector < vectors; vector++) {
         const other = nextOther(vector);
         for (const [row, factor] of factors.entries()) sums[row][vector].set(f.madd(factor, other, sums[row][vector]));
@@ -175,10 +188,11 @@ function sumUp(f: FunctionBuilder, sums: Sums, { steps, inputs, stepA, b, stepB,
   /** Steps by so many per turn, while `turns` counts down to 0. */
   const repeat = (turns: Int, stepsPerTurn: number): void =>
     f.doWhile(turns, () => {
-      for (let count = 0; count < stepsPerTurn; count++) step();
+      for (let count = 0; count < stepsPerTurn; count++) step(along ? count : 0);
+      if (along) for (const input of inputs) f.increment(input, 4 * stepsPerTurn);
       f.increment(turns, -1);
     });
-  if (pitch === undefined || f.build === "simd") {
+  if ((pitch === undefined && !along) || f.build === "simd") {
     repeat(steps, 1);
     return;
   }

@@ -95,7 +95,7 @@ function plainMemory(): LinearMemory {
 function outOfMemory(wanted: number, present: number): HeedError {
   return new HeedError(
     "memory",
-    "the linear memory cannot grow further (4 GiB at most, less where the engine says so)",
+    "the linear memory cannot grow further (4 GiB at most, or what the engine allows)",
     { "wanted bytes": wanted, "present bytes": present },
     "Use smaller batches, or end scopes earlier.",
   );

@@ -59,7 +59,7 @@ interface Shared {
  */
 function defineProduct(m: ModuleBuilder) {
   const tallest = tileRows(m.build);
-  const tiles = Array.from({ length: tallest }, (_, index) => defineTile(m, index + 1, tileColumns(m.build), 4));
+  const tiles = Array.from({ length: tallest }, (_, index) => defineTile(m, index + 1, tileColumns(m.build), { pitch: 4 }));
   const panelRow = 4 * tileColumns(m.build);
   const params = { rows: "i32", steps: "i32", a: "i32", b: "i32", c: "i32", rowC: "i32", load: "i32" } as const;
   return m.internal("product", { params }, (f, { rows, steps, a, b, c, rowC, load }) => {
