@@ -25,8 +25,8 @@ export interface CutOptions {
   /** For how many; by default those that take part. */
   readonly threads?: number;
   /**
-   * Cut between rows first, down to few: where B need not be packed again for each block, and C is read once more, as activations do. (Two threads on
-   * parts of the same rows were up to twice as long at GELU as on rows of their own.)
+   * Cut between rows first, down to few: where B need not be packed again for each block, and C is read once more, as activations do. (Two threads
+   * with 197 rows of 768 columns over 192 and GELU: 610 µs by rows, 640 by halves of rows.)
    */
   readonly byRows?: boolean;
 }
