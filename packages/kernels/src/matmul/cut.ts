@@ -1,5 +1,5 @@
 import { workersTakingPart } from "../threads/pool.ts";
-import { FLAT_ROWS } from "./blocking.ts";
+import { FLAT_ROWS, WIDEST_TILE } from "./blocking.ts";
 
 /** Rows `row … row + rows − 1` and columns `column … column + columns − 1` of a product. */
 export interface Block {
@@ -18,8 +18,8 @@ const SIDE = 64;
 const [WANTED, MOST] = [2, 64];
 /** The fewest rows of a block whose columns are not cut. */
 const STRIP = 40;
-/** Borders lie at multiples of these: of the rows of a tile (of the plain build, 4, only nearly), and of the columns of the widest tile, or flat one. */
-const [ROWS, COLUMNS, FLAT_COLUMNS] = [6, 16, 64];
+/** Borders between rows lie at multiples of this: of the rows of a tile (of the plain build, 4, only nearly). */
+const ROWS = 6;
 
 export interface CutOptions {
   /** For how many; by default those that take part. */
@@ -55,7 +55,8 @@ export function cutProduct(
   }
   const falls = down * across >= 2 * threads;
   const rows = borders(m, down, ROWS, falls);
-  const columns = borders(n, across, m > FLAT_ROWS ? COLUMNS : FLAT_COLUMNS, falls && down === 1);
+  // Those between columns: of the columns of a tile, or of a flat one.
+  const columns = borders(n, across, m > FLAT_ROWS ? WIDEST_TILE : 4 * WIDEST_TILE, falls && down === 1);
   return rows
     .slice(1)
     .flatMap((bottom, i) =>

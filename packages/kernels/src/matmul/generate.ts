@@ -1,4 +1,4 @@
-import { i32, ModuleBuilder, v128 } from "../assembler/index.ts";
+import { i32, ModuleBuilder, select, v128 } from "../assembler/index.ts";
 import type { Build, Expression, FunctionBuilder, FunctionHandle, I32, Local } from "../assembler/index.ts";
 import { defineActivate } from "./activate.ts";
 import { BLOCKING, DIRECT, FLAT_ROWS, TILE_BYTES, tileColumns, WIDEST_TILE } from "./blocking.ts";
@@ -21,8 +21,8 @@ const DOT_COLUMNS = 4;
 const [DIRECT_COLUMNS, SCATTERED_ROWS] = [48, 256];
 
 /**
- * Up to this many panels of columns, A is read where it lies if its rows lie along the steps, many or not: packing it takes longer than it saves.
- * Measured with 16 panels: 2 to 4 % less time, 3 to 9 % in the wide build; with 32 and more nothing.
+ * The same in panels of columns where rows of A lie along the steps and multiply-adds are fused: packing A takes longer than it saves. Measured with 16
+ * panels: 2 to 4 % less time, 3 to 9 % in the wide build; with 32 and more nothing.
  */
 const ALONG_PANELS = 16;
 
@@ -137,9 +137,9 @@ function defineProduct(module: ModuleBuilder, packColumns: Pack): Product {
     });
 
     // A and B in place: by their own strides. Packed: by those of panels.
-    const isAlong = f.let(i32.eq(p.columnStrideA, 4));
-    const few = i32.and(i32.leS(n, DIRECT_COLUMNS), i32.or(isAlong, i32.leS(m, SCATTERED_ROWS)));
-    const directA = f.let(readsAlong ? i32.or(few, i32.and(isAlong, i32.leS(n, ALONG_PANELS * width))) : few, "directA");
+    const columnsAlong = i32.const(readsAlong ? ALONG_PANELS * width : DIRECT_COLUMNS);
+    const columnsElse = i32.mul(i32.leS(m, SCATTERED_ROWS), DIRECT_COLUMNS);
+    const directA = f.let(i32.leS(n, select(i32.eq(p.columnStrideA, 4), columnsAlong, columnsElse)), "directA");
     const fewB = i32.or(
       i32.leS(m, DIRECT.rows),
       i32.leS(i32.mul(i32.minS(n, DIRECT.elements), i32.minS(k, DIRECT.elements)), DIRECT.elements),
