@@ -6,8 +6,8 @@ import { layers } from "./layers.ts";
 /** Whose public functions and classes are checked: all packages of the map but `kernels`, whose families stand on byte addresses and have interfaces. */
 const packages = layers.slice(1, -1).flat();
 
-/** Entries that hold tools for tests, benches and authors of operations. */
-const apart = ["./testing", "./benchmarks", "./operation", "./reference"];
+/** Entries that hold tools for tests, benches and authors of operations; what `./light` has for users, the index has too. */
+const apart = ["./testing", "./benchmarks", "./operation", "./reference", "./light"];
 
 /** What a docstring must say, and how the check finds it. `of` is the signature, or the source of a class. */
 const rules: readonly { readonly what: string; readonly holds: (doc: string, of: string) => boolean }[] = [

@@ -4,8 +4,8 @@ import { build, type BuildOptions, type Plugin } from "esbuild";
 
 /** All that `index.js` needs of its package. */
 const CORE = "core.js";
-/** Of an entry for programs that want little of the package, and its share of what the index needs, so that they read no more. */
-const [LIGHT, LIGHT_CORE] = ["forward.js", "light-core.js"];
+/** The entry, by one of these names, for programs that want little of the package; and its share of what the index needs, so that they read no more. */
+const [LIGHT, LIGHT_CORE] = [["forward.js", "light.js"], "light-core.js"];
 /** The program of a thread shares nothing with this one: pages may serve it as the one file that it is. */
 const ALONE = "worker.js";
 
@@ -36,7 +36,8 @@ export async function mergeChunks(folder: string): Promise<void> {
     Object.keys((await build({ ...settings, entryPoints: [entry], write: false })).metafile!.inputs);
   const inner = await inputsOf("index.js");
   if (inner.length === 1) return;
-  const light = files.includes(LIGHT) ? (await inputsOf(LIGHT)).filter((file) => inner.includes(file)) : [];
+  const lightEntry = files.find((name) => LIGHT.includes(name));
+  const light = lightEntry === undefined ? [] : (await inputsOf(lightEntry)).filter((file) => inner.includes(file));
   const outer = files.filter((name) => !name.startsWith("chunk-") && !inner.includes(name));
   const exportsOf = new Map<string, readonly string[]>();
   const { metafile } = await build({

@@ -3,7 +3,8 @@ import { dense } from "./internal/dense.ts";
 import { lowerScore } from "./internal/lower-score.ts";
 import { isEmpty, obstacleInReturns, streamable } from "./internal/obstacle.ts";
 import { streamed } from "./internal/streamed.ts";
-import { prepare, type Call } from "./internal/prepare.ts";
+import type { Call } from "./internal/call.ts";
+import { prepare } from "./internal/prepare.ts";
 import type { Normaliser, Softmax } from "./normalisers.ts";
 import type { AttentionOptions, Return } from "./options.ts";
 

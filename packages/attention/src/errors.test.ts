@@ -106,7 +106,7 @@ it("dropout without a key", () => {
 
 it("lse of another normaliser than softmax", () => {
   expect(messageOf(of({ normaliser: sigmoid(), returns: ["lse"] }))).toMatchInlineSnapshot(
-    `"UnsupportedError attention: lse belongs to softmax; got normaliser "sigmoid". Leave lse out of returns."`,
+    `"UnsupportedError attention: lse belongs to softmax; got normaliser "sigmoid". Leave it out."`,
   );
 });
 
@@ -222,7 +222,7 @@ it("the package's modules and tools: one message per common mistake", () => {
     `"ShapeError attentionRollout: weights must be [B, H, L, L], [H, L, L] or [L, L], alike in all layers; got layer [2, 4, 3, 5], first [2, 4, 3, 5]. Cross-attention mixes other tokens."`,
   );
   expect(messageOf(of({ sink: zeros([H]), normaliser: sparsemax() }))).toMatchInlineSnapshot(
-    `"UnsupportedError attention: a sink belongs to softmax; got normaliser "sparsemax". Leave sink out."`,
+    `"UnsupportedError attention: a sink belongs to softmax; got normaliser "sparsemax". Leave it out."`,
   );
   expect(
     messageOf(of({ cuSeqlensQuery: Int32Array.of(0, 3) }, zeros([L, H, D]), zeros([S, H, D]), zeros([S, H, D]))),

@@ -1,14 +1,13 @@
-import { activeBuild, runWhereAsked } from "@heed/kernels";
-import { UnsupportedError, type Tensor } from "@heed/tensor";
-import { isRecording } from "@heed/tensor/operation";
+import { activeBuild, runWhereAsked } from "@heed/kernels/light";
+import { isRecording, UnsupportedError, type Tensor } from "@heed/tensor/light";
+import { prepareWith } from "./internal/call.ts";
 import { lowerScoreForward } from "./internal/lower-score-forward.ts";
 import { isEmpty, streamable } from "./internal/obstacle.ts";
 import { slotsOf } from "./internal/operands.ts";
-import { prepareWith } from "./internal/prepare.ts";
 import { stream } from "./internal/stream.ts";
 import { streamedDot } from "./internal/streamed-dot.ts";
 import type { AttentionOptions } from "./options.ts";
-import { compiledStreaming } from "./streaming/streaming.ts";
+import { compiledStreaming } from "./streaming/compiled.ts";
 
 export type { AttentionOptions } from "./options.ts";
 

@@ -160,5 +160,5 @@ export function doCompile(): void {
 it("is what the compiler checks; what it cannot see, calls check", () => {
   const x = zeros([1, 2, 4]);
   const untyped = { sink: zeros([1]), normaliser: sparsemax() } as object as AttentionOptions;
-  expect(() => attention(x, x, x, untyped)).toThrow('attention: a sink belongs to softmax; got normaliser "sparsemax". Leave sink out.');
+  expect(() => attention(x, x, x, untyped)).toThrow('attention: a sink belongs to softmax; got normaliser "sparsemax". Leave it out.');
 });

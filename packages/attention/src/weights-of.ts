@@ -7,7 +7,8 @@ import { dense } from "./internal/dense.ts";
 import { scoreOfForm } from "./internal/forms.ts";
 import { lower } from "./internal/lower.ts";
 import { lowerScore } from "./internal/lower-score.ts";
-import { prepare, type Call } from "./internal/prepare.ts";
+import type { Call } from "./internal/call.ts";
+import { prepare } from "./internal/prepare.ts";
 import type { AttentionOptions } from "./options.ts";
 
 export type WeightsOfOptions = AttentionOptions & {

@@ -13,7 +13,7 @@ import {
   type Job,
 } from "../src/streaming/job.ts";
 import { backwardScratchBytes, blocksOf, forwardChunks, backwardChunks, forwardScratchBytes, type Blocks } from "../src/streaming/plan.ts";
-import type { StreamingKernels } from "../src/streaming/streaming.ts";
+import type { StreamingKernels } from "../src/streaming/compiled.ts";
 import type { StreamingBackwardKernels } from "../src/streaming-backward/streaming-backward.ts";
 
 /** A call of the streaming kernels at their own level: sizes, options, made-up operands. */

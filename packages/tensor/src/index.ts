@@ -50,12 +50,12 @@ export {
   min,
   norm,
   std,
-  sum,
   variance,
   variance as var,
   type ReduceOptions,
   type VarianceOptions,
 } from "./operations/reductions.ts";
+export { sum } from "./operations/sum.ts";
 export { elu, leakyRelu, relu } from "./operations/relu.ts";
 export { rmsNorm, type RmsNormOptions } from "./operations/rms-norm.ts";
 export { sigmoid, silu, softplus, tanh } from "./operations/sigmoid.ts";

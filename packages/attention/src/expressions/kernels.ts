@@ -2,7 +2,7 @@ import { activeBuild, defineFamily, HeedError } from "@heed/kernels";
 import { wasm as forwardOf } from "../streaming/generate.ts";
 import { reference as forwardReference } from "../streaming/reference.ts";
 import type { ScoreModKernels } from "../streaming/score-pass.ts";
-import type { StreamingKernels } from "../streaming/streaming.ts";
+import type { StreamingKernels } from "../streaming/compiled.ts";
 import { wasm as backwardOf } from "../streaming-backward/generate.ts";
 import { reference as backwardReference } from "../streaming-backward/reference.ts";
 import type { StreamingBackwardKernels } from "../streaming-backward/streaming-backward.ts";

@@ -21,9 +21,10 @@ import type { Return } from "../options.ts";
 import { relativeKeys, scaledBy } from "./forms.ts";
 import { normalise } from "./normalise.ts";
 import { openPairs } from "./open-pairs.ts";
-import { repacked, unpacked, validPairs, type Packing } from "./packing.ts";
+import type { Packing } from "./packing.ts";
+import { repacked, unpacked, validPairs } from "./unpack.ts";
 import { hideRows } from "./poison.ts";
-import { fitsPairs, type Call } from "./prepare.ts";
+import { fitsPairs, type Call } from "./call.ts";
 import { repeatHeads } from "./repeat-heads.ts";
 import { relativeValues } from "./value-table.ts";
 

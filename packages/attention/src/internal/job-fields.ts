@@ -1,6 +1,5 @@
-import { copyBytes, uint8View, type Family } from "@heed/kernels";
-import type { Tensor } from "@heed/tensor";
-import { broadcastStrides, bytesPer, rowMajor, type Scratch, type Shape } from "@heed/tensor/operation";
+import { copyBytes, uint8View, type Family } from "@heed/kernels/light";
+import { broadcastStrides, bytesPer, rowMajor, type Scratch, type Shape, type Tensor } from "@heed/tensor/light";
 import type { BiasForm, MaskForm } from "@heed/tensor/terms";
 import type { Normaliser, StraightThrough } from "../normalisers.ts";
 import {
@@ -19,7 +18,7 @@ import {
 } from "../streaming/job.ts";
 import type { Sizes } from "../streaming/plan.ts";
 import { dropoutFields } from "../streaming/dropout-fields.ts";
-import type { StreamingKernels } from "../streaming/streaming.ts";
+import type { StreamingKernels } from "../streaming/compiled.ts";
 import { numberOf, type Plan } from "./call-plan.ts";
 import type { Lowered } from "./lower.ts";
 import { KEY, QUERY, SCALE, SINK, TABLES, VALUE, VALUE_TABLE, VECTOR, type Slots } from "./operands.ts";

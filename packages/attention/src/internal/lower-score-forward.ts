@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from "@heed/tensor";
+import { tensor, type Tensor } from "@heed/tensor/light";
 import type { Score, ScoreForm } from "@heed/tensor/terms";
 
 /** `lowerScore` for calls that nobody differentiates: in plain loops, which bring no kernels along. */

@@ -1,9 +1,9 @@
-import { DTypeError, ShapeError, Tensor } from "@heed/tensor";
+import { DTypeError, ShapeError, Tensor } from "@heed/tensor/light";
 import type { Bias, BiasForm, MaskForm, Score, ScoreForm, TermContext } from "@heed/tensor/terms";
 import type { HeldScoreMod, ScoreModKernels } from "../streaming/score-pass.ts";
 import { lowerBits } from "./lower-bits.ts";
-import { checkedMask, requireFit } from "./open-pairs.ts";
-import type { Call } from "./prepare.ts";
+import { checkedMask, requireFit } from "./fit.ts";
+import type { Call } from "./call.ts";
 
 /** The operands of one call, as kernels take them. */
 export interface Lowered {

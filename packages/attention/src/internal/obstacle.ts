@@ -1,6 +1,6 @@
 import type { Return } from "../options.ts";
 import { lower, type Lowered, type LowerScore } from "./lower.ts";
-import type { Call } from "./prepare.ts";
+import type { Call } from "./call.ts";
 
 /** Why a call, or a part of it, runs the dense definition: the option at fault, and a sentence. */
 export interface Obstacle {

@@ -1,6 +1,7 @@
-import { any, DTypeError, equal, logicalAnd, logicalNot, noGrad, ShapeError, Tensor, where } from "@heed/tensor";
+import { any, DTypeError, equal, logicalAnd, logicalNot, noGrad, Tensor, where } from "@heed/tensor";
 import type { Bias, TermContext } from "@heed/tensor/terms";
-import { fitsPairs, type Call } from "./prepare.ts";
+import type { Call } from "./call.ts";
+import { checkedMask, requireFit } from "./fit.ts";
 
 /**
  * Which pairs of query and key may meet, broadcastable to `[B, H, L, S]`, or `undefined` for all: those that the mask leaves open, and to which
@@ -21,19 +22,9 @@ export function openPairs(call: Call): { open: Tensor | undefined; biases: Tenso
   return { open, biases };
 }
 
-export function checkedMask({ where: name, context }: Call, mask: Tensor, of: string): Tensor {
-  if (mask.dtype !== "bool") throw new DTypeError(name, `the mask "${of}" must be boolean, true = may attend`, { dtype: mask.dtype });
-  return requireFit(name, `the mask "${of}"`, mask, context);
-}
-
 function checkedBias({ where: name, query }: Call, bias: Bias, context: TermContext): Tensor {
   const table = bias.dense(context);
   if (table.dtype !== query.dtype)
     throw new DTypeError(name, `the bias "${bias.name}" must have the dtype of query`, { bias: table.dtype, query: query.dtype });
   return requireFit(name, `the bias "${bias.name}"`, table, context);
-}
-
-export function requireFit(name: string, what: string, x: Tensor, { B, H, L, S }: TermContext): Tensor {
-  if (fitsPairs(x, [B, H, L, S])) return x;
-  throw new ShapeError(name, `${what} must broadcast to [B, H, L, S]`, { got: x.shape, "[B, H, L, S]": [B, H, L, S] });
 }

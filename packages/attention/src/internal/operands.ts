@@ -1,5 +1,4 @@
-import { Tensor } from "@heed/tensor";
-import { packed } from "@heed/tensor/operation";
+import { packed, Tensor } from "@heed/tensor/light";
 import type { BiasForm } from "@heed/tensor/terms";
 import type { Lowered } from "./lower.ts";
 

@@ -13,7 +13,7 @@ import {
   where,
   type Tensor,
 } from "@heed/tensor";
-import type { Call } from "./prepare.ts";
+import type { Call } from "./call.ts";
 import { repeatHeads } from "./repeat-heads.ts";
 
 /**

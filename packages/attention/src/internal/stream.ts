@@ -1,9 +1,8 @@
-import { int32View, type Family, type RunParallel } from "@heed/kernels";
-import { transpose, type Tensor } from "@heed/tensor";
-import { compute, isRecording, rowMajor, type OutputSpec, type Shape } from "@heed/tensor/operation";
+import { int32View, type Family, type RunParallel } from "@heed/kernels/light";
+import { compute, isRecording, rowMajor, transpose, type OutputSpec, type Shape, type Tensor } from "@heed/tensor/light";
 import { JOB, writeOperand } from "../streaming/job.ts";
 import { forwardScratchBytes } from "../streaming/plan.ts";
-import type { StreamingKernels } from "../streaming/streaming.ts";
+import type { StreamingKernels } from "../streaming/compiled.ts";
 import { pieces, planOf, type Plan } from "./call-plan.ts";
 import { isPoisoned, makeJob, put, putBiases, putPass, savedRows, type Body } from "./job-fields.ts";
 import type { Lowered } from "./lower.ts";

@@ -1,4 +1,4 @@
-import { ShapeError } from "@heed/tensor";
+import { ShapeError } from "@heed/tensor/light";
 import type { Score } from "@heed/tensor/terms";
 
 /** `scaledDot()` for kernels alone: its dense definition would bring the matrix product along. */

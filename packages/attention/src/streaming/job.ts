@@ -1,5 +1,5 @@
-import { int32View, linearMemory, type Views } from "@heed/kernels";
-import type { Shape } from "@heed/tensor/operation";
+import { int32View, linearMemory, type Views } from "@heed/kernels/light";
+import type { Shape } from "@heed/tensor/light";
 
 /**
  * All that the streaming kernels know of a call, as one struct in linear memory: `forward(job, from, to, scratch)`. The tables below are

@@ -12,7 +12,7 @@ import {
   type Job,
 } from "./job.ts";
 import type { Pair, ScorePass } from "./score-pass.ts";
-import type { StreamingKernels } from "./streaming.ts";
+import type { StreamingKernels } from "./compiled.ts";
 
 /** Streaming attention in plain loops, row by row: the definition of what a job means. With a scoreMod, that of what its pass means. */
 export function reference(views: Views, pass?: ScorePass): StreamingKernels {

@@ -4,7 +4,7 @@ import type { Tensor } from "@heed/tensor";
 import type { ScoreMod, TermContext } from "@heed/tensor/terms";
 import type { StreamingBackwardKernels } from "../streaming-backward/streaming-backward.ts";
 import type { Job } from "./job.ts";
-import type { StreamingKernels } from "./streaming.ts";
+import type { StreamingKernels } from "./compiled.ts";
 import type { OF_WORK } from "./work.ts";
 
 type OfWork = FunctionHandle<typeof OF_WORK, undefined>;

@@ -1,4 +1,4 @@
-import { allocateBlock, freeBlock, zeroBytes } from "@heed/kernels";
+import { allocateBlock, freeBlock, zeroBytes } from "@heed/kernels/light";
 
 const ALIGNMENT = 64;
 

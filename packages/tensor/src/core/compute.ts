@@ -1,4 +1,4 @@
-import { binaryKernels, Region } from "@heed/kernels";
+import { binaryKernels, Region } from "@heed/kernels/light";
 import { axpy } from "../operations/axpy.ts";
 import { constant } from "../operations/binary.ts";
 import { copy } from "../operations/copy.ts";

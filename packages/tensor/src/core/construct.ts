@@ -1,4 +1,4 @@
-import { DTypeError, ShapeError } from "@heed/kernels";
+import { DTypeError, ShapeError } from "@heed/kernels/light";
 import { heapArray, isReal, type DType, type TypedArray } from "./dtype.ts";
 import { narrowBrain, narrowHalf } from "./half.ts";
 import { requireShape, sizeOf, type Shape } from "./shape.ts";

@@ -1,4 +1,4 @@
-import { DTypeError } from "@heed/kernels";
+import { DTypeError } from "@heed/kernels/light";
 
 /** Kinds of elements. `float32` computes; `float64` checks, on the reference; `float16` and `bfloat16` only store. */
 export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int32" | "uint8" | "bool";

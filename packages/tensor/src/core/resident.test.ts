@@ -2,7 +2,7 @@ import { float32View, HeedError, ScopeError } from "@heed/kernels";
 import { afterEach, describe, expect, it } from "vitest";
 import { add, mul } from "../operations/arithmetic.ts";
 import { concat } from "../operations/concat.ts";
-import { sum } from "../operations/reductions.ts";
+import { sum } from "../operations/sum.ts";
 import { slice } from "../operations/views.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { copyInto } from "./compute.ts";

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { ScopeError } from "@heed/kernels";
 import { add, mul } from "../operations/arithmetic.ts";
-import { sum } from "../operations/reductions.ts";
+import { sum } from "../operations/sum.ts";
 import { slice, transpose } from "../operations/views.ts";
 import { tensor, zeros } from "./construct.ts";
 import { copyInto } from "./compute.ts";

@@ -1,4 +1,4 @@
-import { allocatorBytes, Region, ScopeError } from "@heed/kernels";
+import { allocatorBytes, Region, ScopeError } from "@heed/kernels/light";
 import { forgetBlocksOf, residentReport, Storage } from "./storage.ts";
 import { isDifferentiating } from "./tape.ts";
 import { Tensor } from "./tensor.ts";

@@ -1,4 +1,4 @@
-import { ShapeError } from "@heed/kernels";
+import { ShapeError } from "@heed/kernels/light";
 
 export type Shape = readonly number[];
 

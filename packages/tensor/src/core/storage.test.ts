@@ -1,7 +1,7 @@
 import { allocatorBytes, configure } from "@heed/kernels";
 import { afterEach, describe, expect, it } from "vitest";
 import { add, mul } from "../operations/arithmetic.ts";
-import { sum } from "../operations/reductions.ts";
+import { sum } from "../operations/sum.ts";
 import { expand, slice, transpose } from "../operations/views.ts";
 import { eachBackend } from "../testing/each-backend.ts";
 import { copyInto } from "./compute.ts";

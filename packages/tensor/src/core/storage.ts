@@ -1,4 +1,4 @@
-import { configuration, copyBytes, linearMemory, ScopeError, uint8View, type Region } from "@heed/kernels";
+import { configuration, copyBytes, linearMemory, ScopeError, uint8View, type Region } from "@heed/kernels/light";
 import { Arena, type Place } from "./arena.ts";
 import { bytesPer, heapArray, viewOf, type DType, type TypedArray } from "./dtype.ts";
 import type { Scope } from "./scope.ts";

@@ -5,7 +5,7 @@ import { cast } from "../operations/cast.ts";
 import { greater } from "../operations/comparisons.ts";
 import { exp } from "../operations/exponential.ts";
 import { matmul } from "../operations/matmul.ts";
-import { sum } from "../operations/reductions.ts";
+import { sum } from "../operations/sum.ts";
 import { softmax } from "../operations/softmax.ts";
 import { topK } from "../operations/top-k.ts";
 import { reshape, slice, transpose } from "../operations/views.ts";

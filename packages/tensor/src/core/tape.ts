@@ -1,4 +1,4 @@
-import { HeedError, ScopeError, ShapeError, UnsupportedError } from "@heed/kernels";
+import { HeedError, ScopeError, ShapeError, UnsupportedError } from "@heed/kernels/light";
 import { add } from "../operations/arithmetic.ts";
 import { full } from "./construct.ts";
 import { addInPlace, copyInto } from "./compute.ts";

@@ -1,4 +1,4 @@
-import { HeedError, ShapeError } from "@heed/kernels";
+import { HeedError, ShapeError } from "@heed/kernels/light";
 import * as arithmetic from "../operations/arithmetic.ts";
 import * as views from "../operations/views.ts";
 import { bytesPer, type DType, type TypedArray } from "./dtype.ts";

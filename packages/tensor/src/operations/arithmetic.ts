@@ -1,4 +1,4 @@
-import { binaryKernels } from "@heed/kernels";
+import { binaryKernels } from "@heed/kernels/light";
 import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { applyBinary, operands, type Operand } from "./binary.ts";

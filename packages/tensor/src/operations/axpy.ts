@@ -1,4 +1,4 @@
-import { binaryKernels } from "@heed/kernels";
+import { binaryKernels } from "@heed/kernels/light";
 import type { RealDType } from "../core/dtype.ts";
 
 /** y ← y + alpha · x over n elements, at byte addresses. */

@@ -1,4 +1,4 @@
-import { DTypeError, float32View, float64View, int32View, uint8View, type BinaryKernels, type Family } from "@heed/kernels";
+import { DTypeError, float32View, float64View, int32View, uint8View, type BinaryKernels, type Family } from "@heed/kernels/light";
 import { computeOne, packed, type Scratch } from "../core/compute.ts";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { broadcastShapes, broadcastStrides, sameShape, sizeOf } from "../core/shape.ts";

@@ -8,7 +8,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { eachBackend, expectClose, expectGolden, expectGradient, loadGolden, randomTensor } from "../testing.ts";
 import { mul } from "./arithmetic.ts";
 import { conv2d } from "./conv2d.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { cast } from "./cast.ts";
 import { flip } from "./flip.ts";
 import { permute, reshape, transpose } from "./views.ts";

@@ -19,7 +19,7 @@ import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { copy } from "./copy.ts";
 import { fillZero } from "./fill.ts";
 import { pairOf, requireImages, type Pair } from "./internal/images.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { widened } from "./widened.ts";
 
 export interface Conv2dOptions {

@@ -1,4 +1,4 @@
-import { copyKernels } from "@heed/kernels";
+import { copyKernels } from "@heed/kernels/light";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { rowMajor, sizeOf, type Shape } from "../core/shape.ts";
 

@@ -7,7 +7,7 @@ import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { mul, neg } from "./arithmetic.ts";
 import { recordFusedGradient, type Dense } from "./dense-gradient.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { logSoftmax } from "./softmax.ts";
 import { reshape } from "./views.ts";
 import { widened } from "./widened.ts";

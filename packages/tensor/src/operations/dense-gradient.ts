@@ -1,7 +1,7 @@
 import { grad, recordMany } from "../core/tape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { add, mul } from "./arithmetic.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 
 /** A function of tensors, written with operations. */
 export type Dense = (...inputs: Tensor[]) => readonly (Tensor | undefined)[];

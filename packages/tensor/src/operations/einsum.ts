@@ -4,7 +4,7 @@ import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { mul } from "./arithmetic.ts";
 import { diagonal } from "./diagonal.ts";
 import { matmul } from "./matmul.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { expand, permute, reshape } from "./views.ts";
 
 /** A tensor whose axes have names: a letter, or a position counted from the end within the ellipsis ("…0" is the last). */

@@ -1,4 +1,4 @@
-import { zeroBytes } from "@heed/kernels";
+import { zeroBytes } from "@heed/kernels/light";
 import { bytesPer, type DType } from "../core/dtype.ts";
 import { sizeOf, type Shape } from "../core/shape.ts";
 

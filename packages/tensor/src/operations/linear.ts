@@ -8,7 +8,7 @@ import { recordGelu } from "./gelu.ts";
 import { sameDType } from "./internal/parameters.ts";
 import { arrangedColumns, runLinear } from "./internal/run-linear.ts";
 import { product } from "./matmul.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { reshape, transpose } from "./views.ts";
 import { widened } from "./widened.ts";
 

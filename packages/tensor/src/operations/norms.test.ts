@@ -11,7 +11,8 @@ import { scope } from "../core/scope.ts";
 import { add, mul } from "./arithmetic.ts";
 import { batchNorm } from "./batch-norm.ts";
 import { addLayerNorm, layerNorm } from "./layer-norm.ts";
-import { mean, sum, variance } from "./reductions.ts";
+import { mean, variance } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { rmsNorm } from "./rms-norm.ts";
 
 describe.each(eachBackend())("on $name", ({ use }) => {

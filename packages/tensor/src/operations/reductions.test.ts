@@ -11,7 +11,8 @@ import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { cumsum } from "./cumsum.ts";
 import { all, any } from "./logical.ts";
-import { argmax, argmin, logSumExp, max, mean, min, norm, std, sum, variance, type Axes, type ReduceOptions } from "./reductions.ts";
+import { argmax, argmin, logSumExp, max, mean, min, norm, std, variance, type Axes, type ReduceOptions } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { topK } from "./top-k.ts";
 
 interface Stored {

@@ -1,32 +1,22 @@
-import { extremeKernels, reduceKernels, ShapeError, softmaxKernels } from "@heed/kernels";
+import { extremeKernels, ShapeError, softmaxKernels } from "@heed/kernels";
 import { computeOne, packed } from "../core/compute.ts";
 import { requireReal } from "../core/dtype.ts";
-import { normalizeAxes, sizeOf } from "../core/shape.ts";
+import { sizeOf } from "../core/shape.ts";
 import { record } from "../core/tape.ts";
-import { requireTensor, type Tensor } from "../core/tensor.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { div, mul, sub } from "./arithmetic.ts";
 import { cast } from "./cast.ts";
 import { equal } from "./comparisons.ts";
 import { foldAxes, type ReduceOptions } from "./internal/fold-axes.ts";
+import { checked, reduce, restore, type Axes } from "./internal/over-axes.ts";
 import { sqrt } from "./powers.ts";
 import { softmax } from "./softmax.ts";
-import { expand, permute, reshape } from "./views.ts";
+import { sum } from "./sum.ts";
+import { permute, reshape } from "./views.ts";
 import { where } from "./where.ts";
-import { widened } from "./widened.ts";
 
 export type { ReduceOptions } from "./internal/fold-axes.ts";
-
-/** One axis, some, or (left out) all. Negative ones count from the end. */
-export type Axes = number | readonly number[];
-
-/**
- * The sum `Σ x` over all axes (a scalar) or some; 0 over none. Time O(size of x).
- * @see PyTorch's `torch.sum`
- */
-export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  const { wide, over } = checked("sum", x, axes);
-  return record("sum", reduce("sum", "sum", wide, over, options), [wide], [], (g) => [restore(g, wide, over)]);
-}
+export type { Axes } from "./internal/over-axes.ts";
 
 /**
  * The mean `Σ x / n` over all axes (a scalar) or some; NaN over none. Time O(size of x).
@@ -176,29 +166,6 @@ function requireChoice(name: string, x: Tensor, over: readonly number[]): void {
   throw new ShapeError(name, "there must be an element to choose", { shape: x.shape, axes: over });
 }
 
-function checked(name: string, x: Tensor, axes: Axes | undefined): { wide: Tensor; over: number[] } {
-  requireTensor(name, "x", x);
-  const wide = widened(x);
-  requireReal(name, wide.dtype);
-  return { wide, over: normalizeAxes(name, axes, x.rank) };
-}
-
-function reduce(name: string, kernel: "sum" | "sumSquares", x: Tensor, over: readonly number[], options: ReduceOptions): Tensor {
-  const kernels = reduceKernels.on(requireReal(name, x.dtype));
-  return foldAxes(name, x, over, options, x.dtype, kernels[kernel], kernels.sum);
-}
-
 function countOf(x: Tensor, over: readonly number[]): number {
   return sizeOf(over.map((axis) => x.shape[axis]));
-}
-
-/** What has one value per reduced group, spread over the group again: the adjoint of a sum. */
-function restore(g: Tensor, x: Tensor, over: readonly number[]): Tensor {
-  return expand(
-    reshape(
-      g,
-      x.shape.map((length, axis) => (over.includes(axis) ? 1 : length)),
-    ),
-    x.shape,
-  );
 }

@@ -9,7 +9,7 @@ import { expectGradient } from "../testing/expect-gradient.ts";
 import { loadGolden } from "../testing/load-golden.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { crossEntropy, type CrossEntropyOptions } from "./cross-entropy.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 
 interface Stored {

@@ -6,7 +6,7 @@ import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { mul, neg, sub } from "./arithmetic.ts";
 import { exp } from "./exponential.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { transpose } from "./views.ts";
 import { widened } from "./widened.ts";
 

@@ -1,6 +1,6 @@
 import { sameShape, type Shape } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { reshape } from "./views.ts";
 
 /** Sums the axes along which `shape` was broadcast: the adjoint of broadcasting. */

@@ -13,7 +13,7 @@ import { gelu } from "./gelu.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { linear } from "./linear.ts";
 import { matmul } from "./matmul.ts";
-import { sum } from "./reductions.ts";
+import { sum } from "./sum.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 import { transpose } from "./views.ts";

@@ -1,4 +1,4 @@
-import { ShapeError } from "@heed/kernels";
+import { ShapeError } from "@heed/kernels/light";
 import { packed } from "../core/compute.ts";
 import {
   broadcastStrides,

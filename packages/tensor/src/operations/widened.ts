@@ -1,4 +1,4 @@
-import { widenKernels } from "@heed/kernels";
+import { widenKernels } from "@heed/kernels/light";
 import { computeOne, packed } from "../core/compute.ts";
 import type { Tensor } from "../core/tensor.ts";
 

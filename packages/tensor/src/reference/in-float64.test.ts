@@ -4,7 +4,7 @@ import { grad } from "../core/tape.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { add } from "../operations/arithmetic.ts";
 import { matmul } from "../operations/matmul.ts";
-import { sum } from "../operations/reductions.ts";
+import { sum } from "../operations/sum.ts";
 import { expectClose } from "../testing/expect-close.ts";
 import { inFloat64 } from "./in-float64.ts";
 

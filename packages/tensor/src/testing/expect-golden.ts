@@ -3,7 +3,7 @@ import { isReal, type RealDType } from "../core/dtype.ts";
 import { scope } from "../core/scope.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { add, mul } from "../operations/arithmetic.ts";
-import { sum } from "../operations/reductions.ts";
+import { sum } from "../operations/sum.ts";
 import { expectClose } from "./expect-close.ts";
 import type { GoldenCase } from "./load-golden.ts";
 

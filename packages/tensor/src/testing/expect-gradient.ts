@@ -5,7 +5,7 @@ import { sizeOf, type Shape } from "../core/shape.ts";
 import { grad, noGrad, type TensorTree } from "../core/tape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { mul } from "../operations/arithmetic.ts";
-import { sum } from "../operations/reductions.ts";
+import { sum } from "../operations/sum.ts";
 import { expectClose, type Tolerance } from "./expect-close.ts";
 import { randomTensor } from "./random-tensor.ts";
 
