@@ -13,6 +13,7 @@ export {
 } from "@heed/kernels";
 
 export { arange, eye, full, ones, tensor, zeros, type FillOptions, type TensorOptions } from "./core/construct.ts";
+export { copyTo } from "./core/copy-to.ts";
 export type { DType, TypedArray } from "./core/dtype.ts";
 export { keep } from "./core/keep.ts";
 export { resident, type Residency, type Stateful } from "./core/resident.ts";

@@ -2,6 +2,7 @@
 export { DTypeError, FormatError, HeedError, ScopeError, ShapeError, UnsupportedError } from "@heed/kernels/light";
 
 export { full, ones, tensor, zeros, type FillOptions, type TensorOptions } from "./core/construct.ts";
+export { copyTo } from "./core/copy-to.ts";
 export type { DType, TypedArray } from "./core/dtype.ts";
 export { memory, scope } from "./core/scope.ts";
 export { noGrad } from "./core/tape.ts";
