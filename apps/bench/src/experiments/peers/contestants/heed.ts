@@ -7,6 +7,7 @@ import {
   backend,
   configure,
   conv2d,
+  copyTo,
   crossEntropy,
   gelu,
   layerNorm,
@@ -120,10 +121,18 @@ function fill(model: Module, parameters: readonly Parameter[]): void {
 const optionsOf = (mask: AttentionShape["mask"]): AttentionOptions =>
   ({ full: {}, causal: { mask: causal() }, window: { mask: window(windowKeys - 1, 0) } })[mask];
 
+/** Results go into one array again and again. */
 function forward(operands: readonly (Tensor | Module)[], call: () => Tensor): Prepared {
   const owner = resident(operands);
+  let result: Float32Array | undefined;
   return {
-    run: () => noGrad(() => scope(() => call().toTypedArray() as Float32Array)),
+    run: () =>
+      noGrad(() =>
+        scope(() => {
+          const out = call();
+          return copyTo(out, (result ??= new Float32Array(out.size)));
+        }),
+      ),
     release: () => owner.release(),
   };
 }
