@@ -55,6 +55,31 @@ describe("QuietMachine", () => {
     expect([waited, rates.length]).toEqual([20, 0]);
   });
 
+  it("takes a sample again that ends on a disturbed machine, and counts it against the budget", async () => {
+    // Best of all; then each sample is probed before and after.
+    const rates = [1000, 1000, 500, 1000, 990];
+    const machine = new QuietMachine(10, () => Promise.resolve([[rates.shift()!]]), 0);
+    const taken = ["first", "second"];
+    expect(await machine.sample(() => Promise.resolve(taken.shift()))).toBe("second");
+    expect(machine.counts).toEqual({ quiet: 1, disturbed: 0, again: 1 });
+    expect(quietnessOf([machine.counts], "began and ended")).toMatch(/^1 of 1 samples began and ended .* 1 more ended on a disturbed one/);
+  });
+
+  it("keeps a sample that ends on a disturbed machine when the budget is used up", async () => {
+    const rates = [1000, 1000, 500];
+    const machine = new QuietMachine(0, () => Promise.resolve([[rates.shift()!]]), 0);
+    expect(await machine.sample(() => Promise.resolve(7))).toBe(7);
+    expect(machine.counts).toEqual({ quiet: 0, disturbed: 1 });
+  });
+
+  it("shares the best it has seen", async () => {
+    const best: number[] = [];
+    await new QuietMachine(0, () => Promise.resolve([[1000]]), 0, best).settle();
+    const later = new QuietMachine(0, () => Promise.resolve([[800]]), 0, best);
+    await later.settle();
+    expect(later.counts).toEqual({ quiet: 0, disturbed: 1 });
+  });
+
   it("does not wait where it may not", async () => {
     const { settle, waited } = machineOf([1000, 1000, 10], 0);
     await settle();

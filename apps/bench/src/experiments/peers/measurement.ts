@@ -43,6 +43,9 @@ interface Record_ {
   tried?: Readonly<Record<string, number | string>>;
 }
 
+/** The fastest that each core was seen, by all works of this process. */
+const bestOfCores: number[] = [];
+
 /** One task at one number of threads: `round` takes one sample of every contestant in turn. */
 export abstract class Measurement {
   protected readonly options: MeasurementOptions;
@@ -57,13 +60,15 @@ export abstract class Measurement {
     this.options = options;
     this.cores = allowedCores().slice(0, options.threads);
     this.#probes = new CoreProbes(this.cores);
-    this.#machine = new QuietMachine(options.waitSeconds, () => this.#probes.rates());
+    this.#machine = new QuietMachine(options.waitSeconds, () => this.#probes.rates(), undefined, bestOfCores);
     this.records = options.names.map((name) => ({ contestant: contestant(name), values: [], spent: 0 }));
   }
 
   /** Sets everybody up; who fails is absent, with the reason. */
   abstract start(checkStop: () => void): Promise<void>;
   protected abstract sample(record: Record_): Promise<number>;
+  /** Whether who else uses the machine matters. */
+  protected readonly isTimed: boolean = true;
   /** Ends what it began. */
   end(): void {
     this.#probes.end();
@@ -81,10 +86,9 @@ export abstract class Measurement {
         record.values.push(null);
         continue;
       }
-      await this.#machine.settle();
       const start = performance.now();
       try {
-        record.values.push(await this.sample(record));
+        record.values.push(await (this.isTimed ? this.#machine.sample(() => this.sample(record)) : this.sample(record)));
       } catch (error) {
         record.absent = reason(error);
       }
@@ -200,6 +204,8 @@ class TimeMeasurement extends Measurement {
 }
 
 class MemoryMeasurement extends Measurement {
+  protected override readonly isTimed = false;
+
   async start(): Promise<void> {
     for (const record of this.records)
       record.route = memoryRoutes[record.contestant.name]?.[(this.options.task.work as AttentionShape).mask] ?? "";
@@ -259,6 +265,8 @@ class StartMeasurement extends Measurement {
 }
 
 class SizeMeasurement extends Measurement {
+  protected override readonly isTimed = false;
+
   async start(): Promise<void> {
     for (const record of this.records) if (!hasProgram(record.contestant.name)) record.absent = "no such program";
   }
