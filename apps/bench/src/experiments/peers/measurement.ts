@@ -86,9 +86,13 @@ export abstract class Measurement {
         record.values.push(null);
         continue;
       }
-      const start = performance.now();
+      let start = performance.now();
+      const take = (): Promise<number> => {
+        start = performance.now(); // Waiting, and samples that are taken again, are not the library's fault.
+        return this.sample(record);
+      };
       try {
-        record.values.push(await (this.isTimed ? this.#machine.sample(() => this.sample(record)) : this.sample(record)));
+        record.values.push(await (this.isTimed ? this.#machine.sample(take) : take()));
       } catch (error) {
         record.absent = reason(error);
       }
