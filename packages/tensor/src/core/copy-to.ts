@@ -1,5 +1,6 @@
 import { copyBytes, DTypeError, ShapeError } from "@heed/kernels/light";
-import type { DType, TypedArray } from "./dtype.ts";
+import type { DType } from "./dtype.ts";
+import { bytesOf } from "./storage.ts";
 import { requireTensor, type Tensor } from "./tensor.ts";
 
 /** What holds elements outside: `toTypedArray` gives the same. */
@@ -48,5 +49,3 @@ export function copyTo<T extends Float32Array | Float64Array | Int32Array | Uint
   copyBytes(from, offset * width, to, at * width, size * width);
   return target;
 }
-
-const bytesOf = (array: TypedArray): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

@@ -330,7 +330,7 @@ function copyInMemory(from: number, to: number, bytes: number): void {
   copyBytes(all, from, all, to, bytes);
 }
 
-const bytesOf = (array: TypedArray): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+export const bytesOf = (array: TypedArray): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 let residentBytes = 0;
 let origins: Map<Storage, string> | undefined;
