@@ -10,7 +10,7 @@ const [LIGHT, LIGHT_CORE] = [["forward.js", "light.js"], "light-core.js"];
 const ALONE = "worker.js";
 
 /**
- * Puts `index.js` and the chunks that it needs into one file, `core.js`: a program spends more of its start on finding modules than on reading them.
+ * Puts `index.js` and the chunks that it needs into one file, `core.js`: finding a module takes 0.2 ms of a program's start, and chunks are many. What is read counts more.
  * The other entries of the package take what they share with the index from there, and `index.js` gives what is public of it. What a light entry
  * shares with the index is a file of its own.
  *

@@ -1,5 +1,6 @@
 import { HeedError, type Tensor } from "@heed/tensor";
-import type { Mask, TermContext } from "@heed/tensor/terms";
+import type { Mask } from "@heed/tensor/terms";
+import type { Call } from "../../internal/call.ts";
 import { prepare } from "../../internal/prepare.ts";
 import { reachOf, type Reach } from "./reach.ts";
 
@@ -13,22 +14,9 @@ export interface LinearTimeOptions {
   readonly layout?: "bhld" | "blhd";
 }
 
-/** Checked operands, of rank 4. */
-export interface Operands {
-  readonly where: string;
-  /** `[B | 1, H, L, D]` */
-  readonly query: Tensor;
-  /** `[B | 1, Hkv, S, D]` */
-  readonly key: Tensor;
-  /** `[B | 1, Hkv, S, E]` */
-  readonly value: Tensor;
-  readonly group: number;
-  readonly context: TermContext;
+/** What these variants read of a checked call, and the keys that its mask leaves open. */
+export interface Operands extends Pick<Call, "where" | "query" | "key" | "value" | "group" | "context" | "restore" | "unbatch"> {
   readonly reach: Reach;
-  /** From `[B, H, L, E]` back to the caller's rank and layout. */
-  restore(output: Tensor): Tensor;
-  /** The same for weights, whose heads stay before queries. */
-  unbatch(x: Tensor): Tensor;
 }
 
 /** @param names of the options that the variant has besides `LinearTimeOptions` */
@@ -47,18 +35,7 @@ export function operandsOf(
     ...(queryOffset === undefined ? {} : { queryOffset }),
     ...(layout === undefined ? {} : { layout }),
   });
-  const { context, group, restore, unbatch } = call;
-  return {
-    where,
-    query: call.query,
-    key: call.key,
-    value: call.value,
-    context,
-    group,
-    restore,
-    unbatch,
-    reach: reachOf(where, mask, context),
-  };
+  return { ...call, reach: reachOf(where, mask, call.context) };
 }
 
 /** Options of `attention` that make no sense here must not be passed over in silence. */

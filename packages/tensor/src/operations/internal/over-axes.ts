@@ -9,6 +9,7 @@ import { foldAxes, type ReduceOptions } from "./fold-axes.ts";
 /** One axis, some, or (left out) all. Negative ones count from the end. */
 export type Axes = number | readonly number[];
 
+/** `x`, widened, and which of its axes: distinct, ascending, from 0 on. */
 export function checked(name: string, x: Tensor, axes: Axes | undefined): { wide: Tensor; over: number[] } {
   requireTensor(name, "x", x);
   const wide = widened(x);
@@ -16,6 +17,7 @@ export function checked(name: string, x: Tensor, axes: Axes | undefined): { wide
   return { wide, over: normalizeAxes(name, axes, x.rank) };
 }
 
+/** `x` folded over those axes: sums, or sums of squares. Not recorded. */
 export function reduce(name: string, kernel: "sum" | "sumSquares", x: Tensor, over: readonly number[], options: ReduceOptions): Tensor {
   const kernels = reduceKernels.on(requireReal(name, x.dtype));
   return foldAxes(name, x, over, options, x.dtype, kernels[kernel], kernels.sum);
