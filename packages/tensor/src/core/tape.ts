@@ -173,10 +173,7 @@ function differentiate(
   const give = (tensor: Tensor, gradient: Tensor) => {
     const target = targets?.indexOf(tensor) ?? -1;
     if (target >= 0) {
-      const before = found[target];
-      const sum = before === undefined ? gradient : add(before, gradient);
-      found[target] = sum;
-      pending.hold(sum, before);
+      found[target] = pending.sum(found[target], gradient);
     } else if (tensor.recording !== undefined) {
       // Older ones are none of a gradient function's business: its targets did not exist yet, and somebody else may
       // still want to walk them.
@@ -249,10 +246,7 @@ class Pending {
       this.#waiting.set(recording, (slots = []));
       this.#push(recording);
     }
-    const before = slots[index];
-    const sum = before === undefined ? gradient : add(before, gradient);
-    slots[index] = sum;
-    this.hold(sum, before);
+    slots[index] = this.sum(slots[index], gradient);
   }
 
   take(): { recording: Recording; cotangents: (Tensor | undefined)[] } | undefined {
@@ -263,10 +257,17 @@ class Pending {
     return { recording, cotangents };
   }
 
-  /** Something waits in `gradient`, and no more in what it replaced. */
-  hold({ storage }: Tensor, replaced: Tensor | undefined): void {
+  /** What waits now: `gradient`, added to what waited before. */
+  sum(before: Tensor | undefined, gradient: Tensor): Tensor {
+    let sum = gradient;
+    if (before !== undefined) {
+      sum = add(before, gradient);
+      if (before.band === gradient.band) sum.band = before.band;
+      this.#summed.push(before);
+    }
+    const { storage } = sum;
     this.#holds.set(storage, (this.#holds.get(storage) ?? 0) + 1);
-    if (replaced !== undefined) this.#summed.push(replaced);
+    return sum;
   }
 
   /** Ends what a step created or took, as far as nothing waiting lies in it. */

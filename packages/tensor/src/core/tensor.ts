@@ -12,6 +12,13 @@ import { runBackward, type Recording } from "./tape.ts";
 /** Nested arrays of numbers, as deep as the rank; a number for a scalar. */
 export type NestedArray = number | boolean | NestedArray[];
 
+/** Positions `first` to `first + count` of one axis. */
+export interface Band {
+  readonly axis: number;
+  readonly first: number;
+  readonly count: number;
+}
+
 /**
  * An immutable n-dimensional array: a window (shape, strides, offset) on a storage. Views share the storage. Make one
  * with `tensor(…)`, `zeros(…)`, `normal(key, …)`; compute with functions (`softmax(x, -1)`). Methods exist for views and
@@ -33,6 +40,8 @@ export class Tensor {
   recordingIndex = 0;
   /** @internal Its recording was left behind when its outermost scope ended. */
   recordingLost = false;
+  /** @internal Of a gradient: outside of this band it is zero. */
+  band: Band | undefined = undefined;
   #leaf: boolean;
   #grad: Tensor | null = null;
   /** Somebody besides the leaf may hold the gradient. */

@@ -2,6 +2,7 @@ import { HeedError, randomKernels } from "@heed/kernels";
 import { computeOne } from "../core/compute.ts";
 import { requireReal, type RealDType } from "../core/dtype.ts";
 import { sizeOf, type Shape } from "../core/shape.ts";
+import { noGrad, record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import type { RandomKey } from "../random/random-key.ts";
 import { requireKey } from "../random/random-words.ts";
@@ -29,7 +30,13 @@ export function dropout(x: Tensor, { p, key }: DropoutOptions): Tensor {
   const dtype = requireReal("dropout", x.dtype);
   if (p === 0) return x;
   requireKey("dropout", key);
-  return mul(x, mask(key, 1 - p, x.shape, dtype));
+  const factors = mask(key, 1 - p, x.shape, dtype);
+  const out = noGrad(() => mul(x, factors));
+  return record("dropout", out, [x], [factors], (g) => {
+    const gradient = mul(g, factors);
+    gradient.band = g.band;
+    return [gradient];
+  });
 }
 
 /** 1 / keep where `bernoulli(key, keep, shape)` is true, else 0. */

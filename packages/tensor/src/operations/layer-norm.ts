@@ -6,6 +6,7 @@ import { recordMany } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { recordFusedGradient, type Dense } from "./dense-gradient.ts";
+import { aroundBand, bandOf, inBand } from "./internal/band.ts";
 import { runGradient, workPerElement } from "./internal/run-gradient.ts";
 import { places, present, sameDType, spread, vector, wanted } from "./internal/parameters.ts";
 import { rsqrt, square } from "./powers.ts";
@@ -67,14 +68,14 @@ function normalise(
   if (!Number.isInteger(axes) || axes < 1 || axes > x.rank) {
     throw new ShapeError(where, "axes counts the last axes to normalise, from 1 to the rank", { axes, shape: x.shape });
   }
-  const inner = x.shape.slice(x.rank - axes);
+  const [lead, inner] = [x.shape.slice(0, x.rank - axes), x.shape.slice(x.rank - axes)];
   const added = residual === undefined ? undefined : widened(residual);
   const operands = [widened(x), vector(where, "weight", weight, inner), vector(where, "bias", bias, inner), added];
   const dtype = requireReal(where, operands[0]!.dtype);
   sameDType(where, { x: operands[0], weight: operands[1], bias: operands[2], residual: added });
   const n = sizeOf(inner);
   const width = bytesPer(dtype);
-  const rows = sizeOf(x.shape.slice(0, x.rank - axes));
+  const rows = sizeOf(lead);
   const inputs = present(operands);
   const [statistic, whole] = [
     { shape: [rows], dtype },
@@ -107,8 +108,12 @@ function normalise(
     const [needX, needWeight, needBias, needResidual] = wanted(needs, operands);
     const filled = (slots: (Tensor | undefined)[]) => slots.filter((_, i) => operands[i] !== undefined);
     if (g === undefined) return filled([more, undefined, undefined, more]);
-    const shapes = [needX || needResidual ? x.shape : undefined, needWeight ? inner : undefined, needBias ? inner : undefined];
-    const given = [normalised, operands[1], mu, rstd, g, more];
+    const band = bandOf([g, more], lead.length);
+    const part = (each: Tensor) => inBand(each, band);
+    const [from, cotangent, other] = [part(normalised), part(g), more && part(more)];
+    const [means, scales] = [mu, rstd].map((each) => part(reshape(each, lead)));
+    const shapes = [needX || needResidual ? from.shape : undefined, needWeight ? inner : undefined, needBias ? inner : undefined];
+    const given = [from, operands[1], means, scales, cotangent, other];
     const found = compute(
       where,
       present(given).map(packed),
@@ -133,10 +138,11 @@ function normalise(
           ];
         };
         const kernel = more === undefined ? "layerNormGrad" : "addLayerNormGrad";
-        runGradient(normKernels, dtype, kernel, rows, args, [dx, dweight, dbias], workPerElement * n);
+        runGradient(normKernels, dtype, kernel, sizeOf(means.shape), args, [dx, dweight, dbias], workPerElement * n);
       },
     );
-    const [dx, dweight, dbias] = spread(found, shapes);
+    const [dpart, dweight, dbias] = spread(found, shapes);
+    const dx = dpart && aroundBand(dpart, x.shape, band);
     const gradients = filled([needX ? dx : undefined, dweight, dbias, needResidual ? dx : undefined]);
     recordFusedGradient(`gradient of ${where}`, gradients, inputs, more === undefined ? [g] : [g, more], dense);
     return gradients;

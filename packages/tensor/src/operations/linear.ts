@@ -5,6 +5,7 @@ import { sizeOf } from "../core/shape.ts";
 import { isRecording, noGrad, record } from "../core/tape.ts";
 import { requireTensor, Tensor } from "../core/tensor.ts";
 import { recordGelu } from "./gelu.ts";
+import { aroundBand, bandOf, inBand } from "./internal/band.ts";
 import { sameDType } from "./internal/parameters.ts";
 import { arrangedColumns, runLinear } from "./internal/run-linear.ts";
 import { product } from "./matmul.ts";
@@ -70,20 +71,27 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { activation = 
     },
   );
   record("linear", before, inputs, [from, matrix], (g, needs) => {
-    const g2 = reshape(g, [m, O]);
+    const band = bandOf([g], x.rank - 1);
+    const [part, read] = [inBand(g, band), inBand(from, band)];
+    const g2 = matrixOf(part);
     return [
-      needs[0] ? reshape(product("linear", g2, matrix, []), x.shape) : undefined,
-      needs[1] ? product("linear", transpose(g2), reshape(from, [m, I]), []) : undefined,
+      needs[0] ? aroundBand(reshape(product("linear", g2, matrix, []), read.shape), x.shape, band) : undefined,
+      needs[1] ? product("linear", transpose(g2), matrixOf(read), []) : undefined,
       ...(shift === undefined ? [] : [needs[2] ? sum(g2, 0) : undefined]),
     ];
   });
   return keeps ? recordGelu(out, before, activation === "geluTanh" ? "tanh" : "none") : out;
 }
 
-/** `[…, I]` as `[m, I]`: a view where the strides allow it, else a copy. Not recorded. */
+/** `[…, I]` as a matrix `[rows, I]`: a view where the strides allow it, else a copy. */
+function matrixOf(x: Tensor): Tensor {
+  const rows = x.shape.slice(0, -1);
+  return reshape(x, [sizeOf(rows), x.shape[rows.length]]);
+}
+
+/** `matrixOf`, not recorded, m rows. */
 function asRows(x: Tensor, m: number): Tensor {
-  const shape = [m, x.shape.at(-1)!];
-  return x.isRowMajor ? new Tensor(x.storage, shape, undefined, x.offset) : noGrad(() => reshape(x, shape));
+  return x.isRowMajor ? new Tensor(x.storage, [m, x.shape.at(-1)!], undefined, x.offset) : noGrad(() => matrixOf(x));
 }
 
 const learns = (x: Tensor): boolean => isRecording() && x.requiresGrad;

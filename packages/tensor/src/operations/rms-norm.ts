@@ -1,14 +1,17 @@
 import { normKernels, runItems, ShapeError } from "@heed/kernels";
 import { compute, packed } from "../core/compute.ts";
 import { bytesPer, requireReal } from "../core/dtype.ts";
+import { sizeOf } from "../core/shape.ts";
 import { recordMany } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { add, mul } from "./arithmetic.ts";
 import { recordFusedGradient, type Dense } from "./dense-gradient.ts";
+import { aroundBand, bandOf, inBand } from "./internal/band.ts";
 import { runGradient, workPerElement } from "./internal/run-gradient.ts";
 import { places, present, sameDType, spread, vector, wanted } from "./internal/parameters.ts";
 import { rsqrt, square } from "./powers.ts";
 import { mean } from "./reductions.ts";
+import { reshape } from "./views.ts";
 import { widened } from "./widened.ts";
 
 export interface RmsNormOptions {
@@ -28,13 +31,13 @@ export interface RmsNormOptions {
 export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}): Tensor {
   requireTensor("rmsNorm", "x", x);
   if (x.rank === 0) throw new ShapeError("rmsNorm", "x must have at least one axis", { shape: x.shape });
-  const inner = x.shape.slice(-1);
+  const [lead, inner] = [x.shape.slice(0, -1), x.shape.slice(-1)];
   const operands = [widened(x), vector("rmsNorm", "weight", weight, inner)];
   const dtype = requireReal("rmsNorm", operands[0]!.dtype);
   sameDType("rmsNorm", { x: operands[0], weight: operands[1] });
   const n = inner[0];
   const width = bytesPer(dtype);
-  const rows = x.shape.slice(0, -1).reduce((count, length) => count * length, 1);
+  const rows = sizeOf(lead);
   const inputs = present(operands);
   const [out, rstd] = compute(
     "rmsNorm",
@@ -60,8 +63,10 @@ export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}):
   };
   recordMany("rmsNorm", [out], inputs, [...inputs, rstd], ([g], needs) => {
     const [needX, needWeight] = wanted(needs, operands);
-    const shapes = [needX ? x.shape : undefined, needWeight ? inner : undefined];
-    const given = [operands[0], operands[1], rstd, g];
+    const band = bandOf([g], lead.length);
+    const [from, scales, cotangent] = [operands[0]!, reshape(rstd, lead), g!].map((each) => inBand(each, band));
+    const shapes = [needX ? from.shape : undefined, needWeight ? inner : undefined];
+    const given = [from, operands[1], scales, cotangent];
     const found = compute(
       "rmsNorm",
       present(given).map(packed),
@@ -73,10 +78,11 @@ export function rmsNorm(x: Tensor, { weight, eps = 1e-6 }: RmsNormOptions = {}):
           const row = first * n * width;
           return [from + row, atWeight, atRstd + first * width, atG + row, toX && toX + row, toWeight, count, n];
         };
-        runGradient(normKernels, dtype, "rmsNormGrad", rows, args, [dx, dweight], workPerElement * n);
+        runGradient(normKernels, dtype, "rmsNormGrad", sizeOf(scales.shape), args, [dx, dweight], workPerElement * n);
       },
     );
-    const gradients = spread(found, shapes).filter((_, i) => operands[i] !== undefined);
+    const [dx, dweight] = spread(found, shapes);
+    const gradients = [dx && aroundBand(dx, x.shape, band), dweight].filter((_, i) => operands[i] !== undefined);
     recordFusedGradient("gradient of rmsNorm", gradients, inputs, [g!], dense);
     return gradients;
   });

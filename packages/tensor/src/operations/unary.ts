@@ -5,6 +5,7 @@ import { record } from "../core/tape.ts";
 import { requireTensor, type Tensor } from "../core/tensor.ts";
 import { mul } from "./arithmetic.ts";
 import type { Operand } from "./binary.ts";
+import { aroundBand, bandOf, inBand } from "./internal/band.ts";
 import { widened } from "./widened.ts";
 
 /** Functions with a kernel for their derivative. */
@@ -62,10 +63,13 @@ function slope(
 ): Tensor {
   const dtype = requireReal(where, x.dtype);
   const width = bytesPer(dtype);
-  const out = computeOne(where, [packed(x), packed(g)], x.shape, dtype, ([readX, readG], write) => {
+  const band = bandOf([g], x.rank);
+  const [from, cotangent] = [x, g].map((each) => packed(inBand(each, band)));
+  const part = computeOne(where, [from, cotangent], from.shape, dtype, ([readX, readG], write) => {
     const args = (first: number, count: number) => [...[readX, readG, write].map((at) => at + first * width), count, ...scalars];
-    runItems(unaryKernels, dtype, `${name}Grad`, x.size, args, { work: workOf(`${name}Grad`) });
+    runItems(unaryKernels, dtype, `${name}Grad`, from.size, args, { work: workOf(`${name}Grad`) });
   });
+  const out = aroundBand(part, x.shape, band);
   return record(`${where} gradient`, out, [x, g], [x, g], (gg, needs) => [
     needs[0] && second !== undefined ? mul(mul(gg, g), second(x)) : undefined,
     needs[1] ? slope(where, name, x, gg, scalars, second) : undefined,

@@ -131,6 +131,9 @@ function viewStrides(shape: Shape, strides: readonly number[], to: Shape): numbe
 /**
  * Elements `start, start + step, …` before `stop` of one axis, as in Python: negative positions count from the end, and
  * positions beyond the ends are clipped. A view, of the shape of x but for that axis.
+ *
+ * What is left out has gradient 0, whatever it holds. Linear layers, norms, dropout and functions of elements before a slice of step 1 know that:
+ * where it leaves out half of the rows or more, their gradients cost what its rows cost (of a class token, say, or of a last one).
  * @throws {ShapeError} for a step that is 0 or no integer.
  *
  * Time O(rank).
