@@ -2,6 +2,7 @@ import { UnsupportedError } from "./errors.ts";
 import { features } from "./features.ts";
 import { linearMemory } from "./memory/linear-memory.ts";
 import { activeBuild, configuration, settle, type Build, type Configuration } from "./settings.ts";
+import { settlePending } from "./threads/pending.ts";
 import { stopPool, workersTakingPart } from "./threads/pool.ts";
 import { runParallel } from "./threads/run-parallel.ts";
 import { askForThreads } from "./threads/run-where-asked.ts";
@@ -46,6 +47,7 @@ export function configure(change: Partial<Configuration>): void {
     throw new UnsupportedError("configure", 'threads is a whole number from 1 on, or "auto"', { threads: next.threads });
   }
   if (next.threads !== before.threads || next.workerUrl !== before.workerUrl) stopPool();
+  settlePending();
   if (next.wide) allowWide();
   askForThreads(runParallel);
   settle(next);

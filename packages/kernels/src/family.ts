@@ -20,7 +20,10 @@ export type WasmSource = Uint8Array<ArrayBuffer> | Packed | WebAssembly.Module;
  */
 export interface Family<K> {
   readonly name: string;
-  /** The kernels for that precision: the configured build for float32, the reference for float64. */
+  /**
+   * The kernels for that precision: the configured build for float32, the reference for float64. Fetch them anew in every operation: that waits
+   * for what worker threads still do for the one before.
+   */
   on(dtype: "float32" | "float64"): K;
   /** One implementation by name, for tests and benchmarks; `wide` is `relaxed` unless somebody asked for the wide mode. */
   implementation(which: "reference" | Build, dtype?: "float32" | "float64"): K;

@@ -1,4 +1,5 @@
 import { setClock } from "./clock.ts";
+import { settlePending } from "./threads/pending.ts";
 
 /** Time and calls of one kernel. */
 export interface KernelTime {
@@ -26,6 +27,7 @@ export function isProfiling(): boolean {
  * @param onCall hears of every call, after it and outside its time: arguments tell sizes, and so floating-point operations
  */
 export function profileKernels<T>(fn: () => T, onCall?: KernelCallListener): { result: T; milliseconds: number; kernels: KernelTime[] } {
+  settlePending();
   const outer = { times, listener };
   const own = (times = new Map<string, KernelTime>());
   listener = onCall;

@@ -57,6 +57,7 @@ export function stream(
   const [out, ...perRow] = compute("attention", [...present(operands), ...fixed], specs, (reads, [output, ...writes], scratch) => {
     const body: Body = { kernels, lowered, plan, operands, at: addresses(reads, [...operands, ...fixed]), scratch };
     const work = plan.pairs * 2 * (sizes.D + E);
+    const looks = !records && (lowered.mask ?? lowered.biases[0]) !== undefined;
     const forward = (): boolean => {
       const counted = counters === undefined ? 0 : put(counters.fill(0), scratch);
       const job = makeJob(body, poisoned, Object.fromEntries(kept.map((name, i) => [name, writes[i]])), {
@@ -64,21 +65,20 @@ export function stream(
         pass: putPass(body),
         lse: wantsLse ? writes.at(-1)! : 0,
         counters: counted,
-        looks: records || poisoned ? 0 : 1,
+        looks: Number(looks && !poisoned),
       });
       writeOperand(job, "output", output, outputShape, rowMajor(outputShape), turned);
       how.run(kernels, dtype, "forward", pieces(job, plan.forwardChunks, work), {
         work,
         scratch: { argument: 3, bytes: forwardScratchBytes(plan.cut), allocate: scratch },
+        lingers: !looks,
       });
       counters?.set(new Float64Array(int32View().buffer, counted, counters.length));
-      return int32View()[(job + JOB.at.looks) >>> 2] < 0;
+      return looks && int32View()[(job + JOB.at.looks) >>> 2] < 0;
     };
-    // Backward reads other rows than forward does, so for a gradient all are looked through. Else the kernel looks at those that it reads.
+    // Backward reads other rows than forward does, so for a gradient all are looked through. Else the kernel looks at those that it reads, where pairs may be closed.
     poisoned = records && isPoisoned(body);
-    if (!forward()) return;
-    poisoned = isPoisoned(body);
-    if (poisoned) forward();
+    if (forward() && (poisoned = isPoisoned(body))) forward();
   });
   const lse = wantsLse ? perRow.at(-1)! : undefined;
 

@@ -210,6 +210,7 @@ function backward(
     runParallel(lowered.scoreMod?.backward ?? streamingBackward, dtype, "backward", pieces(job, cut.chunks, work), {
       work,
       scratch: { argument: 3, bytes: backwardScratchBytes(plan.cut), allocate: scratch },
+      lingers: true,
     });
     counters?.set(new Float64Array(int32View().buffer, counted, counters.length));
     for (const { from, to: sum, size } of partials) reduceKernels.on(dtype).sum(from, sum, 1, cut.chunks, size);

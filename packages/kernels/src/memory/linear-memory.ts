@@ -11,8 +11,8 @@ export interface LinearMemory {
   /** Whether other threads can work in it too. */
   readonly isShared: boolean;
   /**
-   * The buffer of this moment. Growth replaces it: never keep it, or a view over it, across an allocation. A shared one is no
-   * ArrayBuffer, and some functions of browsers refuse views of it; typed arrays take both alike.
+   * The buffer of this moment, when nobody else works in it. Growth replaces it, and worker threads write to it while operations run: never
+   * keep it, or a view over it, across an allocation or an operation. A shared one is no ArrayBuffer, and some functions of browsers refuse views of it; typed arrays take both alike.
    */
   readonly buffer: ArrayBuffer;
   /** Grows until at least `bytes` bytes exist. */
@@ -28,6 +28,20 @@ let instance: LinearMemory | undefined;
 /** The linear memory, made at first use. */
 export function linearMemory(): LinearMemory {
   return (instance ??= typeof WebAssembly === "object" ? wasmMemory() : plainMemory());
+}
+
+/** From now on `before` runs before anybody gets the buffer. */
+export function watchMemory(before: () => void): void {
+  const plain = linearMemory();
+  instance = {
+    wasm: plain.wasm,
+    isShared: plain.isShared,
+    get buffer() {
+      before();
+      return plain.buffer;
+    },
+    ensure: (bytes) => plain.ensure(bytes),
+  };
 }
 
 function wasmMemory(): LinearMemory {

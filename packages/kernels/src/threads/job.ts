@@ -13,29 +13,21 @@ export function kernelsFor(family: Family<object>, dtype: "float32" | "float64")
   return family.implementation(dtype === "float64" ? "reference" : activeBuild(), dtype) as Record<string, Run>;
 }
 
-interface JobOptions {
-  /** Where the threads' scratch space begins, and its bytes per thread. */
-  readonly base: number;
-  readonly bytes: number;
-  /** Seconds without news after which a worker must have been killed in the middle of a task. */
-  readonly patience: number;
-}
-
 /**
  * Tasks that the calling thread and the workers take from one counter, until none is left. There is one at a time: kernels call
  * nothing, so jobs never nest.
  */
 export class Job {
   readonly #pool: Pool;
-  /** Of the tasks `start … end − 1`. */
-  readonly start: number;
+  /** Of the tasks `first … end − 1`. */
+  readonly first: number;
   readonly end: number;
   /** The number of threads for which there must be scratch space. */
   readonly threads: number;
 
   private constructor(pool: Pool, start: number, end: number) {
     this.#pool = pool;
-    this.start = start;
+    this.first = start;
     this.end = end;
     this.threads = 1 + pool.size;
   }
@@ -73,18 +65,24 @@ export class Job {
     return new Job(pool, start, end);
   }
 
-  /** Does the tasks, `perform` those of this thread; returns when all are done. */
-  run(perform: (task: number) => void, { base, bytes, patience }: JobOptions): void {
+  /** Lets others take tasks from here on. */
+  start(base: number, bytes: number): void {
     const { words } = this.#pool;
-    const count = this.end - this.start;
+    const count = this.end - this.first;
     words[LAYOUT.pages] = linearMemory().buffer.byteLength / 65_536;
     words[LAYOUT.scratch] = base;
     words[LAYOUT.scratchBytes] = bytes;
     words[LAYOUT.returned] = 0;
     Atomics.store(words, LAYOUT.settled, 0);
-    Atomics.store(words, LAYOUT.remaining, count); // From here on others take tasks.
+    Atomics.store(words, LAYOUT.remaining, count);
     Atomics.add(words, LAYOUT.job, 1);
     if (Atomics.load(words, LAYOUT.asleep) > 0) Atomics.notify(words, LAYOUT.job, count - 1);
+  }
+
+  /** Does the tasks that are left, `perform` those of this thread; returns when all are done. */
+  finish(perform: (task: number) => void, patience: number): void {
+    const { words } = this.#pool;
+    const count = this.end - this.first;
     let taken = 0;
     try {
       for (let left; (left = Atomics.sub(words, LAYOUT.remaining, 1)) > 0;) {
@@ -96,7 +94,7 @@ export class Job {
       const dropped = Math.max(0, Atomics.exchange(words, LAYOUT.remaining, 0));
       this.#await(count - taken - dropped, patience);
     }
-    for (let i = 0; i < words[LAYOUT.returned]; i++) perform(this.start + words[LAYOUT.returnedTasks + i]);
+    for (let i = 0; i < words[LAYOUT.returned]; i++) perform(this.first + words[LAYOUT.returnedTasks + i]);
   }
 
   /** Waits until workers have settled so many tasks. */

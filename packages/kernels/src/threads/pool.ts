@@ -1,5 +1,7 @@
-import { linearMemory } from "../memory/linear-memory.ts";
+import { setGate } from "../clock.ts";
+import { linearMemory, watchMemory } from "../memory/linear-memory.ts";
 import { LAYOUT, MOST_FLOATS, MOST_WORKERS } from "./layout.ts";
+import { settlePending } from "./pending.ts";
 import { workerMain, type WorkerMessage } from "./worker-main.ts";
 
 /** A worker thread of Node, Deno and Bun, or a browser's. */
@@ -41,6 +43,7 @@ export function startPool(threads: number, workerUrl: string | undefined): void 
   const control = new SharedArrayBuffer(8 * (LAYOUT.calls + MOST_FLOATS));
   const own: Pool = { words: new Int32Array(control), numbers: new Float64Array(control), size, workers: new Map(), modules: [] };
   pool = own;
+  watchForPending();
   try {
     for (let index = 0; index < size; index++) {
       const worker = startWorker(workerUrl, () => {
@@ -57,8 +60,19 @@ export function startPool(threads: number, workerUrl: string | undefined): void 
   }
 }
 
+let isWatching = false;
+
+/** From the first pool on, whoever asks for memory or kernels waits for what lingers. */
+function watchForPending(): void {
+  if (isWatching) return;
+  isWatching = true;
+  watchMemory(settlePending);
+  setGate(settlePending);
+}
+
 /** Ends the worker threads, if there are any; a next one may be started. */
 export function stopPool(): void {
+  settlePending();
   for (const worker of pool?.workers.values() ?? []) void worker.terminate();
   pool = undefined;
   failed = false;

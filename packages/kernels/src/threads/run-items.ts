@@ -2,8 +2,8 @@ import type { Family } from "../family.ts";
 import { isShared } from "./pool-for.ts";
 import { runParallel } from "./run-parallel.ts";
 
-/** Work (see `ParallelOptions`) of a piece at least, some 20 µs; and the most pieces. */
-const PIECE = 1e6;
+/** Work (see `ParallelOptions`) of a piece at least, some 10 µs; and the most pieces. */
+const PIECE = 2.5e5;
 const MOST = 32;
 /** Pieces begin at multiples of this, so that only the last one has a part of a vector or of a cache line. */
 const UNIT = 64;
@@ -30,7 +30,7 @@ export function runItems<K extends object>(
 ): void {
   if (count === 0) return;
   const all = count * work;
-  if (!isShared(all)) {
+  if (!isShared(all, true)) {
     const run = family.on(dtype)[kernel] as (...args: readonly number[]) => void;
     run(...args(0, count));
     return;
@@ -40,7 +40,7 @@ export function runItems<K extends object>(
     dtype,
     kernel,
     cutItems(count, all, rows).map(([first, length]) => args(first, length)),
-    { work: all },
+    { work: all, lingers: true },
   );
 }
 

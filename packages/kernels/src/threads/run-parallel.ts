@@ -13,6 +13,8 @@ export interface ParallelOptions {
     /** Gives 64-byte aligned bytes that last until the calls are done. */
     readonly allocate: (bytes: number) => number;
   };
+  /** As of `runTasks`. */
+  readonly lingers?: boolean;
 }
 
 /**
@@ -27,7 +29,7 @@ export function runParallel<K extends object>(
   dtype: "float32" | "float64",
   kernel: keyof K & string,
   calls: readonly (readonly number[])[],
-  { work, scratch }: ParallelOptions,
+  { work, scratch, lingers }: ParallelOptions,
 ): void {
   if (calls.length === 1) {
     const run = family.on(dtype)[kernel] as (...args: readonly number[]) => void;
@@ -39,7 +41,7 @@ export function runParallel<K extends object>(
       ? { family, kernel, arguments: args }
       : { family, kernel, arguments: replaced(args, scratch.argument, 0), scratch: [scratch.argument] },
   ]);
-  runTasks(dtype, tasks, { work, scratch });
+  runTasks(dtype, tasks, { work, scratch, lingers });
 }
 
 function replaced(args: readonly number[], index: number, value: number): number[] {

@@ -1,6 +1,7 @@
 import type { Family } from "../family.ts";
 import { isProfiling, nameOf, noteTogether } from "../profile.ts";
 import { Job, kernelsFor } from "./job.ts";
+import { linger, settlePending } from "./pending.ts";
 import { poolFor } from "./pool-for.ts";
 
 /** One call of a kernel, as part of a task. */
@@ -20,15 +21,21 @@ export interface TaskOptions {
   readonly work: number;
   /** Scratch space of each thread: how much, and what gives 64-byte aligned bytes that last until the tasks are done. */
   readonly scratch?: { readonly bytes: number; readonly allocate: (bytes: number) => number };
+  /**
+   * Whether this may return while workers still work. Kernels and views of linear memory that are fetched later wait for them; so the
+   * caller must not go on with any that it fetched before. Default false.
+   */
+  readonly lingers?: boolean;
 }
 
 /**
  * Does independent tasks in any order, on as many threads as take part; returns when all are done. Otherwise as `runParallel`,
  * which makes each task one call of the same kernel.
  */
-export function runTasks(dtype: "float32" | "float64", tasks: readonly Task[], { work, scratch }: TaskOptions): void {
-  const pool = dtype === "float32" && tasks.length > 1 ? poolFor(work) : undefined;
+export function runTasks(dtype: "float32" | "float64", tasks: readonly Task[], { work, scratch, lingers = false }: TaskOptions): void {
+  const pool = dtype === "float32" && tasks.length > 1 ? poolFor(work, lingers) : undefined;
   const bytes = scratch === undefined ? 0 : Math.ceil(scratch.bytes / 64) * 64;
+  settlePending();
   let job = pool === undefined ? undefined : Job.of(pool, tasks, 0);
   const base = scratch === undefined ? 0 : scratch.allocate(job === undefined ? bytes : job.threads * bytes);
   const profile = isProfiling() ? { start: performance.now(), spent: new Map<string, number>() } : undefined;
@@ -43,8 +50,12 @@ export function runTasks(dtype: "float32" | "float64", tasks: readonly Task[], {
   };
   let next = 0;
   for (; job !== undefined; job = next < tasks.length ? Job.of(pool!, tasks, next) : undefined) {
-    job.run(perform, { base, bytes, patience: 60 + work / 1e8 });
-    next = job.end;
+    const { end } = job;
+    const finish = job.finish.bind(job, perform, 60 + work / 1e8);
+    job.start(base, bytes);
+    if (lingers && end === tasks.length && profile === undefined) return linger(finish);
+    finish();
+    next = end;
   }
   for (; next < tasks.length; next++) perform(next);
   if (profile !== undefined) noteTogether(performance.now() - profile.start, profile.spent, tasks.flat());

@@ -211,6 +211,105 @@ describe.runIf(features().sharedMemory)("worker threads", () => {
     freeBlock(scratch);
   });
 
+  describe("that still work when a call returns", () => {
+    const COUNT = 64;
+    /** Calls that linger; tells how many of them were over when it returned, and in between as seen past all that waits. */
+    function lingering(family: ReturnType<typeof stampsFamily>, wrong = -1) {
+      const [block, scratch] = [allocateBlock(8 * COUNT), allocateBlock(3 * 64)];
+      const raw = int32View();
+      raw.fill(0, block / 4, block / 4 + 2 * COUNT);
+      const over = () => raw.subarray(block / 4, block / 4 + 2 * COUNT).filter((times, i) => i % 2 === 0 && times > 0).length;
+      const calls = Array.from({ length: COUNT }, (_, i) => [i === wrong ? 2 ** 32 - 64 : block + 8 * i, 0, 200_000]);
+      const allocate = () => scratch;
+      runParallel(family, "float32", "stamp", calls, { work: LARGE, scratch: { argument: 1, bytes: 64, allocate }, lingers: true });
+      const early = over();
+      return { early, over, end: () => [block, scratch].forEach(freeBlock) };
+    }
+
+    it.each<[how: string, wait: (family: ReturnType<typeof stampsFamily>) => void]>([
+      ["threads.settle()", () => threads.settle()],
+      ["whoever asks for linear memory", () => void linearMemory().buffer],
+      ["whoever asks for a view", () => void float32View()],
+      ["whoever asks for kernels", (family) => void family.on("float32")],
+      ["whoever asks for float64 kernels", (family) => void family.on("float64")],
+      ["the next job", (family) => lingering(family).end()],
+      ["a profile", () => void profileKernels(() => 0)],
+      ["a configuration", () => configure({ precision: "deterministic" })],
+      ["the end of the threads", () => configure({ threads: 1 })],
+    ])("are waited for by %s", async (_, wait) => {
+      const family = stampsFamily();
+      await untilHelped(family);
+      const { early, over, end } = lingering(family);
+      expect(early).toBeLessThan(COUNT);
+      wait(family);
+      expect(over()).toBe(COUNT);
+      end();
+      configure({ threads: 3, precision: before.precision });
+    });
+
+    it("are not waited for by who allocates and frees", async () => {
+      const family = stampsFamily();
+      await untilHelped(family);
+      const { over, end } = lingering(family);
+      freeBlock(allocateBlock(1 << 20));
+      expect(over()).toBeLessThan(COUNT);
+      threads.settle();
+      end();
+    });
+
+    it("are done with by themselves when nobody asks", async () => {
+      const family = stampsFamily();
+      await untilHelped(family);
+      const { over, end } = lingering(family);
+      for (const until = performance.now() + 20_000; over() < COUNT && performance.now() < until;) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      expect(over()).toBe(COUNT);
+      end();
+    });
+
+    it("hand on an error to who waits, once, and go on working", async () => {
+      const family = stampsFamily();
+      await untilHelped(family);
+      for (const wrong of [0, 31, 63]) {
+        const { end } = lingering(family, wrong);
+        expect(() => threads.settle()).toThrow(WebAssembly.RuntimeError);
+        threads.settle();
+        end();
+      }
+      const { times } = await untilHelped(family);
+      expect(times).toEqual(times.map(() => 1));
+    });
+
+    it("get small work too, while they look out for some", async () => {
+      const family = stampsFamily();
+      await untilHelped(family);
+      const calls = (lingers: boolean) => {
+        const [block, scratch] = [allocateBlock(16), allocateBlock(3 * 64)];
+        int32View().fill(0, block / 4, block / 4 + 4);
+        const first = Atomics.load(currentPool()!.words, LAYOUT.job);
+        runParallel(
+          family,
+          "float32",
+          "stamp",
+          [0, 8].map((at) => [block + at, scratch, 10]),
+          { work: 3e5, lingers },
+        );
+        const jobs = Atomics.load(currentPool()!.words, LAYOUT.job) - first;
+        expect([int32View()[block / 4], int32View()[block / 4 + 2]]).toEqual([1, 1]);
+        [block, scratch].forEach(freeBlock);
+        return jobs;
+      };
+      stamped(family, 64); // Nobody sleeps now, at least for a moment.
+      expect(calls(false)).toBe(0);
+      for (let tries = 0; ; tries++) {
+        stamped(family, 64);
+        if (calls(true) === 1) break;
+        expect(tries, "no worker was ever awake").toBeLessThan(1000);
+      }
+    });
+  });
+
   it("are profiled: the calls of all threads, and the time that passed", async () => {
     const family = stampsFamily();
     await untilHelped(family);
@@ -243,13 +342,11 @@ describe.runIf(features().sharedMemory)("worker threads", () => {
     const task: Task = [{ family: stampsFamily(), kernel: "stamp", arguments: [0, 0, 0] }];
     const job = Job.of(taker, [task, task, task], 0)!;
     const done: number[] = [];
+    job.start(0, 0);
     const run = () =>
-      job.run(
-        (index) => {
-          if (done.push(index) === 1) Atomics.sub(words, LAYOUT.remaining, 1);
-        },
-        { base: 0, bytes: 0, patience: 1 },
-      );
+      job.finish((index) => {
+        if (done.push(index) === 1) Atomics.sub(words, LAYOUT.remaining, 1);
+      }, 1);
     expect(run).toThrow(/a worker thread took a task and fell silent.*Was it killed\?/);
     expect(done).toEqual([0, 2]);
     configure({ threads: 1 });

@@ -1,4 +1,5 @@
 import { configuration } from "../configure.ts";
+import { settlePending } from "./pending.ts";
 import { currentPool, startPool, wantedThreads, workersTakingPart } from "./pool.ts";
 
 /** The longest that workers may take to start, in milliseconds. */
@@ -18,5 +19,13 @@ export const threads = {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     return 1 + workersTakingPart();
+  },
+
+  /**
+   * Waits for what worker threads still do for operations that have returned: for clocks. Whoever reads a result, or computes with it, waits
+   * by itself.
+   */
+  settle(): void {
+    settlePending();
   },
 };

@@ -55,7 +55,7 @@ export abstract class Optimiser implements Stateful {
         const gradient = rest.pop()!;
         return this.call({ parameter, gradient, moments: rest }, Math.min(PIECE, elements - first), update);
       });
-      if (calls.length > 0) runParallel(optimiserKernels, dtype, this.kernel, calls, { work: FLOPS * elements });
+      if (calls.length > 0) runParallel(optimiserKernels, dtype, this.kernel, calls, { work: FLOPS * elements, lingers: true });
     });
   }
 

@@ -141,7 +141,7 @@ export function runBackward(y: Tensor, cotangent: Tensor | undefined): void {
 }
 
 function seedFor(where: string, y: Tensor, cotangent: Tensor | undefined): Tensor {
-  if (cotangent === undefined) {
+  if (!cotangent) {
     if (y.size !== 1)
       throw new ShapeError(where, "only a single element has an implied cotangent", { shape: y.shape }, "Sum it, or pass a cotangent.");
     return full(y.shape, 1, { dtype: y.dtype });
@@ -185,7 +185,7 @@ function differentiate(
   for (let next = pending.take(); next !== undefined; next = pending.take()) {
     const { recording, cotangents } = next;
     const { rule } = recording;
-    if (rule === undefined) {
+    if (!rule) {
       throw new HeedError(
         "backward",
         `the recording of "${recording.name}" was already consumed`,
@@ -210,11 +210,9 @@ function differentiate(
       const gradients = rule(cotangents, needs);
       for (let i = 0; i < inputs.length; i++) {
         const gradient = gradients[i];
-        if (!needs[i] || gradient === undefined) continue;
+        if (!needs[i] || !gradient) continue;
         if (!sameShape(gradient.shape, inputs[i].shape)) {
-          throw new Error(
-            `internal: "${recording.name}" gave input ${i} of shape [${inputs[i].shape}] a gradient of shape [${gradient.shape}]`,
-          );
+          throw new Error(`internal: gradient ${i} of "${recording.name}" is [${gradient.shape}], not [${inputs[i].shape}]`);
         }
         give(inputs[i], gradient);
       }
@@ -251,7 +249,7 @@ class Pending {
 
   take(): { recording: Recording; cotangents: (Tensor | undefined)[] } | undefined {
     const recording = this.#pop();
-    if (recording === undefined) return undefined;
+    if (!recording) return undefined;
     const cotangents = this.#waiting.get(recording)!;
     this.#waiting.delete(recording);
     return { recording, cotangents };
@@ -260,7 +258,7 @@ class Pending {
   /** What waits now: `gradient`, added to what waited before. */
   sum(before: Tensor | undefined, gradient: Tensor): Tensor {
     let sum = gradient;
-    if (before !== undefined) {
+    if (before) {
       sum = add(before, gradient);
       if (before.band === gradient.band) sum.band = before.band;
       this.#summed.push(before);
@@ -272,7 +270,7 @@ class Pending {
 
   /** Ends what a step created or took, as far as nothing waiting lies in it. */
   releaseUnused(created: readonly Storage[], taken: readonly (Tensor | undefined)[]): void {
-    for (const tensor of taken) if (tensor !== undefined) this.#drop(tensor.storage);
+    for (const tensor of taken) if (tensor) this.#drop(tensor.storage);
     for (const { storage } of this.#summed) this.#drop(storage);
     this.#summed.length = 0;
     for (const storage of created) {
@@ -283,12 +281,11 @@ class Pending {
 
   #drop(storage: Storage): void {
     const left = this.#holds.get(storage)! - 1;
-    if (left > 0) {
-      this.#holds.set(storage, left);
-      return;
+    if (left > 0) this.#holds.set(storage, left);
+    else {
+      this.#holds.delete(storage);
+      if (this.#temporaries.delete(storage)) storage.end();
     }
-    this.#holds.delete(storage);
-    if (this.#temporaries.delete(storage)) storage.end();
   }
 
   #push(recording: Recording): void {

@@ -12,12 +12,8 @@ import { runBackward, type Recording } from "./tape.ts";
 /** Nested arrays of numbers, as deep as the rank; a number for a scalar. */
 export type NestedArray = number | boolean | NestedArray[];
 
-/** Positions `first` to `first + count` of one axis. */
-export interface Band {
-  readonly axis: number;
-  readonly first: number;
-  readonly count: number;
-}
+/** So many positions of an axis, from `first` on. */
+export type Band = readonly [axis: number, first: number, count: number];
 
 /**
  * An immutable n-dimensional array: a window (shape, strides, offset) on a storage. Views share the storage. Make one
@@ -35,13 +31,13 @@ export class Tensor {
   /** @internal Element of the storage at index 0, 0, … */
   offset: number;
   /** @internal What made this tensor, while its gradient can still be asked for. */
-  recording: Recording | undefined = undefined;
+  recording: Recording | undefined;
   /** @internal Which result of the recording this is. */
   recordingIndex = 0;
   /** @internal Its recording was left behind when its outermost scope ended. */
   recordingLost = false;
   /** @internal Of a gradient: outside of this band it is zero. */
-  band: Band | undefined = undefined;
+  band: Band | undefined;
   #leaf: boolean;
   #grad: Tensor | null = null;
   /** Somebody besides the leaf may hold the gradient. */

@@ -198,7 +198,7 @@ function runProduct(dtype: RealDType, plan: Plan, a: number, b: number, c: numbe
     }
   });
   const bytes = Math.max(...blocks.map(({ rows, columns }) => matmulScratchBytes(rows, columns, k)));
-  runParallel(matmulKernels, dtype, "gemmBatched", calls, { work, scratch: { argument: 16, bytes, allocate: scratch } });
+  runParallel(matmulKernels, dtype, "gemmBatched", calls, { work, scratch: { argument: 16, bytes, allocate: scratch }, lingers: true });
 }
 
 /** From so many products on there is enough to share without cutting each of them up; and the most tasks that are made of them. */

@@ -16,7 +16,7 @@ export function sliceGradient(g: Tensor, shape: Shape, axis: number, first: numb
     copy(g.dtype, g.shape, from, g.strides, to + first * strides[axis] * bytesPer(g.dtype), steps);
   });
   const count = g.shape[axis];
-  if (step === 1) out.band = { axis, first, count };
+  if (step === 1) out.band = [axis, first, count];
   const stop = step > 0 ? first + count * step : first + count * step < 0 ? undefined : first + count * step;
   return record("sliceGradient", out, [g], [], (gg) => [count === 0 ? slice(gg, axis, 0, 0) : slice(gg, axis, first, stop, step)]);
 }

@@ -1,12 +1,14 @@
 import { backend, configuration, configure, features, profileKernels, threads } from "@heed/kernels";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { tensor } from "../core/construct.ts";
 import { scope } from "../core/scope.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { randomTensor } from "../testing/random-tensor.ts";
 import { grad } from "../core/tape.ts";
-import { mul } from "./arithmetic.ts";
+import { add, mul } from "./arithmetic.ts";
 import { batchNorm } from "./batch-norm.ts";
+import { concat } from "./concat.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { exp } from "./exponential.ts";
 import { gelu } from "./gelu.ts";
@@ -16,7 +18,7 @@ import { matmul } from "./matmul.ts";
 import { sum } from "./sum.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
-import { transpose } from "./views.ts";
+import { slice, transpose } from "./views.ts";
 
 // Starting threads takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -141,5 +143,65 @@ describe.runIf(features().sharedMemory).each(["fast", "deterministic"] as const)
         expect(kernels.find((row) => row.kernel === kernel)?.calls, "pieces").toBeGreaterThan(1);
       }
     });
+  });
+});
+
+describe.runIf(features().sharedMemory)("operations that nobody reads between", () => {
+  const [rows, width] = [197, 192];
+  const weight = randomTensor([width, width], 1, { low: -0.1, high: 0.1 });
+  const bias = randomTensor([width], 2);
+  /** Each leaves work to other threads, or meets such work: by a kernel, by copying, by writing from JavaScript, by memory that is used again. */
+  const steps: Readonly<Record<string, (x: Tensor, seed: number) => Tensor>> = {
+    linear: (x) => linear(x, weight, bias),
+    "linear with gelu": (x) => linear(x, weight, bias, { activation: "gelu" }),
+    layerNorm: (x) => layerNorm(x, { weight: bias, bias }),
+    gelu: (x) => gelu(x),
+    softmax: (x) => softmax(x, -1),
+    matmul: (x) => matmul(x, weight),
+    "matmul with its own transpose": (x) => mul(matmul(matmul(x, transpose(x)), x), 1 / 4096),
+    residual: (x) => add(x, linear(layerNorm(x), weight)),
+    "a copy of a view": (x) => concat([slice(x, 0, 100), slice(x, 0, 0, 100)], 0),
+    "numbers from JavaScript": (x, seed) =>
+      add(
+        x,
+        tensor(
+          Float32Array.from({ length: width }, (_, i) => Math.sin(i + seed)),
+          { shape: [width] },
+        ),
+      ),
+    "a scope of its own": (x) => scope(() => add(linear(x, weight), layerNorm(x))),
+    "a scope that drops its results": (x) => {
+      scope(() => void [linear(x, weight), matmul(x, weight), gelu(x)]);
+      return mul(x, 0.5);
+    },
+    "a number read": (x) => mul(x, 1 / (1 + Math.abs(sum(x).item()))),
+  };
+
+  const run = (names: readonly string[]): string[] => {
+    const x = tensor(randomTensor([rows, width], 3).toTypedArray(), { shape: [rows, width], requiresGrad: true });
+    const y = scope(() => {
+      const out = names.reduce((at, name, i) => steps[name](at, i), x);
+      sum(mul(out, out)).backward();
+      return out.detach();
+    });
+    return [y, x.grad!].map((each) => Buffer.from(each.toTypedArray().buffer).toString("base64"));
+  };
+
+  it("have the bits of one thread, in any order", async () => {
+    const chains = fc.sample(fc.array(fc.constantFrom(...Object.keys(steps)), { minLength: 1, maxLength: 10 }), { numRuns: 40, seed: 5 });
+    configure({ precision: "fast", threads: 1 });
+    const expected = chains.map(run);
+    for (const count of [2, 3]) {
+      configure({ threads: count });
+      expect(await threads.ready()).toBe(count);
+      for (let again = 0; again < 2; again++) {
+        chains.forEach((names, i) =>
+          expect(
+            run(names).every((bits, part) => bits === expected[i][part]),
+            names.join(", "),
+          ).toBe(true),
+        );
+      }
+    }
   });
 });

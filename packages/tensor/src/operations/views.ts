@@ -27,9 +27,11 @@ export function transpose(x: Tensor, axis0 = -2, axis1 = -1): Tensor {
   requireTensor("transpose", "x", x);
   const a = normalizeAxis("transpose", axis0, x.rank);
   const b = normalizeAxis("transpose", axis1, x.rank);
-  const [shape, strides] = [x.shape.slice(), x.strides.slice()];
-  [shape[a], shape[b], strides[a], strides[b]] = [shape[b], shape[a], strides[b], strides[a]];
-  return record("transpose", new Tensor(x.storage, shape, strides, x.offset), [x], [], (g) => [transpose(g, a, b)]);
+  return inOrder(
+    "transpose",
+    x,
+    x.shape.map((_, axis) => (axis === a ? b : axis === b ? a : axis)),
+  );
 }
 
 /**
@@ -46,14 +48,16 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError("permute", "axes must name every axis once", { axes, shape: x.shape });
   }
-  const out = new Tensor(
-    x.storage,
-    order.map((axis) => x.shape[axis]),
-    order.map((axis) => x.strides[axis]),
-    x.offset,
-  );
-  return record("permute", out, [x], [], (g) => [
-    permute(
+  return inOrder("permute", x, order);
+}
+
+/** Axis i of the result is axis `order[i]`. */
+function inOrder(name: string, x: Tensor, order: readonly number[]): Tensor {
+  const sorted = (list: readonly number[]) => order.map((axis) => list[axis]);
+  const out = new Tensor(x.storage, sorted(x.shape), sorted(x.strides), x.offset);
+  return record(name, out, [x], [], (g) => [
+    inOrder(
+      name,
       g,
       order.map((_, axis) => order.indexOf(axis)),
     ),

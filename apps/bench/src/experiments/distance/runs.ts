@@ -155,6 +155,7 @@ class SpeedRun implements Run {
     this.#steps.forEach((step, i) => {
       const start = performance.now();
       step();
+      threads.settle();
       this.#best[i] = Math.min(this.#best[i]!, performance.now() - start);
     });
     this.#rounds++;

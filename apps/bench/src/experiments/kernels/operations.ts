@@ -84,8 +84,10 @@ function attentionBackward(L: number, mask: AttentionShape["mask"], options: Att
     time: () =>
       scope(() => {
         const y = attention(q, k, v, options);
+        threads.settle();
         const start = performance.now();
         y.backward(cotangent);
+        threads.settle();
         return performance.now() - start;
       }),
   };
@@ -188,6 +190,7 @@ function sample({ run, time }: Operation, sampleMilliseconds: number): number {
     const start = performance.now();
     const inside = time?.();
     run?.();
+    threads.settle();
     fastest = Math.min(fastest, inside ?? performance.now() - start);
   } while (performance.now() - begin < sampleMilliseconds);
   return fastest;

@@ -14,19 +14,24 @@ import { slice } from "../views.ts";
 export function bandOf(cotangents: readonly (Tensor | undefined)[], rows: number): Band | undefined {
   const given = cotangents.filter((each) => each !== undefined);
   const [{ band, shape }] = given;
-  if (band === undefined || band.axis >= rows || 2 * band.count > shape[band.axis]) return undefined;
+  if (band === undefined) return undefined;
+  const [axis, , count] = band;
+  if (axis >= rows || 2 * count > shape[axis]) return undefined;
   return isRecording() || given.some((each) => each.band !== band) ? undefined : band;
 }
 
 /** The part of `x` in the band; all of it without one. A view. */
 export function inBand(x: Tensor, band: Band | undefined): Tensor {
-  return band === undefined ? x : slice(x, band.axis, band.first, band.first + band.count);
+  if (band === undefined) return x;
+  const [axis, first, count] = band;
+  return slice(x, axis, first, first + count);
 }
 
 /** What a rule found in the band, with zeros around it: a gradient of `shape` with the same band. */
 export function aroundBand(found: Tensor, shape: Shape, band: Band | undefined): Tensor {
   if (band === undefined) return found;
-  const whole = sliceGradient(found, shape, band.axis, band.first, 1);
+  const [axis, first] = band;
+  const whole = sliceGradient(found, shape, axis, first, 1);
   whole.band = band;
   return whole;
 }

@@ -31,5 +31,5 @@ export function runGradient<K extends object>(
     ...(parameters.some((to) => to !== 0) ? [args(0, rows, [0, ...parameters])] : []),
     ...(dx === 0 ? [] : cutItems(rows, work, true).map(([first, count]) => args(first, count, [dx, ...none]))),
   ];
-  runParallel(family, dtype, kernel, calls, { work });
+  runParallel(family, dtype, kernel, calls, { work, lingers: true });
 }

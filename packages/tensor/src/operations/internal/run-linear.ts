@@ -65,7 +65,7 @@ export function runLinear(
   const blocks = cutProduct(m, n, k, { byRows: activation !== 0 && arrangedB !== undefined });
   const bytes = Math.max(...blocks.map(bytesFor));
   const calls = blocks.map((block) => call(block, 0));
-  runParallel(matmulKernels, dtype, "linear", calls, { work, scratch: { argument: 14, bytes, allocate: scratch } });
+  runParallel(matmulKernels, dtype, "linear", calls, { work, scratch: { argument: 14, bytes, allocate: scratch }, lingers: true });
 }
 
 /** Rows of A from which on packing B is little of the work. */
