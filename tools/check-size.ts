@@ -27,7 +27,7 @@ ${data}`,
     // Options that are plain data (`returns`, `dtype`, `requiresGrad`) reach the gradients, the dense definition with all its operations, and the
     // reference of each kernel, so that no bundler can leave them out: what the page above does without.
     name: "a page that computes one attention by the entry that also trains",
-    limit: 104 * KB,
+    limit: 105 * KB,
     contents: `import { tensor } from "@heed/tensor";
 import { attention } from "@heed/attention";
 ${data}`,
