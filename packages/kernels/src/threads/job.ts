@@ -55,7 +55,7 @@ export class Job {
         numbers[LAYOUT.calls + at++] = known.first + known.names.indexOf(kernel);
         numbers[LAYOUT.calls + at++] = args.length;
         numbers[LAYOUT.calls + at++] = scratch?.reduce((bits, index) => bits | (1 << index), 0) ?? 0;
-        for (const value of args) numbers[LAYOUT.calls + at++] = value;
+        for (let i = 0; i < args.length; i++) numbers[LAYOUT.calls + at++] = args[i];
       }
     }
     if (end === start || workersKnowing(pool, modules) === 0) return undefined;

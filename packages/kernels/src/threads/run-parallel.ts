@@ -1,5 +1,5 @@
 import type { Family } from "../family.ts";
-import { runTasks } from "./run-tasks.ts";
+import { moved, runTasks } from "./run-tasks.ts";
 
 /** How a piece of work is cut up, and what each thread needs besides. */
 export interface ParallelOptions {
@@ -7,7 +7,7 @@ export interface ParallelOptions {
   readonly work: number;
   /** Scratch space of each thread: its address becomes that argument of every call. */
   readonly scratch?: {
-    /** Index into the arguments. */
+    /** Index into the arguments, which are 0 there. */
     readonly argument: number;
     readonly bytes: number;
     /** Gives 64-byte aligned bytes that last until the calls are done. */
@@ -18,7 +18,7 @@ export interface ParallelOptions {
 }
 
 /**
- * Makes independent calls of one kernel, in any order and on as many threads as take part; returns when all are done.
+ * Makes independent calls of one kernel, in any order and on as many threads as take part; returns when all are done, unless they linger.
  *
  * The calls must write different places, and be cut by shapes alone, or so that no bit depends on how: then the bits are the same with
  * any number of threads.
@@ -31,23 +31,14 @@ export function runParallel<K extends object>(
   calls: readonly (readonly number[])[],
   { work, scratch, lingers }: ParallelOptions,
 ): void {
+  const own = scratch === undefined ? undefined : [scratch.argument];
   if (calls.length === 1) {
     const run = family.on(dtype)[kernel] as (...args: readonly number[]) => void;
-    run(...(scratch === undefined ? calls[0] : replaced(calls[0], scratch.argument, scratch.allocate(scratch.bytes))));
+    run(...(own === undefined ? calls[0] : moved(calls[0], own, scratch!.allocate(scratch!.bytes))));
     return;
   }
-  const tasks = calls.map((args) => [
-    scratch === undefined
-      ? { family, kernel, arguments: args }
-      : { family, kernel, arguments: replaced(args, scratch.argument, 0), scratch: [scratch.argument] },
-  ]);
+  const tasks = calls.map((args) => [{ family, kernel, arguments: args, scratch: own }]);
   runTasks(dtype, tasks, { work, scratch, lingers });
-}
-
-function replaced(args: readonly number[], index: number, value: number): number[] {
-  const copy = [...args];
-  copy[index] = value;
-  return copy;
 }
 
 export type RunParallel = typeof runParallel;

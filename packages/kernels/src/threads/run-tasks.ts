@@ -4,6 +4,13 @@ import { Job, kernelsFor } from "./job.ts";
 import { linger, settlePending } from "./pending.ts";
 import { poolFor } from "./pool-for.ts";
 
+/** The arguments, those at `indices` moved by `base`. */
+export function moved(args: readonly number[], indices: readonly number[], base: number): number[] {
+  const all = args.slice();
+  for (const index of indices) all[index] += base;
+  return all;
+}
+
 /** One call of a kernel, as part of a task. */
 export interface KernelCall {
   readonly family: Family<object>;
@@ -44,7 +51,7 @@ export function runTasks(dtype: "float32" | "float64", tasks: readonly Task[], {
       const start = profile === undefined ? 0 : performance.now();
       const { arguments: args, scratch: own } = call;
       const run = kernelsFor(call.family, dtype)[call.kernel];
-      run(...(own === undefined ? args : args.map((value, index) => (own.includes(index) ? value + base : value))));
+      run(...(own === undefined ? args : moved(args, own, base)));
       profile?.spent.set(nameOf(call), (profile.spent.get(nameOf(call)) ?? 0) + performance.now() - start);
     }
   };

@@ -52,7 +52,7 @@ afterAll(() => configure(before));
 function stamped(family: ReturnType<typeof stampsFamily>, count: number, { turns = 20_000, block = allocateBlock(8 * count) } = {}) {
   const scratch: number[] = [];
   int32View().fill(0, block / 4, block / 4 + 2 * count);
-  const calls = Array.from({ length: count }, (_, i) => [block + 8 * i, NaN, turns]);
+  const calls = Array.from({ length: count }, (_, i) => [block + 8 * i, 0, turns]);
   const allocate = (bytes: number) => scratch[scratch.push(allocateBlock(bytes)) - 1];
   try {
     runParallel(family, "float32", "stamp", calls, { work: LARGE, scratch: { argument: 1, bytes: 100, allocate } });

@@ -50,11 +50,29 @@ export function runLinear(
   const width = bytesPer(dtype);
   const work = 2 * m * n * k;
   const call = ({ row, rows, column, columns }: Block, space: number) => {
-    const [fromA, fromB, fromBias] = [a + row * rowA * width, b + column * columnB * width, bias && bias + column * width];
     const toC = (row * n + column) * width;
-    const operands = [fromA, rowA, columnA, fromB, rowB, columnB, fromBias] as const;
-    const outputs = [to + toC, n, activation, before && before + toC, space] as const;
-    return [rows, columns, k, ...operands, ...outputs, arrangedB ?? 0, column, packedColumns(n)] as const;
+    const [fromA, fromB, fromBias] = [a + row * rowA * width, b + column * columnB * width, bias && bias + column * width];
+    // One array, and no parts spread into it: a thread that collects garbage keeps the others waiting.
+    return [
+      rows,
+      columns,
+      k,
+      fromA,
+      rowA,
+      columnA,
+      fromB,
+      rowB,
+      columnB,
+      fromBias,
+      to + toC,
+      n,
+      activation,
+      before && before + toC,
+      space,
+      arrangedB ?? 0,
+      column,
+      packedColumns(n),
+    ] as const;
   };
   const bytesFor = ({ rows, columns }: Block) => matmulScratchBytes(rows, columns, k);
   if (!isShared(work)) {
