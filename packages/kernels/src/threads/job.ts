@@ -65,7 +65,11 @@ export class Job {
     return new Job(pool, start, end);
   }
 
-  /** Lets others take tasks from here on. */
+  /**
+   * Lets others take tasks from here on.
+   * @param base where the threads' scratch space begins
+   * @param bytes of it per thread
+   */
   start(base: number, bytes: number): void {
     const { words } = this.#pool;
     const count = this.end - this.first;
@@ -79,7 +83,10 @@ export class Job {
     if (Atomics.load(words, LAYOUT.asleep) > 0) Atomics.notify(words, LAYOUT.job, count - 1);
   }
 
-  /** Does the tasks that are left, `perform` those of this thread; returns when all are done. */
+  /**
+   * Does the tasks that are left, `perform` those of this thread; returns when all are done.
+   * @param patience seconds without news after which a worker must have been killed in the middle of a task
+   */
   finish(perform: (task: number) => void, patience: number): void {
     const { words } = this.#pool;
     const count = this.end - this.first;

@@ -37,7 +37,7 @@ export interface TaskOptions {
 
 /**
  * Does independent tasks in any order, on as many threads as take part; returns when all are done. Otherwise as `runParallel`,
- * which makes each task one call of the same kernel.
+ * which makes each task one call of the same kernel. An error of work that lingers is thrown where it is waited for.
  */
 export function runTasks(dtype: "float32" | "float64", tasks: readonly Task[], { work, scratch, lingers = false }: TaskOptions): void {
   const pool = dtype === "float32" && tasks.length > 1 ? poolFor(work, lingers) : undefined;
