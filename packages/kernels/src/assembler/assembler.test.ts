@@ -214,6 +214,45 @@ describe("sideBySide", () => {
   });
 });
 
+describe("a local that the next statement begins with", () => {
+  const bytesOf = (body: (f: FunctionBuilder<"i32">, p: Locals<{ n: "i32" }>) => void) => {
+    const module = new ModuleBuilder();
+    module.func("run", { params: { n: "i32" }, result: "i32" }, body);
+    return [...module.toBytes()];
+  };
+
+  it("is set and read by one instruction", () => {
+    const body = (f: FunctionBuilder<"i32">, { n }: Locals<{ n: "i32" }>, isOne: boolean) => {
+      const a = f.local("i32");
+      if (!isOne) a.set(i32.add(n, 1));
+      f.return(i32.mul(isOne ? a.tee(i32.add(n, 1)) : a, a));
+    };
+    expect(bytesOf((f, p) => body(f, p, false))).toEqual(bytesOf((f, p) => body(f, p, true)));
+    expect(one({ n: "i32" }, "i32", (f, p) => body(f, p, false)).run(4)).toBe(25);
+  });
+
+  it("is read again where a block or a loop begins in between, or another local has the first byte of its number", () => {
+    const { run } = one({ n: "i32" }, "i32", (f, { n }) => {
+      const many = f.locals("i32", 300);
+      const [a, total] = f.locals("i32", 2);
+      a.set(n);
+      f.doWhile(a, () => {
+        total.set(i32.add(total, a));
+        a.set(i32.sub(a, 1));
+      });
+      a.set(7);
+      f.if(n, () => a.set(i32.add(a, 1)));
+      // Numbers of two bytes: 0x80 | 1 and 1, 2.
+      many[127].set(5);
+      many[255].set(i32.add(many[127], 1));
+      many[127].set(i32.add(many[255], 1));
+      f.return(i32.add(i32.add(total, i32.mul(a, 100)), i32.add(i32.mul(many[127], 10_000), i32.mul(many[255], 100_000))));
+    });
+    expect(run(3)).toBe(6 + 800 + 70_000 + 600_000);
+    expect(run(1)).toBe(1 + 800 + 70_000 + 600_000);
+  });
+});
+
 describe("every instruction", () => {
   const param: Record<string, ValueType> = { i32: "i32", i64: "i64", f32: "f32", f64: "f64" };
   const spaces = { i32, i64, f32, f64, v128, i8x16, i16x8, i32x4, i64x2, f32x4, f64x2 } as Record<
