@@ -324,3 +324,27 @@ describe("messages", () => {
     expect(() => hard({ straightThrough: { temperature: 0 } })).toThrow(/hard: temperature must be above 0/);
   });
 });
+
+it.each([1e-42, 1e-36, 1e-30, 2 ** -100, 1e30, 1e38])(
+  "a scale of %s: closed pairs have no weight, open ones that of their scores",
+  (scale) => {
+    const keys = [2, 1, 2, 3, 1, 0, 2, 2];
+    for (const { use } of eachBackend()) {
+      use(() => {
+        const [query, key] = [tensor(keys.map(() => [1])), tensor(keys.map((x) => [x]))];
+        const { weights } = attention(query, key, key, { score: scaledDot({ scale }), mask: causal(), returns: ["weights"] });
+        const output = attention(query, key, key, { score: scaledDot({ scale }), mask: causal() });
+        keys.forEach((_, i) => {
+          const open = keys.slice(0, i + 1);
+          // Scores differ by nothing, or by more than any exponential holds.
+          const chosen = open.map((x) => scale < 1 || x === Math.max(...open));
+          const share = 1 / chosen.filter(Boolean).length;
+          const expected = keys.map((_, j) => (chosen[j] === true ? share : 0));
+          expectClose(weights.slice(0, i, i + 1), [expected], 1e-6);
+          expect((weights.toArray() as number[][])[i].slice(i + 1).every((weight) => weight === 0)).toBe(true);
+          expectClose(output.slice(0, i, i + 1), [[expected.reduce((total, weight, j) => total + weight * keys[j], 0)]], 1e-6);
+        });
+      });
+    }
+  },
+);

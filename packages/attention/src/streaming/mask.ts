@@ -1,14 +1,4 @@
-import {
-  f32,
-  f32x4,
-  i32,
-  i32x4,
-  select,
-  v128,
-  type FunctionBuilder,
-  type FunctionHandle,
-  type ModuleBuilder,
-} from "@heed/kernels/assembler";
+import { f32x4, i32, i32x4, select, v128, type FunctionBuilder, type FunctionHandle, type ModuleBuilder } from "@heed/kernels/assembler";
 import { tileColumns } from "@heed/kernels/building-blocks";
 import { JOB, MASK_FORMS } from "./job.ts";
 import { overRows, overStrip } from "./strip.ts";
@@ -57,7 +47,7 @@ export interface MaskFunctions {
    * the one after it, or 0 when there was none.
    */
   readonly nextRun: FunctionHandle<{ work: "i32"; from: "i32"; strip: "i32" }, "i32">;
-  /** Makes the closed pairs of the strip −∞. */
+  /** Makes the closed pairs of the strip −∞, and the columns behind its last key. */
   readonly close: FunctionHandle<typeof OF_WORK, undefined>;
 }
 
@@ -174,40 +164,55 @@ export function defineMask(m: ModuleBuilder): MaskFunctions {
     },
   );
 
+  const closeParams = { row: "i32", from: "i32", to: "i32" } as const;
+  /** Makes columns [from, to) of a row −∞, by whole vectors, of which the others stay: who reads vectors waits long for numbers written one by one. */
+  const closeColumns = m.internal("closeColumns", { params: closeParams }, (f, { row, from, to }) => {
+    const [closed, lane] = [f.let(f32x4.splat(-Infinity)), f.let(i32x4.const(0, 1, 2, 3))];
+    const [at, columns] = [f.local("i32"), f.local("v128")];
+    f.forRange(i32.and(from, -4), to, 4, (j) => {
+      at.set(i32.add(row, i32.shl(j, 2)));
+      columns.set(i32x4.add(i32x4.splat(j), lane));
+      const isClosed = v128.and(i32x4.geS(columns, i32x4.splat(from)), i32x4.ltS(columns, i32x4.splat(to)));
+      f.store(at, v128.bitselect(closed, v128.load(at), isClosed));
+    });
+  });
+
   const close = m.internal("close", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
-    f.if(i32.eq(job.int("maskForm"), MASK_FORMS.ranges), () => {
-      const closed = f.let(f32.const(-Infinity));
+    const column = w.local("column");
+    const [end, stop] = [f.let(i32.add(column, w.int("columns"))), f.let(i32.add(column, w.int("width")))];
+    /** Rows as they would begin if column 0 lay in the strip. */
+    const overWhole = (body: (row: Int) => void) => overRows(f, w, body, i32.sub(w.int("strip"), i32.shl(column, 2)));
+    f.if(i32.and(i32.eq(job.int("maskForm"), MASK_FORMS.ranges), i32.eqz(w.int("isFull"))), () => {
       const ranges = job.local("ranges");
       const bounds = f.let(i32.add(job.int("bounds"), i32.shl(i32.add(ofHead(w, job), i32.mul(i32.shl(w.int("row"), 1), ranges)), 2)));
       const [low, high, next] = f.locals("i32", 3);
-      const end = f.let(i32.add(w.int("column"), w.int("width")));
-      overRows(f, w, (at) => {
-        next.set(w.int("column"));
-        const first = f.let(i32.sub(at, i32.shl(next, 2))); // where column 0 would lie
-        const closeTo = (stop: Int) => f.forRange(next, stop, 1, (j) => f.store(i32.add(first, i32.shl(j, 2)), closed));
+      overWhole((row) => {
+        next.set(column);
         f.forRange(0, ranges, 1, () => {
           low.set(i32.load(bounds));
           low.set(i32.maxS(low, next));
           high.set(i32.load(bounds, 4));
           high.set(i32.minS(high, end));
           f.if(i32.ltS(low, high), () => {
-            closeTo(low);
+            f.call(closeColumns, { row, from: next, to: low });
             next.set(high);
           });
           f.increment(bounds, 8);
         });
-        closeTo(end);
+        f.call(closeColumns, { row, from: next, to: stop });
       });
       f.return();
     });
+    overWhole((row) => f.call(closeColumns, { row, from: end, to: stop }));
+    f.if(w.int("isFull"), () => f.return());
     const closed = f.let(f32x4.splat(-Infinity));
     const [j, isOpen] = f.locals("v128", 2);
     // A byte of bits is eight columns.
     const weights = [f.let(i32x4.const(1, 2, 4, 8)), f.let(i32x4.const(16, 32, 64, 128))];
     const zero = f.local("v128");
-    const [row, column, verdict, byte, head] = [w.local("row"), ...f.locals("i32", 4)];
+    const [row, verdict, byte, head] = [w.local("row"), ...f.locals("i32", 3)];
     head.set(i32.add(job.int("verdicts"), ofHead(w, job)));
     const [bitsAt, bits, verdicts] = [job.local("bitsAt"), job.local("bits"), job.local("verdicts")];
     const S = job.local("S");

@@ -33,8 +33,9 @@ export type Power = FunctionHandle<{ x: "f32" }, "f32">;
 
 export function definePower(m: ModuleBuilder): Power {
   return m.internal("power", { params: { x: "f32" }, result: "f32" }, (f, { x }) => {
-    const exp2 = powerOfTwoBlock(new Constants(f));
-    f.return(f32x4.extractLane(exp2(f32x4.splat(f32.mul(x, Math.LOG2E))), 0));
+    const k = new Constants(f);
+    const exp = powerOfTwoBlock(k, k.f32(Math.LOG2E));
+    f.return(f32x4.extractLane(exp(f32x4.splat(x)), 0));
   });
 }
 
@@ -191,9 +192,9 @@ function defineHard(m: ModuleBuilder): Normalise {
  * exactly 1.
  */
 export function powersBlock(f: FunctionBuilder, w: Work): (score: V128, most: V128) => Expression<"v128"> {
-  const exp2 = powerOfTwoBlock(new Constants(f));
   const toBase2 = f.let(f32x4.splat(f32.mul(w.real("factor"), Math.LOG2E)));
-  return (score, most) => exp2(f32x4.mul(f32x4.sub(score, most), toBase2));
+  const exp = powerOfTwoBlock(new Constants(f), toBase2);
+  return (score, most) => exp(f32x4.sub(score, most));
 }
 
 /** Bytes of scores that a first look for a maximum takes: 128 keys. */

@@ -14,9 +14,9 @@ const [ENOUGH_CHUNKS, FEW_CHUNKS] = [16, 6];
 const ROW_UNIT = 12;
 /** Panels are 8 columns wide, or 16. */
 const COLUMN_UNIT = 16;
-/** Keys of a tile, and most numbers of its packed form. */
-const TILE_COLUMNS = 512;
-const TILE_NUMBERS = 32_768;
+/** Most keys of a tile, and numbers of its packed form: as many as a block has queries, which under a causal mask are one tile then. */
+const TILE_COLUMNS = 528;
+const TILE_NUMBERS = 64 * TILE_COLUMNS;
 /** Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. The gap keeps rows from sharing sets of the cache. */
 export const stripPitch = (): number => REAL * (TILE_COLUMNS + COLUMN_UNIT);
 /** The same of a backward strip. */
@@ -53,7 +53,7 @@ export function blocksOf({ B, H, L, S, D, E }: Sizes, normaliser = 0): Blocks {
   return {
     blockRows,
     heldBytes: normaliser < NORMALISERS.topK ? 0 : Math.min(MOST_HELD_BYTES, Math.max(HELD_BYTES, ROWS_OF_STRIP * row), blockRows * row),
-    tileColumns: evenly(S, columnsWithin(TILE_COLUMNS, TILE_NUMBERS, width), COLUMN_UNIT),
+    tileColumns: Math.min(padded(S), columnsWithin(TILE_COLUMNS, TILE_NUMBERS, width)),
     gradientRows: evenly(L, GRADIENT_ROWS, ROW_UNIT),
     gradientColumns: evenly(S, columnsWithin(GRADIENT_COLUMNS, GRADIENT_NUMBERS, width), COLUMN_UNIT),
   };

@@ -67,18 +67,18 @@ export function defineScores(
     ...(keeps && pass?.keepsScores === true ? [{ run: keep("scoreStrip"), wanted: always }] : []),
     ...(pass === undefined ? [] : [{ run: pass.define(m), wanted: always }]),
     { run: defineNoise(m, draw), wanted: (job) => job.int("noise") },
-    { run: mask.close, wanted: (_, w) => i32.eqz(w.int("isFull")), closes: true },
-    { run: definePadding(m), wanted: (_, w) => i32.ne(w.int("width"), w.int("columns")), closes: true },
+    { run: mask.close, wanted: (_, w) => i32.or(i32.eqz(w.int("isFull")), i32.ne(w.int("width"), w.int("columns"))), closes: true },
   ];
 
-  // Where nothing needs scaled scores, the scale is left to the normaliser, which goes over the strip anyway; scores that are held are whole.
+  // Where nothing needs scaled scores, the scale is left to the normaliser, which goes over the strip anyway; scores that are held are whole. One so small that
+  // powers could not tell −∞ from the least number is not left.
   const findFactor = m.internal("findFactor", { params: OF_WORK }, (f, { work }) => {
     const w = workOf(f, work);
     const job = jobOf(f, w.local("job"));
     const whole = passes
       .filter(({ closes }) => closes === undefined)
       .map(({ wanted }) => wanted(job, w))
-      .reduce((one, other) => i32.or(one, other), i32.or(job.int("heldBytes"), f32.le(w.real("scale"), 0)));
+      .reduce((one, other) => i32.or(one, other), i32.or(job.int("heldBytes"), f32.lt(w.real("scale"), 2 ** -100)));
     w.setReal("factor", select(whole, f32.const(1), w.real("scale")));
   });
 
@@ -257,17 +257,4 @@ function defineBiases(m: ModuleBuilder): OfWork {
 function biasAddress(w: Work, form: ReturnType<typeof biasOf>): ReturnType<typeof i32.add> {
   const place = [w.int("b"), w.int("h"), w.int("row"), w.int("column")];
   return form.address("table", [place[0], "batch"], [place[1], "head"], [place[2], "row"], [place[3], "column"]);
-}
-
-/** The columns from the strip's last key to the end of its last panel become −∞. */
-function definePadding(m: ModuleBuilder): OfWork {
-  return m.internal("padding", { params: OF_WORK }, (f, { work }) => {
-    const w = workOf(f, work);
-    const [columns, width, at, rowBytes] = [w.local("columns"), w.local("width"), w.local("strip"), w.local("stripRow")];
-    const closed = f.let(f32.const(-Infinity));
-    f.forRange(0, w.int("rows"), 1, () => {
-      f.forRange(columns, width, 1, (j) => f.store(i32.add(at, i32.shl(j, 2)), closed));
-      f.increment(at, rowBytes);
-    });
-  });
 }

@@ -110,27 +110,29 @@ export function fastDecayBlock(k: Constants, factor = 1, bounded = false): (x: V
   };
 }
 
-/** `2^f`, |f| ≤ ½, within 2^-23.3, and exact at 0. */
-const SHORT_EXP2 = [1, 0.6931470036506653, 0.24022246897220612, 0.0555071085691452, 0.009671291336417198, 0.0013269521296024323];
+/** `(2^f − 1) / f`, |f| ≤ ½, such that 2^f is within 2^-23.3, and exact at 0. */
+const SHORT_EXP2 = [0.6931470036506653, 0.24022246897220612, 0.0555071085691452, 0.009671291336417198, 0.0013269521296024323];
 
 /**
- * `2^t` with a polynomial one degree shorter, as streaming attention wants it: exact where t is an integer, else within 2 ulp.
- * Results below 2^-126 become exactly 0, also that of −∞, and those above 2^127.5 ∞; NaN stays.
+ * `2^(scale · x)` with a polynomial one degree shorter, as streaming attention wants it: exact where x is 0, else within 2 ulp. Results below 2^-126 become
+ * exactly 0, also that of −∞, and those above 2^127 are 2^127; NaN stays. `scale` is at least 2^-100.
  */
-export function powerOfTwoBlock(k: Constants): (t: V128) => Expression<"v128"> {
+export function powerOfTwoBlock(k: Constants, scale: Local<"v128">): (x: V128) => Expression<"v128"> {
   const { f } = k;
-  const [least, most, magic] = [k.f32(-127), k.f32(128), k.f32(MAGIC_EXPONENT)] as const;
+  const magic = k.f32(MAGIC_EXPONENT);
+  const [least, most] = [-127, 127].map((limit) => f.let(f32x4.div(k.f32(limit), scale)));
   const coefficients = SHORT_EXP2.map((c) => k.f32(c));
   // A statement a step: so chains that are written side by side also run so.
-  return (t) => {
-    const x = f.let(f32x4.pmin(f32x4.pmax(t, least), most));
-    const factor = f.let(f32x4.add(x, magic));
-    const nearest = f.let(f32x4.sub(factor, magic));
-    x.set(f32x4.sub(x, nearest));
+  return (x) => {
+    const rest = f.let(f32x4.pmin(f32x4.pmax(x, least!), most!));
+    const factor = f.let(f.madd(rest, scale, magic));
+    const power = f.let(f32x4.sub(magic, factor));
+    rest.set(f.madd(rest, scale, power));
     factor.set(i32x4.shl(factor, 23));
-    const power = f.let(coefficients.at(-1)!);
-    for (const c of coefficients.slice(0, -1).reverse()) power.set(f.madd(power, x, c));
-    return f32x4.mul(power, factor);
+    power.set(coefficients.at(-1)!);
+    for (const c of coefficients.slice(0, -1).reverse()) power.set(f.madd(power, rest, c));
+    rest.set(f32x4.mul(rest, factor));
+    return f.madd(power, rest, factor);
   };
 }
 
