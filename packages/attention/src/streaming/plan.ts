@@ -16,7 +16,7 @@ const ROW_UNIT = 12;
 const COLUMN_UNIT = 16;
 /** Most keys of a tile, and numbers of its packed form: as many as a block has queries, which under a causal mask are one tile then. */
 const TILE_COLUMNS = 528;
-const TILE_NUMBERS = 64 * TILE_COLUMNS;
+const TILE_NUMBERS = 33_792; // 64 wide
 /** Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. The gap keeps rows from sharing sets of the cache. */
 export const stripPitch = (): number => REAL * (TILE_COLUMNS + COLUMN_UNIT);
 /** The same of a backward strip. */
