@@ -14,7 +14,7 @@ const [ENOUGH_CHUNKS, FEW_CHUNKS] = [16, 6];
 const ROW_UNIT = 12;
 /** Panels are 8 columns wide, or 16. */
 const COLUMN_UNIT = 16;
-/** Most keys of a tile, and numbers of its packed form: as many as a block has queries, which under a causal mask are one tile then. */
+/** Most keys of a tile, and numbers of its packed form: enough for the queries of a block, which under a causal mask meet their keys in one tile then. */
 const TILE_COLUMNS = 528;
 const TILE_NUMBERS = 33_792; // 64 wide
 /** Bytes from row to row of a forward strip, whatever the width of its tile: one pointer serves all rows then. The gap keeps rows from sharing sets of the cache. */
