@@ -114,17 +114,19 @@ export function fastDecayBlock(k: Constants, factor = 1, bounded = false): (x: V
 const SHORT_EXP2 = [0.6931470036506653, 0.24022246897220612, 0.0555071085691452, 0.009671291336417198, 0.0013269521296024323];
 
 /**
- * `2^(scale · x)` with a polynomial one degree shorter, as streaming attention wants it: exact where x is 0, else within 2 ulp. Results below 2^-126 become
- * exactly 0, also that of −∞, and those above 2^127 are 2^127; NaN stays. `scale` is at least 2^-100.
+ * `2^(scale · x)` with a polynomial one degree shorter, as streaming attention wants it: exact where `scale · x` is an integer, else within 2 ulp (of the rounded
+ * product's power, where a multiply-add is two operations). Results below 2^-126 become exactly 0, also that of −∞, and those above 2^127 are 2^127, up to
+ * the rounding of 127 / scale; NaN stays. `scale` is at least 2^-100.
  */
 export function powerOfTwoBlock(k: Constants, scale: Local<"v128">): (x: V128) => Expression<"v128"> {
   const { f } = k;
   const magic = k.f32(MAGIC_EXPONENT);
-  const [least, most] = [-127, 127].map((limit) => f.let(f32x4.div(k.f32(limit), scale)));
+  const limit = (t: number): Local<"v128"> => f.let(f32x4.div(k.f32(t), scale));
+  const [least, most] = [limit(-127), limit(127)] as const;
   const coefficients = SHORT_EXP2.map((c) => k.f32(c));
   // A statement a step: so chains that are written side by side also run so.
   return (x) => {
-    const rest = f.let(f32x4.pmin(f32x4.pmax(x, least!), most!));
+    const rest = f.let(f32x4.pmin(f32x4.pmax(x, least), most));
     const factor = f.let(f.madd(rest, scale, magic));
     const power = f.let(f32x4.sub(magic, factor));
     rest.set(f.madd(rest, scale, power));
