@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UserError, hasCode } from "../errors.ts";
-import type { Prepared, RunPlan, RunResult, Settings, StepProfile } from "../experiment.ts";
+import type { Experiment, PlanContext, Prepared, RunPlan, RunResult, Settings, StepProfile } from "../experiment.ts";
 import { compact, number, percent, whole } from "../format.ts";
 import { machine, versions } from "../machine/machine.ts";
 import { createProgress, type ProgressDisplay } from "../progress/progress.ts";
@@ -54,7 +54,7 @@ export async function runExperiment(invocation: Invocation, argv: readonly strin
     const context = { settings, profile, seeds, data: description };
 
     if (invocation.profileStep) {
-      return await profileSteps(experiment.stages.at(-1)!.plan({ ...context, results: [] }), {
+      return await profileSteps(lastPlans(experiment, context), {
         module,
         settings,
         data,
@@ -149,6 +149,15 @@ async function prepare(
     display.note("Stopped before the first step; nothing was written.");
     return undefined;
   }
+}
+
+/** Of the last stage that has plans where nothing has run yet. */
+function lastPlans({ stages }: Experiment, context: Omit<PlanContext, "results">): readonly RunPlan[] {
+  for (const stage of [...stages].reverse()) {
+    const plans = stage.plan({ ...context, results: [] });
+    if (plans.length > 0) return plans;
+  }
+  return [];
 }
 
 interface ProfileOptions {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { quietnessOf, QuietMachine, waitOption } from "./quiet-machine.ts";
+import { quietnessOf, QuietMachine, sharedBest, waitOption } from "./quiet-machine.ts";
 
 describe("QuietMachine", () => {
   const machineOf = (rates: number[], seconds: number) => {
@@ -73,7 +73,7 @@ describe("QuietMachine", () => {
   });
 
   it("shares the best it has seen", async () => {
-    const best: number[] = [];
+    const best = sharedBest();
     await new QuietMachine(0, () => Promise.resolve([[1000]]), 0, best).settle();
     const later = new QuietMachine(0, () => Promise.resolve([[800]]), 0, best);
     await later.settle();

@@ -11,6 +11,14 @@ const PAUSE_MILLISECONDS = 10;
 /** Where somebody works beside us all the time, free moments are short and rare. */
 const SEARCH_MILLISECONDS = 600;
 
+/** The fastest that each core was seen. */
+export type BestOfCores = number[] | Float64Array;
+
+const MOST_CORES = 256;
+
+/** For works that are measured one after the other, each in a thread of its own: a machine that is disturbed from a work's first sample to its last seems quiet to who knows only this work. */
+export const sharedBest = (): Float64Array => new Float64Array(new SharedArrayBuffer(8 * MOST_CORES));
+
 /** GFLOP/s of each core that the samples will run on, some short samples. */
 export type Probe = () => Promise<readonly (readonly number[])[]>;
 
@@ -30,7 +38,7 @@ export interface Quietness {
  * the budget lasts: what decides is the probe alone, never what was measured.
  */
 export class QuietMachine {
-  readonly #best: number[];
+  readonly #best: BestOfCores;
   #searched = false;
   #left: number;
   #quiet = 0;
@@ -42,13 +50,13 @@ export class QuietMachine {
   /**
    * @param probe default: this thread's core
    * @param searchMilliseconds how long the best is looked for before the first sample
-   * @param best of each core, for machines that share it: what one has seen the next ones know
+   * @param best of each core, for those that share it: what one has seen the next ones know
    */
   constructor(
     seconds: number,
     probe: Probe = () => Promise.resolve([measurePace(PROBES)]),
     searchMilliseconds = SEARCH_MILLISECONDS,
-    best: number[] = [],
+    best: BestOfCores = [],
   ) {
     this.#left = 1000 * seconds;
     this.#probe = probe;

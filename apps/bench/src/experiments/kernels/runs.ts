@@ -2,7 +2,7 @@ import { benchmarkEdges, type EdgesTiming } from "@heed/graph-attention/benchmar
 import { benchmarkMatmul, type KernelBenchmark } from "@heed/kernels/benchmarks";
 import type { JsonObject, Run, Runs } from "../../experiment.ts";
 import { buildsHere, type Operation, type OperationBuild, type OperationRound, operations, roundOf } from "./operations.ts";
-import { QuietMachine } from "../../machine/quiet-machine.ts";
+import { QuietMachine, sharedBest } from "../../machine/quiet-machine.ts";
 import type { EdgeSamples, KernelSamples, OperationSamples } from "./samples.ts";
 
 interface Config extends JsonObject {
@@ -19,10 +19,10 @@ interface Config extends JsonObject {
 /** The first round of a step learns how many calls fill a sample, the second measures. */
 const roundsPerStep = 2;
 
-const runs: Runs<Config, null> = {
-  prepare: () => ({ description: { name: "kernels" }, data: null }),
-  create: ({ sizes, edgeCounts, sampleMilliseconds = 20, steps, waitSeconds }) => {
-    const machine = new QuietMachine(waitSeconds);
+const runs: Runs<Config, Float64Array> = {
+  prepare: () => ({ description: { name: "kernels" }, data: sharedBest() }),
+  create: ({ sizes, edgeCounts, sampleMilliseconds = 20, steps, waitSeconds }, best) => {
+    const machine = new QuietMachine(waitSeconds, undefined, undefined, best);
     if (sizes !== undefined) return new Measurement(sizes, steps, machine);
     return edgeCounts === undefined
       ? new OperationMeasurement(sampleMilliseconds, steps, machine)

@@ -1,5 +1,6 @@
 import type { Experiment, PlanContext, ProfileSettings, RunPlan, Settings } from "../../experiment.ts";
 import { waitOption } from "../../machine/quiet-machine.ts";
+import { parseAgain, stagesAgain } from "./again.ts";
 import { chosenNames, chosenTasks, parseNames, parseThreads, parseWorks } from "./choice.ts";
 import { outcome } from "./outcome.ts";
 import { type Attendance, ours, rivals } from "./roster.ts";
@@ -30,9 +31,10 @@ export const peers: Experiment = {
       warmMilliseconds: 0,
       patienceSeconds: 1,
       waitSeconds: 0,
+      again: 0,
     },
     quick: {
-      summary: "all works, 11 rounds; about half an hour",
+      summary: "all works, 11 rounds; about half an hour on a quiet machine",
       seeds: 1,
       rivals: rivals.map(({ name }) => name),
       works: groups,
@@ -43,9 +45,10 @@ export const peers: Experiment = {
       warmMilliseconds: 1000,
       patienceSeconds: 2,
       waitSeconds: 10,
+      again: 1,
     },
     full: {
-      summary: "all works, 25 rounds; more than an hour",
+      summary: "all works, 25 rounds; more than an hour on a quiet machine",
       seeds: 1,
       rivals: rivals.map(({ name }) => name),
       works: groups,
@@ -56,6 +59,7 @@ export const peers: Experiment = {
       warmMilliseconds: 3000,
       patienceSeconds: 8,
       waitSeconds: 30,
+      again: 3,
     },
   },
   options: [
@@ -67,10 +71,15 @@ export const peers: Experiment = {
       parse: parseThreads,
     },
     waitOption("work"),
+    {
+      flags: "--again <times>",
+      description: "so often works with samples of a disturbed machine are measured once more, when all are done (default: by profile)",
+      parse: parseAgain,
+    },
     { flags: "--python <program>", description: "a Python that may have torch", default: "python3" },
   ],
   alone: true,
-  stages: [{ name: "measure", title: "measure", plan: (context) => plan(context) }],
+  stages: [{ name: "measure", title: "measure", plan: (context) => plan(context) }, ...stagesAgain],
   runs: new URL("./runs.ts", import.meta.url),
   outcome,
 };

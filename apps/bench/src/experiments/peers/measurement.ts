@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { quantile } from "../../format.ts";
 import { CoreProbes } from "../../machine/core-probes.ts";
 import { allowedCores } from "../../machine/cores.ts";
-import { QuietMachine } from "../../machine/quiet-machine.ts";
+import { type BestOfCores, QuietMachine } from "../../machine/quiet-machine.ts";
 import { difference } from "./contestants/spots.ts";
 import type { PreparedAnswer, Question } from "./contestants/protocol.ts";
 import { hasProgram, nothing, pageBytes, startUp } from "./first-attention.ts";
@@ -30,6 +30,7 @@ export interface MeasurementOptions {
   readonly patienceMilliseconds: number;
   /** For how long samples wait for a quiet machine, all together. */
   readonly waitSeconds: number;
+  readonly bestOfCores?: BestOfCores;
 }
 
 interface Record_ {
@@ -42,9 +43,6 @@ interface Record_ {
   route?: string;
   tried?: Readonly<Record<string, number | string>>;
 }
-
-/** The fastest that each core was seen, by all works of this process. */
-const bestOfCores: number[] = [];
 
 /** One task at one number of threads: `round` takes one sample of every contestant in turn. */
 export abstract class Measurement {
@@ -60,7 +58,7 @@ export abstract class Measurement {
     this.options = options;
     this.cores = allowedCores().slice(0, options.threads);
     this.#probes = new CoreProbes(this.cores);
-    this.#machine = new QuietMachine(options.waitSeconds, () => this.#probes.rates(), undefined, bestOfCores);
+    this.#machine = new QuietMachine(options.waitSeconds, () => this.#probes.rates(), undefined, options.bestOfCores);
     this.records = options.names.map((name) => ({ contestant: contestant(name), values: [], spent: 0 }));
   }
 

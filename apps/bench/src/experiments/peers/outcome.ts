@@ -1,6 +1,7 @@
 import type { JsonObject, OutcomeContext, RunResult } from "../../experiment.ts";
 import { number } from "../../format.ts";
 import type { Outcome, Section, Table } from "../../report/outcome.ts";
+import { againInWords, quietest } from "./again.ts";
 import { type Judged, judge } from "./gates.ts";
 import { type Attendance, rivals } from "./roster.ts";
 import { quietnessOf } from "../../machine/quiet-machine.ts";
@@ -16,7 +17,7 @@ interface Measured {
 
 /** The tables: every work, wins and losses alike; then what was asked for. */
 export function outcome({ results, data, partial }: OutcomeContext): Outcome {
-  const measured = results.flatMap(measuredOf);
+  const measured = quietest(results).flatMap(measuredOf);
   const rows = measured.flatMap(({ task, threads, samples }) => rowsOf(task, threads, samples));
   const judged = judge(rows);
   const counts = [...new Set(rows.map(({ threads }) => threads))];
@@ -51,7 +52,7 @@ export function outcome({ results, data, partial }: OutcomeContext): Outcome {
         caption: `Every library runs in a process of its own, which stays alive while a work is measured. It works for a second or more before anything counts, since engines compile hot code anew while it runs; then it is kept on as many cores as it may use threads, where the system can do that, and the libraries take turns, sample by sample, all others stopped meanwhile, and who begins a round moves on. A sample is as many calls as fill ${sampleLength(results)}, or one, after a third as many that are not counted (at least one, but for calls of 250 ms and more), since whoever was stopped finds cold caches. One call goes from operands in place (in whatever memory the library keeps them) to the result as a typed array: one that is there already, where the library can write into it (heed with copyTo, native ONNX Runtime), else a new one. All compute every token of every layer forward. Backward, heed leaves out products with rows that a slice made zero: in the ViT's training step 11 % of all, behind the last attention, where only the class token is read; jax-js and tfjs multiply the zeros. Figures are medians. A ratio is the median over the rounds of their time over ours in the same round: it can differ from the quotient of the medians where others used the machine. Results were compared with ours before any time counted. Memory: a fresh process each, the highest resident memory of the first call above the state with the operands in JavaScript. Start: from asking for the process to the first number of the result; the program makes its operands. Size: minified, gzip, script and WebAssembly together, 1 KB = 1000 bytes. ${quietnessOf(
           measured.map(({ samples }) => samples.quietness),
           "began and ended",
-        )}`,
+        )}${againInWords(results)}`,
       },
     ],
     extra: { rows, gates: judged, works: measured.map(workOf) },
@@ -168,6 +169,7 @@ function workOf({ task: { id, work, measure }, threads, samples }: Measured): Js
     work: id,
     threads,
     measure,
+    ...(samples.quietness !== undefined && { quietness: { ...samples.quietness } }),
     shape: { ...work },
     ...(measure === "time" && count !== undefined && { flops: count }),
     contestants: samples.contestants,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { chosenNames, chosenTasks, parseNames, parseThreads, parseWorks } from "./choice.ts";
+import { againInWords, disturbedOnce, mostAgain, parseAgain, quietest, stagesAgain } from "./again.ts";
 import { additiveMask, swapMiddle, transposed } from "./contestants/adapter.ts";
 import { onnxRoutes } from "./contestants/onnx-models.ts";
 import { difference, spotsOf } from "./contestants/spots.ts";
@@ -42,6 +43,8 @@ describe("the command line", () => {
     [() => parseNames("torch"), '"torch" is none of them'],
     [() => parseThreads("1,two"), "whole numbers from 1 to 16"],
     [() => parseThreads("0"), "whole numbers from 1 to 16"],
+    [() => parseAgain("often"), "a whole number from 0 to 20"],
+    [() => parseAgain("21"), "a whole number from 0 to 20"],
   ])("refuses what it does not know (%#)", (parse, message) => {
     expect(parse).toThrow(message);
   });
@@ -186,6 +189,55 @@ describe("gates", () => {
         tasks.some(({ id }) => works.test(id)),
         asked,
       ).toBe(true);
+  });
+});
+
+describe("works measured beside a neighbour", () => {
+  const measured = (id: string, quiet: number, disturbed: number): RunResult =>
+    ({
+      id: `${id}-2t`,
+      model: id.replace(/-again-\d+/, ""),
+      seed: 1,
+      config: { task: id, threads: 2 },
+      cost: 6,
+      details: { quietness: { quiet, disturbed }, contestants: [] },
+    }) as unknown as RunResult;
+  const again = (result: RunResult, turn: number, quiet: number, disturbed: number): RunResult => ({
+    ...result,
+    id: `${result.id}-again-${turn}`,
+    details: { quietness: { quiet, disturbed }, contestants: [] },
+  });
+  const first = [measured("matmul-64", 66, 0), measured("vit-tiny", 10, 56), measured("matmul-128", 60, 6)];
+
+  it("are measured once more, all of them and no others", () => {
+    const plans = disturbedOnce(first, 1);
+    expect(plans).toEqual([
+      { id: "vit-tiny-2t-again-1", model: "vit-tiny", seed: 1, config: { task: "vit-tiny", threads: 2 }, cost: 6 },
+      { id: "matmul-128-2t-again-1", model: "matmul-128", seed: 1, config: { task: "matmul-128", threads: 2 }, cost: 6 },
+    ]);
+    const second = [...first, again(first[1]!, 1, 66, 0), again(first[2]!, 1, 50, 16)];
+    expect(disturbedOnce(second, 2).map(({ id }) => id)).toEqual(["matmul-128-2t-again-2"]);
+  });
+  it("count by the measurement with the fewest disturbed samples, in the order of the report", () => {
+    const second = [
+      ...first,
+      again(first[1]!, 1, 66, 0),
+      again(first[2]!, 1, 50, 16),
+      { ...first[0]!, details: undefined } as unknown as RunResult,
+    ];
+    expect(quietest(second)).toEqual([first[0], second[3], first[2]]);
+    expect(againInWords(second)).toBe(
+      " 2 of 3 works were measured more than once, since samples were disturbed; of each the measurement with the fewest disturbed samples counts, whatever it found. Disturbed samples are left in matmul-128 on 2 (6 of 66).",
+    );
+    expect(againInWords([first[0]!])).toBe("");
+  });
+  it("come as often as was asked for, by the profile where nothing was", () => {
+    const turns = (options: Settings["options"]) =>
+      stagesAgain.filter(
+        (stage) =>
+          stage.plan({ settings: settings(options), profile: full, seeds: [1], data: { name: "rivals" }, results: first }).length > 0,
+      ).length;
+    expect([turns({ again: 0 }), turns({ again: mostAgain }), turns({})]).toEqual([0, mostAgain, full.again]);
   });
 });
 

@@ -1,4 +1,7 @@
 import type { JsonObject, Metrics, Run, Runs } from "../../experiment.ts";
+import { CoreProbes } from "../../machine/core-probes.ts";
+import { allowedCores } from "../../machine/cores.ts";
+import { QuietMachine, sharedBest } from "../../machine/quiet-machine.ts";
 import { chosenNames } from "./choice.ts";
 import { peers } from "./index.ts";
 import { attend } from "./install.ts";
@@ -17,19 +20,26 @@ interface Config extends JsonObject {
   readonly waitSeconds: number;
 }
 
-const runs: Runs<Config, null> = {
+const runs: Runs<Config, Float64Array> = {
   prepare: async (settings, { progress }) => {
-    const asked = chosenNames(settings, peers.profiles[settings.profile]);
+    const profile = peers.profiles[settings.profile];
+    const asked = chosenNames(settings, profile);
     const attendance = await attend(asked, settings.options.python as string, progress);
     const versions = Object.entries(attendance).flatMap(([name, one]) => ("version" in one ? [`${name} ${one.version}`] : []));
+    const bestOfCores = sharedBest();
+    if (((settings.options.wait ?? profile.waitSeconds) as number) > 0) {
+      progress("looks for how fast each core can be");
+      const counts = (settings.options.threadCounts ?? profile.threads) as readonly number[];
+      await look(bestOfCores, Math.max(...counts));
+    }
     return {
       description: { name: asked.length === 0 ? "alone" : "rivals", fingerprint: versions.join(", ") || "none", rivals: attendance },
-      data: null,
+      data: bestOfCores,
     };
   },
   create: async (
     { task, threads, names, rounds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds },
-    _data,
+    bestOfCores,
     { settings, checkStop },
   ) => {
     const measurement = measurementOf({
@@ -42,6 +52,7 @@ const runs: Runs<Config, null> = {
       warmMilliseconds,
       patienceMilliseconds: 1000 * patienceSeconds,
       waitSeconds,
+      bestOfCores,
     });
     try {
       await measurement.start(checkStop);
@@ -53,6 +64,18 @@ const runs: Runs<Config, null> = {
   },
 };
 export default runs;
+
+/** The longest works come first, and in their first second a neighbour may be there. */
+const LOOK_MILLISECONDS = 3000;
+
+async function look(bestOfCores: Float64Array, threads: number): Promise<void> {
+  const probes = new CoreProbes(allowedCores().slice(0, threads));
+  try {
+    await new QuietMachine(0, () => probes.rates(), LOOK_MILLISECONDS, bestOfCores).settle();
+  } finally {
+    probes.end();
+  }
+}
 
 /** A step is a round: everybody once. */
 class Rounds implements Run {

@@ -1,0 +1,72 @@
+/** Works that were measured beside a neighbour are measured once more when all are done, since neighbours come and go within minutes. */
+import type { RunPlan, RunResult, Stage } from "../../experiment.ts";
+import type { TaskSamples } from "./samples.ts";
+
+/** The most that `--again` takes. */
+export const mostAgain = 20;
+
+const samplesOf = ({ details }: RunResult): TaskSamples | undefined => details as unknown as TaskSamples | undefined;
+const disturbed = (result: RunResult): number => samplesOf(result)?.quietness?.disturbed ?? 0;
+
+/** Of all measurements of a work the one with the fewest disturbed samples, of equals the first; whatever came out. In the order of the plan. */
+export function quietest(results: readonly RunResult[]): RunResult[] {
+  const chosen = new Map<string, RunResult>();
+  for (const result of results) {
+    if (result.details === undefined) continue;
+    const key = `${String(result.config.task)}-${String(result.config.threads)}t`;
+    const before = chosen.get(key);
+    if (before === undefined || disturbed(result) < disturbed(before)) chosen.set(key, result);
+  }
+  return [...chosen.values()];
+}
+
+/** The works whose quietest measurement has disturbed samples, for the `turn`th time. */
+export function disturbedOnce(results: readonly RunResult[], turn: number): RunPlan[] {
+  return quietest(results)
+    .filter((result) => disturbed(result) > 0)
+    .map(({ id, model, seed, config, cost }) => ({
+      id: `${id.replace(/-again-\d+$/, "")}-again-${turn}`,
+      model,
+      seed,
+      config,
+      ...(cost !== undefined && { cost }),
+    }));
+}
+
+export const stagesAgain: readonly Stage[] = Array.from({ length: mostAgain }, (_, index) => ({
+  name: `again-${index + 1}`,
+  title: "once more what was disturbed",
+  plan: ({ results, settings, profile }) =>
+    index < ((settings.options.again ?? profile.again) as number) ? disturbedOnce(results, index + 1) : [],
+}));
+
+export function parseAgain(text: string): number {
+  const times = Number(text);
+  if (!/^\d+$/.test(text) || times > mostAgain) throw new Error(`must be a whole number from 0 to ${mostAgain}`);
+  return times;
+}
+
+/** For the report; empty where everything was quiet the first time. */
+export function againInWords(results: readonly RunResult[]): string {
+  const chosen = quietest(results);
+  const more = new Set(results.filter(({ id }) => /-again-\d+$/.test(id)).map(({ id }) => id.replace(/-again-\d+$/, ""))).size;
+  const left = chosen.filter((result) => disturbed(result) > 0);
+  const sentences = [
+    ...(more === 0
+      ? []
+      : [
+          `${more} of ${chosen.length} works were measured more than once, since samples were disturbed; of each the measurement with the fewest disturbed samples counts, whatever it found.`,
+        ]),
+    ...(left.length === 0
+      ? []
+      : [
+          `Disturbed samples are left in ${left
+            .map((result) => {
+              const { quiet, disturbed: count } = samplesOf(result)!.quietness!;
+              return `${String(result.config.task)} on ${String(result.config.threads)} (${count} of ${quiet + count})`;
+            })
+            .join(", ")}.`,
+        ]),
+  ];
+  return sentences.map((sentence) => ` ${sentence}`).join("");
+}
