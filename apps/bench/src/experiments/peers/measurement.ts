@@ -65,6 +65,10 @@ export abstract class Measurement {
   /** Sets everybody up; who fails is absent, with the reason. */
   abstract start(checkStop: () => void): Promise<void>;
   protected abstract sample(record: Record_): Promise<number>;
+  /** What a round of everybody takes, as far as warming up tells. */
+  get roundMilliseconds(): number {
+    return Infinity;
+  }
   /** Whether who else uses the machine matters. */
   protected readonly isTimed: boolean = true;
   /** Ends what it began. */
@@ -131,11 +135,24 @@ export abstract class Measurement {
   }
 }
 
+/** As many rounds as fill the seconds, from `least` to `most`: a median of more is steadier where neighbours come and go. */
+export function roundsWithin(seconds: number, roundMilliseconds: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, Math.floor((1000 * seconds) / roundMilliseconds)));
+}
+
 /** Calls of this length do not notice that caches were cold. */
 const longMilliseconds = 250;
 
+interface Warmed {
+  readonly calls: number;
+  /** Calls that come before the sample. */
+  readonly before: number;
+  /** The fastest call. */
+  readonly milliseconds: number;
+}
+
 class TimeMeasurement extends Measurement {
-  readonly #processes = new Map<Record_, { readonly process: ContestantProcess; readonly calls: number; readonly before: number }>();
+  readonly #processes = new Map<Record_, { readonly process: ContestantProcess } & Warmed>();
 
   async start(checkStop: () => void): Promise<void> {
     const { task, threads, seed, python } = this.options;
@@ -150,7 +167,7 @@ class TimeMeasurement extends Measurement {
           { threads: Math.min(threads, one.mostThreads ?? threads), wide: one.wide === true, seed },
           python,
         );
-        this.#processes.set(record, { process, calls: 0, before: 0 });
+        this.#processes.set(record, { process, calls: 0, before: 0, milliseconds: 0 });
         const question: Question = { ask: "prepare", work: task.work, calls: learns ? 3 : 1 };
         const answer = await process.ask(question);
         if ("absent" in answer) throw new Error(answer.absent);
@@ -177,7 +194,7 @@ class TimeMeasurement extends Measurement {
    * Engines compile hot code anew while it runs, beside it and for a second or so. Gives the calls that then fill a sample, and those that come before it:
    * whoever was stopped finds cold caches, by which a call of 20 ms took 2 more.
    */
-  async #warm(process: ContestantProcess, expected: number): Promise<{ calls: number; before: number }> {
+  async #warm(process: ContestantProcess, expected: number): Promise<Warmed> {
     const { sampleMilliseconds, warmMilliseconds } = this.options;
     const callsOf = (milliseconds: number): number => Math.max(1, Math.round(sampleMilliseconds / milliseconds));
     let fastest = expected;
@@ -187,7 +204,11 @@ class TimeMeasurement extends Measurement {
       fastest = Math.min(fastest, answer.milliseconds);
     }
     const calls = callsOf(fastest);
-    return { calls, before: fastest < longMilliseconds ? Math.max(1, Math.floor(calls / 3)) : 0 };
+    return { calls, before: fastest < longMilliseconds ? Math.max(1, Math.floor(calls / 3)) : 0, milliseconds: fastest };
+  }
+
+  override get roundMilliseconds(): number {
+    return [...this.#processes.values()].reduce((sum, { calls, before, milliseconds }) => sum + (calls + before) * milliseconds, 0);
   }
 
   protected async sample(record: Record_): Promise<number> {

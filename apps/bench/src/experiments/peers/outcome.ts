@@ -49,7 +49,7 @@ export function outcome({ results, data, partial }: OutcomeContext): Outcome {
       {
         kind: "text",
         title: "How it was measured",
-        caption: `Every library runs in a process of its own, which stays alive while a work is measured. It works for a second or more before anything counts, since engines compile hot code anew while it runs; then it is kept on as many cores as it may use threads, where the system can do that, and the libraries take turns, sample by sample, all others stopped meanwhile, and who begins a round moves on. A sample is as many calls as fill ${sampleLength(results)}, or one, after a third as many that are not counted (at least one, but for calls of 250 ms and more), since whoever was stopped finds cold caches. One call goes from operands in place (in whatever memory the library keeps them) to the result as a typed array: one that is there already, where the library can write into it (heed with copyTo, native ONNX Runtime), else a new one. All compute every token of every layer forward. Backward, heed leaves out products with rows that a slice made zero: in the ViT's training step 11 % of all, behind the last attention, where only the class token is read; jax-js and tfjs multiply the zeros. Figures are medians. A ratio is the median over the rounds of their time over ours in the same round: it can differ from the quotient of the medians where others used the machine. Results were compared with ours before any time counted. Memory: a fresh process each, the highest resident memory of the first call above the state with the operands in JavaScript. Start: from asking for the process to the first number of the result; the program makes its operands. Size: minified, gzip, script and WebAssembly together, 1 KB = 1000 bytes. ${quietnessOf(
+        caption: `Every library runs in a process of its own, which stays alive while a work is measured. It works for a second or more before anything counts, since engines compile hot code anew while it runs; then it is kept on as many cores as it may use threads, where the system can do that, and the libraries take turns, sample by sample, all others stopped meanwhile, and who begins a round moves on. A sample is as many calls as fill ${sampleLength(results)}, or one, after a third as many that are not counted (at least one, but for calls of 250 ms and more), since whoever was stopped finds cold caches.${roundsInWords(quietest(results))} One call goes from operands in place (in whatever memory the library keeps them) to the result as a typed array: one that is there already, where the library can write into it (heed with copyTo, native ONNX Runtime), else a new one. All compute every token of every layer forward. Backward, heed leaves out products with rows that a slice made zero: in the ViT's training step 11 % of all, behind the last attention, where only the class token is read; jax-js and tfjs multiply the zeros. Figures are medians. A ratio is the median over the rounds of their time over ours in the same round: it can differ from the quotient of the medians where others used the machine. Results were compared with ours before any time counted. Memory: a fresh process each, the highest resident memory of the first call above the state with the operands in JavaScript. Start: from asking for the process to the first number of the result; the program makes its operands. Size: minified, gzip, script and WebAssembly together, 1 KB = 1000 bytes. ${quietnessOf(
           measured.map(({ samples }) => samples.quietness),
           "began and ended",
         )}${againInWords(results)}`,
@@ -59,14 +59,23 @@ export function outcome({ results, data, partial }: OutcomeContext): Outcome {
   };
 }
 
+const taskOf = (config: RunResult["config"]): Task | undefined => tasks.find(({ id }) => id === config.task);
+
 function measuredOf({ details, config }: RunResult): Measured[] {
-  const task = tasks.find(({ id }) => id === config.task);
+  const task = taskOf(config);
   if (details === undefined || task === undefined) return [];
   return [{ task, threads: config.threads as number, samples: details as unknown as TaskSamples }];
 }
 
 const sampleLength = (results: readonly RunResult[]): string =>
   [...new Set(results.map(({ config }) => `${String(config.sampleMilliseconds)} ms`))].join(", ");
+
+function roundsInWords(results: readonly RunResult[]): string {
+  const timed = results.filter(({ details, config }) => details !== undefined && taskOf(config)?.measure === "time");
+  const [least, most] = [Math.min(...timed.map(({ step }) => step)), Math.max(...timed.map(({ step }) => step))];
+  if (timed.length === 0) return "";
+  return least === most ? ` ${least} rounds.` : ` ${least} to ${most} rounds, more where calls are short.`;
+}
 
 function headline(rows: readonly Row[], judged: readonly Judged[], partial: boolean): string {
   const compared = rows.filter(({ mode, threads, ratio }) => mode === "fast" && threads === 1 && ratio !== null);

@@ -11,6 +11,7 @@ import { difference, spotsOf } from "./contestants/spots.ts";
 import { gates, judge } from "./gates.ts";
 import { peers } from "./index.ts";
 import { labels, plantSeed, values } from "./inputs.ts";
+import { roundsWithin } from "./measurement.ts";
 import { ContestantProcess } from "./process.ts";
 import { contestant, ours, rivals } from "./roster.ts";
 import { pairedRatio, type Row, rowsOf } from "./rows.ts";
@@ -192,6 +193,15 @@ describe("gates", () => {
   });
 });
 
+it.each([
+  [24, 1180, 20],
+  [24, 10_000, 11],
+  [24, 0, 33],
+  [0, 1180, 11],
+])("in %s s there are, at %s ms a round, %s rounds of 11 to 33", (seconds, milliseconds, rounds) => {
+  expect(roundsWithin(seconds, milliseconds, 11, 33)).toBe(rounds);
+});
+
 describe("works measured beside a neighbour", () => {
   const measured = (id: string, quiet: number, disturbed: number): RunResult =>
     ({
@@ -243,6 +253,7 @@ describe("works measured beside a neighbour", () => {
 
 it("reports wins, losses, gates and who was absent", () => {
   const result = {
+    step: 17,
     config: { task: "attention-1024", threads: 1, sampleMilliseconds: 7 },
     details: {
       contestants: [
@@ -264,7 +275,7 @@ it("reports wins, losses, gates and who was absent", () => {
   expect(report.table.rows).toEqual([["attention (1, 8, 1024, 64)", "10.0 ms", "–", "5.00 (0.500 ×)", "jax-js", "0.500 ×", "–"]]);
   expect(report.extra!.rows).toMatchObject([{ work: "attention-1024", ours: 10, rivals: { "jax-js": 5 }, ratio: 0.5 }]);
   const told = JSON.stringify(report.sections);
-  for (const words of ["no pytorch", "as told", "NO", "not measured", "as fill 7 ms"]) expect(told).toContain(words);
+  for (const words of ["no pytorch", "as told", "NO", "not measured", "as fill 7 ms", "17 rounds."]) expect(told).toContain(words);
 });
 
 describe("a contestant's process", () => {

@@ -5,7 +5,7 @@ import { QuietMachine, sharedBest } from "../../machine/quiet-machine.ts";
 import { chosenNames } from "./choice.ts";
 import { peers } from "./index.ts";
 import { attend } from "./install.ts";
-import { type Measurement, measurementOf } from "./measurement.ts";
+import { type Measurement, measurementOf, roundsWithin } from "./measurement.ts";
 import type { TaskSamples } from "./samples.ts";
 import { tasks } from "./work.ts";
 
@@ -13,7 +13,11 @@ interface Config extends JsonObject {
   readonly task: string;
   readonly threads: number;
   readonly names: readonly string[];
+  /** At least. */
   readonly rounds: number;
+  readonly mostRounds: number;
+  /** More rounds than the least as long as they fit into this. */
+  readonly roundSeconds: number;
   readonly sampleMilliseconds: number;
   readonly warmMilliseconds: number;
   readonly patienceSeconds: number;
@@ -38,7 +42,7 @@ const runs: Runs<Config, Float64Array> = {
     };
   },
   create: async (
-    { task, threads, names, rounds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds },
+    { task, threads, names, rounds, mostRounds, roundSeconds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds },
     bestOfCores,
     { settings, checkStop },
   ) => {
@@ -60,7 +64,7 @@ const runs: Runs<Config, Float64Array> = {
       measurement.end();
       throw error;
     }
-    return new Rounds(measurement, rounds);
+    return new Rounds(measurement, roundsWithin(roundSeconds, measurement.roundMilliseconds, rounds, mostRounds));
   },
 };
 export default runs;
