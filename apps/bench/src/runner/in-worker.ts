@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorData, errorData } from "../errors.ts";
+import { endKept, keep, release } from "../machine/children.ts";
 import type { Message, Progress, Task } from "./messages.ts";
 import { Stopped } from "./stop-flag.ts";
 
@@ -13,10 +14,11 @@ export class WorkerError extends Error {
   }
 }
 
-type Answer = Exclude<Message, { kind: "text" } | { kind: "progress" } | { kind: "error" } | { kind: "stopped" }>;
+type Answer = Exclude<Message, { kind: "text" } | { kind: "child" } | { kind: "progress" } | { kind: "error" } | { kind: "stopped" }>;
 
 /**
- * Does a task in a worker thread of its own, which ends with it: nothing of one run can leak into the next.
+ * Does a task in a worker thread of its own, which ends with it, and with it the processes that it has started: nothing of one run can leak
+ * into the next.
  * @throws {Stopped} when the task gave way before it had anything to say
  * @throws {WorkerError}
  */
@@ -27,6 +29,7 @@ export function inWorker<Kind extends Answer["kind"]>(
 ): Promise<Extract<Answer, { kind: Kind }>> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: task });
+    const children = new Set<number>();
     let answered = false;
     const settle = (done: () => void): void => {
       answered = true;
@@ -34,7 +37,10 @@ export function inWorker<Kind extends Answer["kind"]>(
       void worker.terminate();
     };
     worker.on("message", (message: Message) => {
-      if (message.kind === "text") listen.text?.(message.text);
+      if (message.kind === "child") {
+        (message.isAlive ? keep : release)(message.pid);
+        children[message.isAlive ? "add" : "delete"](message.pid);
+      } else if (message.kind === "text") listen.text?.(message.text);
       else if (message.kind === "progress") listen.progress?.(message);
       else if (message.kind === "stopped") settle(() => reject(new Stopped("stopped")));
       else if (message.kind === "error") settle(() => reject(new WorkerError(message.error)));
@@ -42,6 +48,7 @@ export function inWorker<Kind extends Answer["kind"]>(
     });
     worker.on("error", (error) => settle(() => reject(new WorkerError(errorData(error)))));
     worker.on("exit", (code) => {
+      for (const pid of children) endKept(pid);
       if (!answered) reject(new WorkerError({ name: "Error", message: `a worker thread ended early with code ${code}` }));
     });
   });

@@ -37,6 +37,8 @@ export type Message =
   | { readonly kind: "prepared"; readonly prepared: Prepared<unknown> }
   | { readonly kind: "result"; readonly result: RunResult }
   | { readonly kind: "profile"; readonly profile: StepProfile | undefined }
+  /** Of a process that the worker has started, or that has ended: whoever is left when the worker ends must go too. */
+  | { readonly kind: "child"; readonly pid: number; readonly isAlive: boolean }
   | { readonly kind: "stopped" }
   | { readonly kind: "error"; readonly error: ErrorData };
 

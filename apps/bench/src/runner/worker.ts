@@ -5,6 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { configure } from "@heed/kernels";
 import { errorData } from "../errors.ts";
 import type { Runs } from "../experiment.ts";
+import { tellOfChildren } from "../machine/children.ts";
 import { readCheckpoint, writeCheckpoint } from "../results/checkpoint.ts";
 import type { Message, Task } from "./messages.ts";
 import { StopFlag, Stopped } from "./stop-flag.ts";
@@ -15,6 +16,7 @@ const post = (message: Message): void => parentPort!.postMessage(message);
 async function work(task: Task): Promise<void> {
   // Runs side by side use the machine's threads already; an experiment that measures threads asks for them itself.
   configure({ threads: 1 });
+  tellOfChildren((pid, isAlive) => post({ kind: "child", pid, isAlive }));
   const stop = new StopFlag(task.stop);
   const checkStop = (): void => stop.check();
   const { default: runs } = (await import(task.module)) as { default: Runs };
