@@ -38,8 +38,14 @@ export function inWorker<Kind extends Answer["kind"]>(
     };
     worker.on("message", (message: Message) => {
       if (message.kind === "child") {
-        (message.isAlive ? keep : release)(message.pid);
-        children[message.isAlive ? "add" : "delete"](message.pid);
+        const { pid, isAlive } = message;
+        if (isAlive) {
+          keep(pid);
+          children.add(pid);
+        } else {
+          release(pid);
+          children.delete(pid);
+        }
       } else if (message.kind === "text") listen.text?.(message.text);
       else if (message.kind === "progress") listen.progress?.(message);
       else if (message.kind === "stopped") settle(() => reject(new Stopped("stopped")));

@@ -5,6 +5,8 @@ import type { TaskSamples } from "./samples.ts";
 /** The most that `--again` takes. */
 export const mostAgain = 20;
 
+/** Of a work's first measurement. */
+const firstId = (id: string): string => id.replace(/-again-\d+$/, "");
 const samplesOf = ({ details }: RunResult): TaskSamples | undefined => details as unknown as TaskSamples | undefined;
 const disturbed = (result: RunResult): number => samplesOf(result)?.quietness?.disturbed ?? 0;
 
@@ -13,7 +15,7 @@ export function quietest(results: readonly RunResult[]): RunResult[] {
   const chosen = new Map<string, RunResult>();
   for (const result of results) {
     if (result.details === undefined) continue;
-    const key = `${String(result.config.task)}-${String(result.config.threads)}t`;
+    const key = firstId(result.id);
     const before = chosen.get(key);
     if (before === undefined || disturbed(result) < disturbed(before)) chosen.set(key, result);
   }
@@ -21,11 +23,11 @@ export function quietest(results: readonly RunResult[]): RunResult[] {
 }
 
 /** The works whose quietest measurement has disturbed samples, for the `turn`th time. */
-export function disturbedOnce(results: readonly RunResult[], turn: number): RunPlan[] {
+export function plansAgain(results: readonly RunResult[], turn: number): RunPlan[] {
   return quietest(results)
     .filter((result) => disturbed(result) > 0)
     .map(({ id, model, seed, config, cost }) => ({
-      id: `${id.replace(/-again-\d+$/, "")}-again-${turn}`,
+      id: `${firstId(id)}-again-${turn}`,
       model,
       seed,
       config,
@@ -37,7 +39,7 @@ export const stagesAgain: readonly Stage[] = Array.from({ length: mostAgain }, (
   name: `again-${index + 1}`,
   title: "once more what was disturbed",
   plan: ({ results, settings, profile }) =>
-    index < ((settings.options.again ?? profile.again) as number) ? disturbedOnce(results, index + 1) : [],
+    index < ((settings.options.again ?? profile.again) as number) ? plansAgain(results, index + 1) : [],
 }));
 
 export function parseAgain(text: string): number {
@@ -49,7 +51,7 @@ export function parseAgain(text: string): number {
 /** For the report; empty where everything was quiet the first time. */
 export function againInWords(results: readonly RunResult[]): string {
   const chosen = quietest(results);
-  const more = new Set(results.filter(({ id }) => /-again-\d+$/.test(id)).map(({ id }) => id.replace(/-again-\d+$/, ""))).size;
+  const more = new Set(results.filter(({ id }) => firstId(id) !== id).map(({ id }) => firstId(id))).size;
   const left = chosen.filter((result) => disturbed(result) > 0);
   const sentences = [
     ...(more === 0

@@ -35,6 +35,11 @@ export function chosenTasks({ options }: Settings, profile: ProfileSettings): Ta
   return tasks.filter(({ id, group }) => chosen.includes(id) || chosen.includes(group));
 }
 
+export const chosenThreads = ({ options }: Settings, profile: ProfileSettings): readonly number[] =>
+  (options.threadCounts ?? profile.threads) as readonly number[];
+
+export const chosenWait = ({ options }: Settings, profile: ProfileSettings): number => (options.wait ?? profile.waitSeconds) as number;
+
 /** The rivals asked for. */
 export function chosenNames({ options }: Settings, profile: ProfileSettings): string[] {
   const chosen = (options.rivals ?? profile.rivals) as readonly string[];

@@ -1,7 +1,7 @@
 import type { Experiment, PlanContext, ProfileSettings, RunPlan, Settings } from "../../experiment.ts";
 import { waitOption } from "../../machine/quiet-machine.ts";
 import { parseAgain, stagesAgain } from "./again.ts";
-import { chosenNames, chosenTasks, parseNames, parseThreads, parseWorks } from "./choice.ts";
+import { chosenNames, chosenTasks, chosenThreads, chosenWait, parseNames, parseThreads, parseWorks } from "./choice.ts";
 import { outcome } from "./outcome.ts";
 import { type Attendance, ours, rivals } from "./roster.ts";
 import { groups, type Task, tasks } from "./work.ts";
@@ -93,8 +93,7 @@ export const peers: Experiment = {
 function plan({ settings, profile, data }: PlanContext): RunPlan[] {
   const attendance = data.rivals as unknown as Attendance;
   const present = chosenNames(settings, profile).filter((name) => "version" in (attendance[name] ?? {}));
-  const counts = (settings.options.threadCounts ?? profile.threads) as readonly number[];
-  return counts.flatMap((threads) =>
+  return chosenThreads(settings, profile).flatMap((threads) =>
     chosenTasks(settings, profile)
       .filter(({ measure }) => threads === 1 || measure === "time" || measure === "memory")
       .map((task): RunPlan => ({
@@ -113,13 +112,13 @@ function plan({ settings, profile, data }: PlanContext): RunPlan[] {
 }
 
 type Times = Record<
-  "rounds" | "mostRounds" | "roundSeconds" | "memoryRounds" | "sampleMilliseconds" | "warmMilliseconds" | "patienceSeconds" | "waitSeconds",
+  "rounds" | "mostRounds" | "roundSeconds" | "memoryRounds" | "sampleMilliseconds" | "warmMilliseconds" | "patienceSeconds",
   number
 >;
 
 /** A size does not vary, and a start takes what it takes: the rivals' table has nine of them. */
 function roundsOf({ measure }: Task, profile: ProfileSettings, settings: Settings) {
-  const { rounds, mostRounds, roundSeconds, memoryRounds, sampleMilliseconds, warmMilliseconds, patienceSeconds, waitSeconds } =
+  const { rounds, mostRounds, roundSeconds, memoryRounds, sampleMilliseconds, warmMilliseconds, patienceSeconds } =
     profile as unknown as Times;
   const own = { time: rounds, memory: memoryRounds, startup: Math.max(rounds, 9), size: 1 }[measure];
   return {
@@ -129,6 +128,6 @@ function roundsOf({ measure }: Task, profile: ProfileSettings, settings: Setting
     sampleMilliseconds,
     warmMilliseconds,
     patienceSeconds: measure === "startup" ? 60 : patienceSeconds,
-    waitSeconds: measure === "size" ? 0 : ((settings.options.wait as number | undefined) ?? waitSeconds),
+    waitSeconds: measure === "size" ? 0 : chosenWait(settings, profile),
   };
 }

@@ -30,7 +30,7 @@ export interface MeasurementOptions {
   readonly patienceMilliseconds: number;
   /** For how long samples wait for a quiet machine, all together. */
   readonly waitSeconds: number;
-  readonly bestOfCores?: BestOfCores;
+  readonly bestOfCores: BestOfCores;
 }
 
 interface Record_ {

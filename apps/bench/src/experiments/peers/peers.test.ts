@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { chosenNames, chosenTasks, parseNames, parseThreads, parseWorks } from "./choice.ts";
-import { againInWords, disturbedOnce, mostAgain, parseAgain, quietest, stagesAgain } from "./again.ts";
+import { againInWords, plansAgain, mostAgain, parseAgain, quietest, stagesAgain } from "./again.ts";
 import { additiveMask, swapMiddle, transposed } from "./contestants/adapter.ts";
 import { onnxRoutes } from "./contestants/onnx-models.ts";
 import { difference, spotsOf } from "./contestants/spots.ts";
@@ -220,13 +220,13 @@ describe("works measured beside a neighbour", () => {
   const first = [measured("matmul-64", 66, 0), measured("vit-tiny", 10, 56), measured("matmul-128", 60, 6)];
 
   it("are measured once more, all of them and no others", () => {
-    const plans = disturbedOnce(first, 1);
+    const plans = plansAgain(first, 1);
     expect(plans).toEqual([
       { id: "vit-tiny-2t-again-1", model: "vit-tiny", seed: 1, config: { task: "vit-tiny", threads: 2 }, cost: 6 },
       { id: "matmul-128-2t-again-1", model: "matmul-128", seed: 1, config: { task: "matmul-128", threads: 2 }, cost: 6 },
     ]);
     const second = [...first, again(first[1]!, 1, 66, 0), again(first[2]!, 1, 50, 16)];
-    expect(disturbedOnce(second, 2).map(({ id }) => id)).toEqual(["matmul-128-2t-again-2"]);
+    expect(plansAgain(second, 2).map(({ id }) => id)).toEqual(["matmul-128-2t-again-2"]);
   });
   it("count by the measurement with the fewest disturbed samples, in the order of the report", () => {
     const second = [
@@ -253,6 +253,7 @@ describe("works measured beside a neighbour", () => {
 
 it("reports wins, losses, gates and who was absent", () => {
   const result = {
+    id: "attention-1024-1t",
     step: 17,
     config: { task: "attention-1024", threads: 1, sampleMilliseconds: 7 },
     details: {

@@ -2,7 +2,7 @@ import type { JsonObject, Metrics, Run, Runs } from "../../experiment.ts";
 import { CoreProbes } from "../../machine/core-probes.ts";
 import { allowedCores } from "../../machine/cores.ts";
 import { QuietMachine, sharedBest } from "../../machine/quiet-machine.ts";
-import { chosenNames } from "./choice.ts";
+import { chosenNames, chosenThreads, chosenWait } from "./choice.ts";
 import { peers } from "./index.ts";
 import { attend } from "./install.ts";
 import { type Measurement, measurementOf, roundsWithin } from "./measurement.ts";
@@ -31,10 +31,9 @@ const runs: Runs<Config, Float64Array> = {
     const attendance = await attend(asked, settings.options.python as string, progress);
     const versions = Object.entries(attendance).flatMap(([name, one]) => ("version" in one ? [`${name} ${one.version}`] : []));
     const bestOfCores = sharedBest();
-    if (((settings.options.wait ?? profile.waitSeconds) as number) > 0) {
+    if (chosenWait(settings, profile) > 0) {
       progress("looks for how fast each core can be");
-      const counts = (settings.options.threadCounts ?? profile.threads) as readonly number[];
-      await look(bestOfCores, Math.max(...counts));
+      await look(bestOfCores, Math.max(...chosenThreads(settings, profile)));
     }
     return {
       description: { name: asked.length === 0 ? "alone" : "rivals", fingerprint: versions.join(", ") || "none", rivals: attendance },
