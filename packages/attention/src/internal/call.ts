@@ -1,5 +1,4 @@
 import {
-  broadcastShapes,
   DTypeError,
   HeedError,
   requireReal,
@@ -60,14 +59,18 @@ export function prepareWith(score: () => Score, where: string, query: Tensor, ke
   if (layout !== "bhld" && layout !== "blhd") throw new HeedError(where, 'layout is "bhld" or "blhd"', { layout });
   const packs = options.cuSeqlensQuery !== undefined || options.cuSeqlensKey !== undefined;
   if (packs) checkPacked(where, { query, key, value }, options);
-  const [q, k, v] = [query, key, value].map((x) => {
-    const four = reshape(widened(x), [...[1, 1, 1, 1].slice(x.rank), ...x.shape]);
+  const headsFirst = (x: Tensor): Tensor => {
+    const wide = widened(x);
+    const four = x.rank === 4 ? wide : reshape(wide, [...[1, 1, 1, 1].slice(x.rank), ...x.shape]);
     return (layout === "blhd" && x.rank >= 3) || packs ? transpose(four, 1, 2) : four;
-  });
-  const { B: samples, group } = checkShapes(where, { query, key, value }, [q, k, v], packs);
+  };
+  const q = headsFirst(query);
+  const k = headsFirst(key);
+  const v = headsFirst(value);
+  const samples = checkShapes(where, { query, key, value }, [q.shape, k.shape, v.shape], packs);
   const packing = packs ? packingOf(where, options, q.shape[2], k.shape[2]) : undefined;
-  const [, H] = q.shape;
-  const [B, L, S] = packing === undefined ? [samples, q.shape[2], k.shape[2]] : [packing.count, packing.L, packing.S];
+  const H = q.shape[1];
+  const { count: B, L, S } = packing ?? { count: samples, L: q.shape[2], S: k.shape[2] };
   const {
     queryOffset = packing?.queryOffset ?? S - L,
     softcap,
@@ -88,7 +91,7 @@ export function prepareWith(score: () => Score, where: string, query: Tensor, ke
     query: q,
     key: k,
     value: v,
-    group,
+    group: H / k.shape[1],
     context,
     packing,
     score: options.score ?? score(),
@@ -108,7 +111,8 @@ export function prepareWith(score: () => Score, where: string, query: Tensor, ke
 type Operands = Readonly<Record<"query" | "key" | "value", Tensor>>;
 
 function checkOperands(where: string, operands: Operands): void {
-  for (const [name, x] of Object.entries(operands)) {
+  for (const name in operands) {
+    const x: unknown = operands[name as keyof Operands];
     if (!(x instanceof Tensor)) throw new HeedError(where, `${name} must be a Tensor`, { [name]: typeof x }, "Make one with tensor(…).");
     if (x.rank < 2 || x.rank > 4) {
       throw new ShapeError(where, `${name} must be [B, H, length, width], [H, length, width] or [length, width]`, { [name]: x.shape });
@@ -121,32 +125,24 @@ function checkOperands(where: string, operands: Operands): void {
   throw new DTypeError(where, "query, key and value must share a dtype", dtypes, "Convert: cast(x, dtype).");
 }
 
-/** Of rank 4; the messages show the shapes that came. */
-function checkShapes(
-  where: string,
-  { query, key, value }: Operands,
-  [q, k, v]: readonly Tensor[],
-  packs: boolean,
-): { B: number; group: number } {
+/** Of rank 4; the messages show the shapes that came. Gives B. */
+function checkShapes(where: string, { query, key, value }: Operands, [q, k, v]: readonly (readonly number[])[], packs: boolean): number {
   const shapes = { query: query.shape, key: key.shape, value: value.shape };
-  const [batchOfQuery, H] = q.shape;
-  const [batchOfKey, Hkv, S] = k.shape;
-  if (S !== v.shape[2]) {
+  const Hkv = k[1];
+  if (k[2] !== v[2]) {
     const both = { key: key.shape, value: value.shape };
     const axis = packs ? "key and value must share totalKeys (axis 0)" : "key and value must share length S (axis -2)";
     throw new ShapeError(where, axis, both, "Slice or pad both alike before the call.");
   }
-  if (v.shape[1] !== Hkv || Hkv === 0 || H % Hkv !== 0) {
+  if (v[1] !== Hkv || Hkv === 0 || q[1] % Hkv !== 0) {
     const rule = "the number of query heads must be a multiple of the key/value heads, which key and value share";
     if (packs) throw new ShapeError(where, rule, shapes, "Packed operands are [tokens, heads, width].");
     throw new ShapeError(where, rule, shapes, "Axis -3 is heads: for [B, L, D] without heads, unsqueeze(x, 1).");
   }
-  try {
-    const [B] = broadcastShapes(where, [batchOfQuery], [batchOfKey], [v.shape[0]]);
-    return { B, group: H / Hkv };
-  } catch {
-    throw new ShapeError(where, "query, key and value must share B (or have 1)", shapes, "Repeat or slice samples before the call.");
-  }
+  const samples = [q[0], k[0], v[0]];
+  const B = samples.find((n) => n !== 1) ?? 1;
+  if (samples.every((n) => n === 1 || n === B)) return B;
+  throw new ShapeError(where, "query, key and value must share B (or have 1)", shapes, "Repeat or slice samples before the call.");
 }
 
 const returnable: readonly string[] = ["lse", "weights", "scores:raw", "scores:softcapped", "scores:masked"] satisfies Return[];
@@ -161,8 +157,8 @@ const elsewhere: Readonly<Record<string, string>> = {
 };
 
 function checkOptions(where: string, options: CallOptions, { kind }: Normaliser, B: number): void {
-  for (const [name, fix] of Object.entries(elsewhere)) {
-    if (name in options) throw new HeedError(where, `there is no option "${name}"`, {}, fix);
+  for (const name in options) {
+    if (Object.hasOwn(elsewhere, name)) throw new HeedError(where, `there is no option "${name}"`, {}, elsewhere[name]);
   }
   const { queryOffset = 0, softcap, dropoutP = 0, dropoutKey, returns = [] } = options;
   if (typeof queryOffset === "number" ? !Number.isInteger(queryOffset) : queryOffset.length !== B) {

@@ -21,7 +21,7 @@ import { dropoutFields } from "../streaming/dropout-fields.ts";
 import type { StreamingKernels } from "../streaming/compiled.ts";
 import { numberOf, type Plan } from "./call-plan.ts";
 import type { Lowered } from "./lower.ts";
-import { KEY, QUERY, SCALE, SINK, TABLES, VALUE, VALUE_TABLE, VECTOR, type Slots } from "./operands.ts";
+import { QUERY, SCALE, SINK, TABLES, VALUE_TABLE, VECTOR, type Slots } from "./operands.ts";
 
 /** What a kernel's call knows: a plan, operands and where they lie. */
 export interface Body {
@@ -37,47 +37,39 @@ export interface Body {
 /** Makes the job of a call and returns where it is: what forward and backward share, and `own`. Biases and pass are the caller's. */
 export function makeJob(body: Body, poisoned: boolean, ...own: readonly Partial<Job>[]): number {
   const { lowered, plan, operands, at, scratch } = body;
-  const { call, score, mask } = lowered;
-  const [query, key, value, scale, vector, sink, valueTable] = operands;
-  const { dropout, context, packing } = call;
-  const { queryOffset } = context;
-  const terms: Partial<Job> = {
-    cuSeqlensQuery: packing && put(packing.query, scratch),
-    cuSeqlensKey: packing && put(packing.key, scratch),
-    scoreForm: SCORE_FORMS[score.form],
-    scale: score.form !== "additive" && typeof score.scale === "number" ? score.scale : 1,
-    scales: at[SCALE],
-    scalesHead: scale !== undefined && scale.size > 1 ? 1 : 0,
-    vector: at[VECTOR],
-    vectorHead: vector?.rank === 2 ? headStride(vector) : 0,
-    softcap: call.softcap,
-    biasCount: lowered.biases.length,
-    ...(typeof queryOffset === "number" ? { queryOffset } : { queryOffsets: put(queryOffset, scratch) }),
-    valueTable: at[VALUE_TABLE],
-    valueTableHead: valueTable && headStride(valueTable),
-    valueTableDistance: valueTable && (valueTable.shape[1] - 1) / 2,
-    sink: at[SINK],
-    sinkHead: sink && 1,
-    savedBatch: packing === undefined ? plan.sizes.H * plan.rows.L : 0,
-    savedHead: plan.rows.L,
-    savedRow: 1,
-  };
+  const parts = own.slice();
+  addTerms(parts, body);
+  if (poisoned) parts.push(...badFields(body));
   const job = scratch(JOB.bytes);
-  writeJob(
-    job,
-    plan.cut,
-    terms,
-    maskFields(mask, plan.sizes, scratch),
-    score.form === "additive" ? { activation: ACTIVATIONS[score.activation], negativeSlope: score.negativeSlope ?? 0.01 } : {},
-    normaliserFields(call.normaliser),
-    dropout === undefined ? {} : { ...dropoutFields(dropout.p), dropoutKey0: dropout.key.words[0], dropoutKey1: dropout.key.words[1] },
-    ...(poisoned ? badFields(body) : []),
-    ...own,
-  );
-  writeOperand(job, "query", at[QUERY], query!.shape, query!.strides);
-  writeOperand(job, "key", at[KEY], key!.shape, key!.strides);
-  writeOperand(job, "value", at[VALUE], value!.shape, value!.strides);
+  const { packing } = lowered.call;
+  const { L } = plan.rows;
+  writeJob(job, plan.cut, { savedBatch: packing ? 0 : plan.sizes.H * L, savedHead: L, savedRow: 1 }, ...parts);
+  for (const [slot, name] of OPERANDS.entries()) writeOperand(job, name, at[slot], operands[slot]!.shape, operands[slot]!.strides);
   return job;
+}
+
+/** Of the first slots. */
+const OPERANDS = ["query", "key", "value"] as const;
+
+/** The fields of what this call has besides query, key and value. */
+function addTerms(parts: Partial<Job>[], { lowered, plan, operands, at, scratch }: Body): void {
+  const { call, score, mask, biases } = lowered;
+  const { dropout, packing, normaliser, softcap, context, sink } = call;
+  const { queryOffset } = context;
+  const [, , , scales, vector, , table] = operands;
+  parts.push(
+    { scoreForm: SCORE_FORMS[score.form], scale: score.form !== "additive" && typeof score.scale === "number" ? score.scale : 1 },
+    { softcap, biasCount: biases.length, sink: at[SINK], sinkHead: sink && 1 },
+    typeof queryOffset === "number" ? { queryOffset } : { queryOffsets: put(queryOffset, scratch) },
+  );
+  if (scales) parts.push({ scales: at[SCALE], scalesHead: scales.size > 1 ? 1 : 0 });
+  if (vector) parts.push({ vector: at[VECTOR], vectorHead: vector.rank === 2 ? headStride(vector) : 0 });
+  if (score.form === "additive") parts.push({ activation: ACTIVATIONS[score.activation], negativeSlope: score.negativeSlope ?? 0.01 });
+  if (packing) parts.push({ cuSeqlensQuery: put(packing.query, scratch), cuSeqlensKey: put(packing.key, scratch) });
+  if (mask) parts.push(maskFields(mask, plan.sizes, scratch));
+  if (normaliser.kind !== "softmax") parts.push(normaliserFields(normaliser));
+  if (table) parts.push({ valueTable: at[VALUE_TABLE], valueTableHead: headStride(table), valueTableDistance: (table.shape[1] - 1) / 2 });
+  if (dropout) parts.push({ ...dropoutFields(dropout.p), dropoutKey0: dropout.key.words[0], dropoutKey1: dropout.key.words[1] });
 }
 
 /** Of a table with an axis of heads in front. */
@@ -103,8 +95,7 @@ function straightThroughFields({ temperature = 1, key }: StraightThrough = {}): 
   return { temperature, ...(key === undefined ? {} : { noise: 1, noiseKey0: key.words[0], noiseKey1: key.words[1] }) };
 }
 
-function maskFields(mask: MaskForm | undefined, { L, S }: Sizes, scratch: Scratch): Partial<Job> {
-  if (mask === undefined) return {};
+function maskFields(mask: MaskForm, { L, S }: Sizes, scratch: Scratch): Partial<Job> {
   const { batches, heads } = mask;
   const each = mask.form === "ranges" ? L * mask.ranges * 2 : Math.ceil(L / mask.rows) * Math.ceil(S / mask.columns);
   const strides = { maskBatch: batches > 1 ? heads * each : 0, maskHead: heads > 1 ? each : 0 };

@@ -35,8 +35,7 @@ function scoreForm(call: Call, lowerScore: LowerScore): ScoreForm {
   const { query, key, score, where: name } = call;
   const form = lowerScore(score, query, key);
   const [q, k] = [form.query, form.key];
-  const same = (x: Tensor, like: Tensor) => x.rank === 4 && like.shape.slice(0, 3).every((n, axis) => x.shape[axis] === n);
-  if (!same(q, query) || !same(k, key) || q.shape[3] !== k.shape[3]) {
+  if ((q !== query && !sameRows(q, query)) || (k !== key && !sameRows(k, key)) || q.shape[3] !== k.shape[3]) {
     const rule = `the score "${score.name}" must lower to [B, H, L, D] and [B, Hkv, S, D]`;
     throw new ShapeError(name, rule, { "lowered query": q.shape, "lowered key": k.shape, query: query.shape, key: key.shape });
   }
@@ -44,6 +43,8 @@ function scoreForm(call: Call, lowerScore: LowerScore): ScoreForm {
   requireDType(call, `the score "${score.name}"`, k);
   return form;
 }
+
+const sameRows = ({ shape }: Tensor, like: Tensor) => shape.length === 4 && shape.every((n, axis) => axis === 3 || n === like.shape[axis]);
 
 function biasForm(call: Call, bias: Bias | Tensor, context: TermContext): BiasForm {
   if (bias instanceof Tensor) return { form: "dense", bias };

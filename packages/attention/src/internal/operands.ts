@@ -17,8 +17,10 @@ export type Slots = readonly (Tensor | undefined)[];
 export function slotsOf({ call, score, biases, scoreMod }: Lowered): Slots {
   const scale = score.form !== "additive" && score.scale instanceof Tensor ? score.scale : undefined;
   const vector = score.form === "additive" ? score.vector : undefined;
-  const floats = scoreMod?.tables.map((table) => (isFloat(table) ? table : undefined)) ?? [];
-  return [score.query, score.key, call.value, scale, vector, call.sink, call.valueTable, ...biases.map(tableOf), ...floats];
+  const slots: (Tensor | undefined)[] = [score.query, score.key, call.value, scale, vector, call.sink, call.valueTable];
+  for (const bias of biases) slots.push(tableOf(bias));
+  for (const table of scoreMod?.tables ?? []) slots.push(isFloat(table) ? table : undefined);
+  return slots;
 }
 
 /** Tables of ints and bools, as they are read: operands behind those with slots. */

@@ -60,13 +60,9 @@ export function stream(
     const looks = !records && (lowered.mask ?? lowered.biases[0]) !== undefined;
     const forward = (): boolean => {
       const counted = counters === undefined ? 0 : put(counters.fill(0), scratch);
-      const job = makeJob(body, poisoned, Object.fromEntries(kept.map((name, i) => [name, writes[i]])), {
-        biases: putBiases(body),
-        pass: putPass(body),
-        lse: wantsLse ? writes.at(-1)! : 0,
-        counters: counted,
-        looks: Number(looks && !poisoned),
-      });
+      const own = { biases: putBiases(body), pass: putPass(body), lse: wantsLse ? writes.at(-1)! : 0, counters: counted };
+      const saved = kept.map((name, i) => ({ [name]: writes[i] }));
+      const job = makeJob(body, poisoned, own, { looks: Number(looks && !poisoned) }, ...saved);
       writeOperand(job, "output", output, outputShape, rowMajor(outputShape), turned);
       how.run(kernels, dtype, "forward", pieces(job, plan.forwardChunks, work), {
         work,

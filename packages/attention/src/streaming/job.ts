@@ -1,4 +1,4 @@
-import { int32View, linearMemory, type Views } from "@heed/kernels/light";
+import { float64View, int32View, type Views } from "@heed/kernels/light";
 import type { Shape } from "@heed/tensor/light";
 
 /**
@@ -269,7 +269,8 @@ export function layout<F extends Fields>(fields: F): Layout<F> {
       bytes += size;
     }
   }
-  return { fields, at: at as Values<F>, doubles, bytes };
+  // Copied: engines keep an object that grew by so many names as a hash table, slow to look things up in.
+  return { fields, at: { ...at } as Values<F>, doubles, bytes };
 }
 
 export const JOB = /* @__PURE__ */ layout(JOB_FIELDS);
@@ -280,16 +281,17 @@ export function writeJob(pointer: number, ...parts: readonly Partial<Job>[]): vo
   write(JOB, pointer, parts);
 }
 
+/** In a loop: built-in functions of typed arrays take a microsecond where they are not in the caches, before they begin. */
+function writeInts(pointer: number, values: readonly number[]): void {
+  const ints = int32View();
+  for (let i = 0; i < values.length; i++) ints[(pointer >>> 2) + i] = values[i];
+}
+
 export type OperandName = "query" | "key" | "value" | "output" | "outputGradient" | "queryGradient" | "keyGradient" | "valueGradient";
 
 /** Writes where an operand of a job lies. Its axes are `[B, H, rows, width]`; `turned`: `[B, rows, H, width]`. */
 export function writeOperand(job: number, name: OperandName, pointer: number, shape: Shape, strides: Shape, turned = false): void {
-  const ints = int32View();
-  const at = (job + JOB.at[name]) >>> 2;
-  ints[at] = pointer;
-  ints[at + 1] = shape[0] === 1 ? 0 : strides[0];
-  ints[at + 2] = strides[turned ? 2 : 1];
-  ints[at + 3] = strides[turned ? 1 : 2];
+  writeInts(job + JOB.at[name], [pointer, shape[0] === 1 ? 0 : strides[0], strides[turned ? 2 : 1], strides[turned ? 1 : 2]]);
 }
 
 /** Writes the records that `biases` points to: `BIAS.bytes` bytes each, aligned to 8. */
@@ -302,16 +304,15 @@ export function writeBiases(pointer: number, biases: readonly Partial<BiasRecord
  * runs in cold caches, where each look at a table counts.
  */
 function write<F extends Fields>({ at, doubles, bytes }: Layout<F>, pointer: number, parts: readonly Partial<Values<F>>[]): void {
-  const { buffer } = linearMemory();
-  new Float64Array(buffer, pointer, bytes / 8).fill(0);
-  const view = new DataView(buffer, pointer, bytes);
+  const ints = int32View();
+  for (let i = 0; i < bytes; i += 4) ints[(pointer + i) >>> 2] = 0;
   for (const part of parts) {
     for (const name in part) {
       const value = part[name];
       if (!value) continue;
       const offset = at[name];
-      if (offset < doubles) view.setInt32(offset, value, true);
-      else view.setFloat64(offset, value, true);
+      if (offset < doubles) ints[(pointer + offset) >>> 2] = value;
+      else float64View()[(pointer + offset) >>> 3] = value;
     }
   }
 }

@@ -5,13 +5,16 @@ import { countResident, type Beside, type Storage } from "./storage.ts";
 const MOST_BYTES = 268_435_456;
 let arrangedBytes = 0;
 
+/** What tells one order of a storage's elements from all others. */
+export type Order = readonly (number | string)[];
+
 /** The elements of a resident in the order in which some kernel reads them; without an address while only one call has asked for it. */
 class Arranged implements Beside {
-  readonly order: string;
+  readonly order: Order;
   #address = 0;
   #bytes = 0;
 
-  constructor(order: string) {
+  constructor(order: Order) {
     this.order = order;
   }
 
@@ -44,10 +47,14 @@ class Arranged implements Beside {
  *
  * @param arrange writes it to an address
  */
-export function arranged(storage: Storage, order: string, bytes: number, arrange: (to: number) => void): number | undefined {
+export function arranged(storage: Storage, order: Order, bytes: number, arrange: (to: number) => void): number | undefined {
   if (storage.home !== "resident") return undefined;
   const { beside } = storage;
-  if (beside instanceof Arranged && beside.order === order) return beside.address(bytes, arrange);
+  if (beside instanceof Arranged && isSame(beside.order, order)) return beside.address(bytes, arrange);
   storage.keepBeside(new Arranged(order));
   return undefined;
+}
+
+function isSame(a: Order, b: Order): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
 }

@@ -27,11 +27,15 @@ export function transpose(x: Tensor, axis0 = -2, axis1 = -1): Tensor {
   requireTensor("transpose", "x", x);
   const a = normalizeAxis("transpose", axis0, x.rank);
   const b = normalizeAxis("transpose", axis1, x.rank);
-  return inOrder(
-    "transpose",
-    x,
-    x.shape.map((_, axis) => (axis === a ? b : axis === b ? a : axis)),
-  );
+  const out = new Tensor(x.storage, swapped(x.shape, a, b), swapped(x.strides, a, b), x.offset);
+  return record("transpose", out, [x], [], (g) => [transpose(g, a, b)]);
+}
+
+function swapped(list: readonly number[], a: number, b: number): number[] {
+  const result = list.slice();
+  result[a] = list[b];
+  result[b] = list[a];
+  return result;
 }
 
 /**
@@ -48,16 +52,10 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError("permute", "axes must name every axis once", { axes, shape: x.shape });
   }
-  return inOrder("permute", x, order);
-}
-
-/** Axis i of the result is axis `order[i]`. */
-function inOrder(name: string, x: Tensor, order: readonly number[]): Tensor {
   const sorted = (list: readonly number[]) => order.map((axis) => list[axis]);
   const out = new Tensor(x.storage, sorted(x.shape), sorted(x.strides), x.offset);
-  return record(name, out, [x], [], (g) => [
-    inOrder(
-      name,
+  return record("permute", out, [x], [], (g) => [
+    permute(
       g,
       order.map((_, axis) => order.indexOf(axis)),
     ),
@@ -86,7 +84,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 function inferShape(from: Shape, to: Shape): number[] {
   const shape = [...to];
   const size = sizeOf(from);
-  let [known, hole, isRight] = [1, -1, true];
+  let known = 1;
+  let hole = -1;
+  let isRight = true;
   for (let axis = 0; axis < shape.length; axis++) {
     const length = shape[axis];
     if (length === -1 && hole < 0) hole = axis;
@@ -106,19 +106,12 @@ function viewStrides(shape: Shape, strides: readonly number[], to: Shape): numbe
   if (isRowMajor(shape, strides)) return rowMajor(to);
   // Walk runs of axes that are dense among themselves, and cut each anew.
   const result = new Array<number>(to.length).fill(0);
-  const kept = shape.map((length, axis) => ({ length, stride: strides[axis] })).filter(({ length }) => length !== 1);
   let at = to.length - 1;
-  for (let i = kept.length - 1; i >= 0;) {
-    let run = kept[i].length;
-    const stride = kept[i].stride;
-    let expected = stride * run;
-    i--;
-    while (i >= 0 && kept[i].stride === expected) {
-      run *= kept[i].length;
-      expected *= kept[i].length;
-      i--;
-    }
-    let step = stride;
+  for (let axis = shape.length - 1; axis >= 0;) {
+    let step = strides[axis];
+    let run = shape[axis--];
+    if (run === 1) continue;
+    for (; axis >= 0 && (shape[axis] === 1 || strides[axis] === step * run); axis--) run *= shape[axis];
     while (run > 1) {
       if (at < 0) return undefined;
       const length = to[at];

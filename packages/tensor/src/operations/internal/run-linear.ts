@@ -95,8 +95,7 @@ export function arrangedColumns({ storage, offset, requiresGrad }: Tensor, dtype
   const build = activeBuild();
   if (!packsColumns(m, n, k, columnB) || m > MOST_ROWS || n * k !== storage.length) return undefined;
   if (dtype !== "float32" || build === "reference" || (requiresGrad && isRecording())) return undefined;
-  const order = `${n} columns from ${offset} on, ${rowB} and ${columnB} apart, ${build}`;
-  return arranged(storage, order, bytesPer(dtype) * k * packedColumns(n), (to) => {
+  return arranged(storage, [n, offset, rowB, columnB, build], bytesPer(dtype) * k * packedColumns(n), (to) => {
     matmulKernels.on(dtype).packColumns(n, k, b, rowB, columnB, to);
   });
 }
