@@ -10,6 +10,13 @@ const firstId = (id: string): string => id.replace(/-again-\d+$/, "");
 const samplesOf = ({ details }: RunResult): TaskSamples | undefined => details as unknown as TaskSamples | undefined;
 const disturbed = (result: RunResult): number => samplesOf(result)?.quietness?.disturbed ?? 0;
 
+/** So small a part of the samples moves no median far: a work with more disturbed ones is measured again. */
+const small = 1 / 8;
+const isDisturbed = (result: RunResult): boolean => {
+  const { quiet = 0, disturbed: count = 0 } = samplesOf(result)?.quietness ?? {};
+  return count > small * (quiet + count);
+};
+
 /** Of all measurements of a work the one with the fewest disturbed samples, of equals the first; whatever came out. In the order of the plan. */
 export function quietest(results: readonly RunResult[]): RunResult[] {
   const chosen = new Map<string, RunResult>();
@@ -22,10 +29,10 @@ export function quietest(results: readonly RunResult[]): RunResult[] {
   return [...chosen.values()];
 }
 
-/** The works whose quietest measurement has disturbed samples, for the `turn`th time. */
+/** The works whose quietest measurement has more than a few disturbed samples, for the `turn`th time. */
 export function plansAgain(results: readonly RunResult[], turn: number): RunPlan[] {
   return quietest(results)
-    .filter((result) => disturbed(result) > 0)
+    .filter(isDisturbed)
     .map(({ id, model, seed, config, cost }) => ({
       id: `${firstId(id)}-again-${turn}`,
       model,
