@@ -281,17 +281,16 @@ export function writeJob(pointer: number, ...parts: readonly Partial<Job>[]): vo
   write(JOB, pointer, parts);
 }
 
-/** In a loop: built-in functions of typed arrays take a microsecond where they are not in the caches, before they begin. */
-function writeInts(pointer: number, values: readonly number[]): void {
-  const ints = int32View();
-  for (let i = 0; i < values.length; i++) ints[(pointer >>> 2) + i] = values[i];
-}
-
 export type OperandName = "query" | "key" | "value" | "output" | "outputGradient" | "queryGradient" | "keyGradient" | "valueGradient";
 
 /** Writes where an operand of a job lies. Its axes are `[B, H, rows, width]`; `turned`: `[B, rows, H, width]`. */
 export function writeOperand(job: number, name: OperandName, pointer: number, shape: Shape, strides: Shape, turned = false): void {
-  writeInts(job + JOB.at[name], [pointer, shape[0] === 1 ? 0 : strides[0], strides[turned ? 2 : 1], strides[turned ? 1 : 2]]);
+  const ints = int32View();
+  const at = (job + JOB.at[name]) >>> 2;
+  ints[at] = pointer;
+  ints[at + 1] = shape[0] === 1 ? 0 : strides[0];
+  ints[at + 2] = strides[turned ? 2 : 1];
+  ints[at + 3] = strides[turned ? 1 : 2];
 }
 
 /** Writes the records that `biases` points to: `BIAS.bytes` bytes each, aligned to 8. */
@@ -301,7 +300,7 @@ export function writeBiases(pointer: number, biases: readonly Partial<BiasRecord
 
 /**
  * Part by part, not as one object: engines keep one of so many fields as a hash table, slow to make. Zeros are there already. Calls are far apart, so that this
- * runs in cold caches, where each look at a table counts.
+ * runs in cold caches, where each look at a table counts, and where a built-in function of typed arrays takes a microsecond before it begins: so loops.
  */
 function write<F extends Fields>({ at, doubles, bytes }: Layout<F>, pointer: number, parts: readonly Partial<Values<F>>[]): void {
   const ints = int32View();
